@@ -1,0 +1,82 @@
+#ifndef UTIL_ERR_H
+#define UTIL_ERR_H
+
+/*
+ * The one error space. errors.def is the table: name, text, wire status, exit code of a command.
+ * Functions return enum im_err; what exactly was wrong (which file, which key) goes with it as the
+ * calling thread's detail text, in the manner of errno.
+ */
+enum im_err {
+#define X(name, text, status, exit_code) name,
+#include "util/errors.def"
+#undef X
+	IM_ERR_COUNT
+};
+
+/* Wire status codes; the numbers are those of gRPC. */
+enum im_status {
+	IM_STATUS_OK = 0,
+	IM_STATUS_CANCELLED = 1,
+	IM_STATUS_UNKNOWN = 2,
+	IM_STATUS_INVALID_ARGUMENT = 3,
+	IM_STATUS_DEADLINE_EXCEEDED = 4,
+	IM_STATUS_NOT_FOUND = 5,
+	IM_STATUS_ALREADY_EXISTS = 6,
+	IM_STATUS_PERMISSION_DENIED = 7,
+	IM_STATUS_RESOURCE_EXHAUSTED = 8,
+	IM_STATUS_FAILED_PRECONDITION = 9,
+	IM_STATUS_ABORTED = 10,
+	IM_STATUS_OUT_OF_RANGE = 11,
+	IM_STATUS_UNIMPLEMENTED = 12,
+	IM_STATUS_INTERNAL = 13,
+	IM_STATUS_UNAVAILABLE = 14,
+	IM_STATUS_DATA_LOSS = 15,
+	IM_STATUS_UNAUTHENTICATED = 16
+};
+
+/* Exit codes of every program. */
+enum im_exit {
+	IM_EXIT_OK = 0,
+	IM_EXIT_ERROR = 1,
+	IM_EXIT_USAGE = 2,
+	IM_EXIT_NOT_FOUND = 3,
+	IM_EXIT_DENIED = 4,
+	IM_EXIT_UNREACHABLE = 5,
+	IM_EXIT_VERIFICATION = 10,
+	IM_EXIT_INTERRUPTED = 130
+};
+
+/* The fixed text of an error; a static string, never NULL. */
+const char *err_text(enum im_err err);
+
+/* The wire status of an error. */
+enum im_status err_status(enum im_err err);
+
+/* The exit code a command ends with on this error. */
+enum im_exit err_exit_code(enum im_err err);
+
+/* The name of the error as in errors.def, such as "IM_ERR_IO"; a static string. */
+const char *err_name(enum im_err err);
+
+/* The gRPC name of a status, such as "NotFound"; a static string, "Code(N)"-free: "Unknown" if bad. */
+const char *status_name(enum im_status status);
+
+/*
+ * Sets the calling thread's detail text and returns err, so that a function can end with
+ * "return err_set(IM_ERR_IO, "%s: %s", path, strerror(errno))". Secrets never go in here.
+ */
+enum im_err err_set(enum im_err err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Sets the detail text to "what: path: strerror(errno)" and returns err. */
+enum im_err err_set_errno(enum im_err err, const char *what, const char *path);
+
+/*
+ * The calling thread's detail text for err, as last set by err_set() with that same err; the fixed
+ * text when none was. Valid until the next err_set() of this thread.
+ */
+const char *err_detail(enum im_err err);
+
+/* Forgets the calling thread's detail text; at the start of a request. */
+void err_clear(void);
+
+#endif
