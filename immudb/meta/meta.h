@@ -1,0 +1,159 @@
+#ifndef META_META_H
+#define META_META_H
+
+#include "util/bytes.h"
+
+/*
+ * What the daemon knows beside the logs: its identity, users with their permissions, databases with
+ * state and settings, and the queue of administrative actions to be journalled. One SQLite file,
+ * DIR/immudb.sqlite (mode 0600, WAL, synchronous=FULL). A change is durable when its call returns.
+ *
+ * One handle serves the whole process; every function may be called from any thread (one mutex
+ * inside). Calls may wait for the disk: never make one in a transport callback, except meta_user_get
+ * and meta_permission, which read cached pages.
+ *
+ * Errors of every function, beside those it names: IM_ERR_CORRUPT (damaged file), IM_ERR_NO_SPACE,
+ * IM_ERR_IO, IM_ERR_NOMEM; the detail text names the file.
+ */
+struct meta;
+
+#define META_FILE_NAME "immudb.sqlite"
+#define META_IDENTITY_LEN 12
+#define META_USER_MAX 63      /* longest user name */
+#define META_DATABASE_MAX 128 /* longest database name */
+#define META_HASH_MAX 128     /* room for an encoded password hash with its NUL */
+
+/* Permission levels; the numbers are those of the wire. */
+enum meta_level {
+	META_LEVEL_NONE = 0,
+	META_LEVEL_READ = 1,
+	META_LEVEL_READ_WRITE = 2,
+	META_LEVEL_ADMIN = 254,
+	META_LEVEL_SYSADMIN = 255
+};
+
+/* The name that stands for every database, present and future. */
+#define META_ALL_DATABASES "*"
+
+/*
+ * A database is written down before its folder is made and ready only after; a crash in between
+ * leaves creating, which is rolled forward at the next start.
+ */
+enum meta_database_state {
+	META_DATABASE_CREATING = 0,
+	META_DATABASE_READY = 1,
+	META_DATABASE_DELETING = 2
+};
+
+struct meta_user {
+	char name[META_USER_MAX + 1];
+	char hash[META_HASH_MAX]; /* password_hash() form */
+	bool active;
+	char created_by[META_USER_MAX + 1];
+	int64_t created_at_s; /* unix seconds */
+};
+
+struct meta_database {
+	char name[META_DATABASE_MAX + 1];
+	char folder[META_DATABASE_MAX + 1]; /* below the data folder */
+	enum meta_database_state state;
+	char created_by[META_USER_MAX + 1];
+	int64_t created_at_s; /* unix seconds */
+};
+
+/*
+ * Opens DIR/immudb.sqlite, creating it (with a new identity) when it is not there, and brings an
+ * older schema up to date in one transaction. DIR must exist. IM_ERR_VERSION when the file was
+ * written by a newer program (nothing is changed; the detail names file and versions),
+ * IM_ERR_CORRUPT when it is damaged or not ours (nothing is changed), IM_ERR_IO when the file or
+ * folder cannot be read and written. Close with meta_close().
+ */
+enum im_err meta_open(const char *dir, struct meta **out);
+
+/* Closes the file; NULL is accepted. No other call may be running. */
+void meta_close(struct meta *m);
+
+/* The identity of this data folder: 12 bytes, made once. It lives as long as m. */
+const uint8_t *meta_identity(const struct meta *m);
+
+/* The number of users. */
+enum im_err meta_user_count(struct meta *m, size_t *count);
+
+/*
+ * Adds a user, and in the same transaction its first permission (level META_LEVEL_NONE: none) on
+ * database. IM_ERR_USER_EXISTS, IM_ERR_USER_NAME when the name is empty, too long or has other
+ * characters than letters, digits and underscores, IM_ERR_ARGUMENT for an unknown level.
+ */
+enum im_err meta_user_create(
+    struct meta *m, const struct meta_user *user, const char *database, enum meta_level level);
+
+/* Looks a user up. IM_ERR_NOT_FOUND, also for a name that no user can have. */
+enum im_err meta_user_get(struct meta *m, struct bytes name, struct meta_user *out);
+
+/*
+ * Calls each for every user in order of name, until it returns anything but IM_OK, which is then
+ * returned. each must not call into meta.
+ */
+enum im_err meta_user_list(
+    struct meta *m, enum im_err (*each)(void *arg, const struct meta_user *user), void *arg);
+
+/* Replaces the password hash. IM_ERR_NOT_FOUND. */
+enum im_err meta_user_set_password(struct meta *m, const char *name, const char *hash);
+
+/* Activates or deactivates. IM_ERR_NOT_FOUND. */
+enum im_err meta_user_set_active(struct meta *m, const char *name, bool active);
+
+/*
+ * Sets the level of user on database (or META_ALL_DATABASES); META_LEVEL_NONE removes the entry.
+ * IM_ERR_NOT_FOUND for an unknown user, IM_ERR_ARGUMENT for an unknown level.
+ */
+enum im_err
+meta_permission_set(struct meta *m, const char *user, const char *database, enum meta_level level);
+
+/*
+ * The level of user on database: the higher one of the entries for that database and for
+ * META_ALL_DATABASES. META_LEVEL_NONE, and no error, when there is none.
+ */
+enum im_err
+meta_permission(struct meta *m, const char *user, const char *database, enum meta_level *level);
+
+/* The number of databases of the user's entries (META_ALL_DATABASES counts as one). */
+enum im_err meta_permission_count(struct meta *m, const char *user, size_t *count);
+
+/*
+ * Creates a database. It is written as creating, make(arg, folder) makes its folder, and it is
+ * written as ready. When make fails nothing stays behind in the file, and its error is returned.
+ * IM_ERR_EXISTS, IM_ERR_DATABASE_NAME.
+ */
+enum im_err meta_database_create(struct meta *m, const struct meta_database *database,
+    enum im_err (*make)(void *arg, const char *folder), void *arg);
+
+/*
+ * Finishes what a crash left half-done: calls make for every database in state creating (it must
+ * accept a folder that is already there) and makes it ready. To be called once after meta_open().
+ */
+enum im_err meta_database_roll_forward(
+    struct meta *m, enum im_err (*make)(void *arg, const char *folder), void *arg);
+
+/* Looks a database up. IM_ERR_DATABASE_NOT_FOUND. */
+enum im_err meta_database_get(struct meta *m, struct bytes name, struct meta_database *out);
+
+/* Like meta_user_list(), for databases, oldest first. */
+enum im_err meta_database_list(struct meta *m,
+    enum im_err (*each)(void *arg, const struct meta_database *database), void *arg);
+
+/* One setting of a database; *value is left alone when it was never set. */
+enum im_err
+meta_setting_get(struct meta *m, const char *database, const char *setting, int64_t *value);
+
+/* Sets one setting of a database. IM_ERR_DATABASE_NOT_FOUND. */
+enum im_err
+meta_setting_put(struct meta *m, const char *database, const char *setting, int64_t value);
+
+/*
+ * The one rule for database names: 1 to 128 lower-case letters, digits and underscores. The detail
+ * text of IM_ERR_DATABASE_NAME says what is wrong.
+ */
+enum im_err meta_database_name_check(struct bytes name);
+
+#endif

@@ -1,0 +1,66 @@
+#ifndef HTTP_HTTP_SERVER_H
+#define HTTP_HTTP_SERVER_H
+
+#include "util/bytes.h"
+
+/*
+ * The small HTTP side of a daemon: plain HTTP/1.1 over IPv4, a table of routes, nothing from the
+ * file system. Every server has /metrics (the registry of util/metrics.h), /livez, /readyz and
+ * /version; GET routes answer HEAD too. An unknown path is 404, a known path with another method
+ * 405 with Allow. Bodies of requests are not read.
+ *
+ * Handlers run on the server's own threads, several at a time, and may take a while.
+ */
+struct http_server;
+
+/* What a handler may look at; valid during the call. */
+struct http_request {
+	const char *method; /* "GET" also for HEAD */
+	const char *path;   /* without query */
+	const char *query;  /* without "?"; "" when there is none */
+};
+
+/* What a handler fills in; it starts as 200, "application/json" and an empty body. */
+struct http_response {
+	int status;
+	const char *content_type; /* a static string */
+	struct buf body;
+};
+
+struct http_route {
+	const char *method;
+	const char *path; /* exact */
+	void (*handle)(
+	    void *arg, const struct http_request *request, struct http_response *response);
+	void *arg;
+};
+
+struct http_options {
+	const char *address; /* IPv4 address or host name; "" and "::" mean all of IPv4 */
+	uint16_t port;       /* 0 = no server, unless ephemeral is set */
+	bool ephemeral;      /* for tests: the system picks a free port */
+	const char *program; /* named by /version and in error texts */
+	/*
+	 * IM_OK while the daemon can do its work; otherwise /readyz answers 503 with the detail text.
+	 * NULL: always ready. Called on the server's threads.
+	 */
+	enum im_err (*ready)(void *arg);
+	void *ready_arg;
+	const struct http_route *routes; /* borrowed; must outlive the server */
+	size_t route_count;
+};
+
+/*
+ * Starts serving. With port 0 and not ephemeral, *out is NULL and the result IM_OK. IM_ERR_ARGUMENT
+ * for an address that has no IPv4 form, IM_ERR_IO when the port cannot be had (the detail names
+ * address and port), IM_ERR_NOMEM. Stop with http_server_stop().
+ */
+enum im_err http_server_start(const struct http_options *options, struct http_server **out);
+
+/* The port that is served. */
+uint16_t http_server_port(const struct http_server *server);
+
+/* Finishes the running handlers, closes all connections, joins all threads. NULL is accepted. */
+void http_server_stop(struct http_server *server);
+
+#endif
