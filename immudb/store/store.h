@@ -1,0 +1,301 @@
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "crypto/hash.h"
+#include "crypto/header.h"
+#include "crypto/metadata.h"
+#include "crypto/proof.h"
+#include "store/vfs.h"
+#include "util/arena.h"
+#include "util/bytes.h"
+
+/*
+ * The engine: one database in one folder. The log is the database; tree, offsets and index are
+ * derived from it (FORMAT.md). Keys and values here are raw (with their prefix byte); what a prefix
+ * means is not the engine's business, except for the order of sorted-set keys.
+ *
+ * Threads: every function may be called from any thread unless its comment says otherwise. A reader
+ * sees the transactions published when its call began, or fewer if it asks so.
+ */
+struct store;
+
+/* Limits of one transaction and one answer. Key, value and entry limits are in crypto/rawkey.h. */
+#define STORE_TX_BYTES_MAX (48u * 1024 * 1024)
+#define STORE_BATCH_BYTES_MAX (8u * 1024 * 1024)
+#define STORE_QUEUE_BYTES_MAX (128u * 1024 * 1024)
+
+struct store_options {
+	const char *dir;       /* folder of the database, created when absent (its parent is not) */
+	const char *name;      /* name of the database, for messages */
+	const struct vfs *vfs; /* NULL: vfs_posix */
+	bool unsynced;         /* answer after the write, sync every second */
+	uint16_t header_version; /* 0 or 1: version of the headers of new transactions */
+	/* Wall clock in unix seconds; NULL: the system's. */
+	int64_t (*now)(void *ctx);
+	/*
+	 * Called when allocated log cannot be written or synced; text says what failed. It must not
+	 * return. NULL: logs the text and ends the process with exit code 1.
+	 */
+	void (*fatal)(void *ctx, const char *text);
+	void *ctx;
+};
+
+/*
+ * Opens a database, creating it when the folder is absent or empty, and recovers it: a torn end is
+ * cut and said in the log, derived files that lag or are damaged are rebuilt. A log that is damaged
+ * at or below the durable mark is still opened, read-only up to the damage, and err_detail() of a
+ * refused write names file, offset and transaction.
+ * IM_ERR_LOCKED (another process has it), IM_ERR_VERSION (newer format), IM_ERR_CORRUPT (not even
+ * readable), IM_ERR_NO_SPACE, IM_ERR_IO, IM_ERR_NOMEM. Free with store_close().
+ */
+enum im_err store_open(const struct store_options *options, struct store **out);
+
+/*
+ * Answers what is queued, makes everything durable and frees the store. No other call may be under
+ * way or follow. NULL is allowed.
+ */
+void store_close(struct store *s);
+
+/* ---- State ---- */
+
+struct store_state {
+	uint64_t tx;     /* newest published transaction, 0 when the database is empty */
+	struct hash alh; /* its Alh; the empty hash for 0 */
+};
+
+/* The newest published transaction. Never waits. */
+void store_state(struct store *s, struct store_state *out);
+
+struct store_stats {
+	uint64_t tx;             /* newest published transaction */
+	uint64_t durable_tx;     /* newest transaction known to be synced */
+	uint64_t log_bytes;      /* bytes of log in use */
+	uint64_t disk_bytes;     /* bytes of all files of the folder, preallocated space included */
+	uint64_t damaged_values; /* values found that do not match their hash, since open */
+	uint64_t batches;        /* commits (writes of one or more transactions), since open */
+	uint64_t syncs;          /* fdatasync of the log, since open */
+	bool read_only;          /* corruption, or no space for the next segment */
+};
+
+void store_stats(struct store *s, struct store_stats *out);
+
+/* ---- Writing ---- */
+
+/* Where the id of the transaction being written goes into an entry that is bound to it. */
+enum store_bind {
+	STORE_BIND_NONE,
+	STORE_BIND_VALUE, /* reference: u64 at offset 1 of the value */
+	STORE_BIND_KEY    /* sorted set: u64 at the end of the key */
+};
+
+struct store_entry {
+	struct bytes key;   /* raw key, 1..RAW_KEY_MAX bytes */
+	struct bytes value; /* raw value, 0..RAW_VALUE_MAX bytes */
+	struct kv_metadata metadata;
+	enum store_bind bind;
+};
+
+enum store_condition_kind {
+	STORE_KEY_MUST_EXIST,
+	STORE_KEY_MUST_NOT_EXIST,
+	STORE_KEY_NOT_MODIFIED_AFTER_TX
+};
+
+/* A precondition on a raw key; deleted and expired count as not existing. */
+struct store_condition {
+	enum store_condition_kind kind;
+	struct bytes key;
+	uint64_t tx; /* with STORE_KEY_NOT_MODIFIED_AFTER_TX, > 0 */
+};
+
+struct store_prepared; /* what store_write() computed ahead; private */
+
+/*
+ * One transaction to write. The caller owns it and everything it points to, unchanged until done is
+ * called. done is called exactly once, from the committing thread: it must not wait, and it may free
+ * the request. Within done, err_detail(w->err) is the text of a failure.
+ */
+struct store_write {
+	/* In. */
+	const struct store_entry *entries;
+	size_t nentries;
+	const struct store_condition *conditions;
+	size_t nconditions;
+	struct arena *arena; /* memory for the preparation; used only inside store_write() */
+	void (*done)(struct store_write *w);
+	void *ctx;
+	/* Out, set before done. */
+	enum im_err err;
+	struct tx_header header;
+	struct hash alh;
+	/* Private. */
+	struct store_prepared *prepared;
+	struct store_write *next;
+};
+
+/*
+ * Validates the transaction, hashes its values and builds its tree in the calling thread, evaluates
+ * the conditions, and queues it. Transactions queued by one thread commit in that order. When this
+ * returns IM_OK done is called later (perhaps before this returns); otherwise done is never called.
+ *
+ * IM_ERR_NO_ENTRIES, IM_ERR_NULL_KEY, IM_ERR_KEY_LENGTH, IM_ERR_VALUE_LENGTH, IM_ERR_TX_ENTRIES,
+ * IM_ERR_TX_SIZE, IM_ERR_DUPLICATE_KEY, IM_ERR_METADATA_UNSUPPORTED (version 0),
+ * IM_ERR_BAD_PRECONDITION, IM_ERR_PRECONDITION, IM_ERR_READ_ONLY, IM_ERR_NO_SPACE, IM_ERR_BUSY
+ * (queue full), IM_ERR_NOMEM (arena or system), IM_ERR_WOULD_BLOCK never.
+ */
+enum im_err store_write(struct store *s, struct store_write *w);
+
+/* The same, waiting for the answer: for tools and tests. done and ctx of w are not used. */
+enum im_err store_write_wait(struct store *s, struct store_write *w);
+
+/* ---- Reading entries ---- */
+
+/* Options of a read, to be or-ed. */
+enum store_read_flags {
+	STORE_NOWAIT = 1,      /* IM_ERR_WOULD_BLOCK instead of waiting for the disk */
+	STORE_WITH_HIDDEN = 2, /* deleted and expired entries are found too */
+	STORE_NO_VALUE = 4     /* leave the value (and its check) out */
+};
+
+/* Which version of which key. Zero as_of and at_tx and revision mean the newest published. */
+struct store_query {
+	struct bytes key; /* raw */
+	uint64_t as_of;   /* only transactions up to this one exist */
+	uint64_t at_tx;   /* the version that exactly this transaction wrote */
+	int64_t revision; /* > 0: the nth version; < 0: that many before the newest */
+	unsigned flags;
+};
+
+/* One version of a key as found. Views point into the arena of the call. */
+struct store_value {
+	struct bytes key;   /* raw */
+	struct bytes value; /* raw, checked against hval */
+	uint32_t value_len; /* raw length, also with STORE_NO_VALUE */
+	struct hash hval;
+	struct kv_metadata metadata;
+	uint64_t tx;
+	uint64_t revision; /* 1-based; 0 with at_tx */
+	bool expired;
+};
+
+/*
+ * Finds one version. IM_ERR_KEY_NOT_FOUND (absent, deleted, expired), IM_ERR_TX_NOT_FOUND (at_tx or
+ * as_of not published), IM_ERR_REVISION, IM_ERR_DATA_LOSS (the value does not match its hash: the
+ * detail names database, transaction, key and file), IM_ERR_NOMEM (arena exhausted),
+ * IM_ERR_WOULD_BLOCK.
+ */
+enum im_err store_get(
+    struct store *s, const struct store_query *q, struct arena *arena, struct store_value *out);
+
+/* A range of keys, in the order of the index. Empty seek, end and prefix mean unbounded. */
+struct store_range {
+	struct bytes prefix; /* raw, prefix byte included */
+	struct bytes seek;   /* start at this raw key (the far end with desc) */
+	struct bytes end;    /* stop at this raw key */
+	bool seek_inclusive;
+	bool end_inclusive;
+	bool desc;
+	uint64_t as_of; /* 0: newest published */
+	unsigned flags; /* of store_read_flags */
+};
+
+struct store_cursor;
+
+/* Starts a walk over the newest version of each key in the range. Free with store_cursor_close(). */
+enum im_err store_scan(struct store *s, const struct store_range *range, struct store_cursor **out);
+
+/* The versions of one raw key, hidden ones included. */
+struct store_versions {
+	struct bytes key; /* raw */
+	uint64_t as_of;   /* 0: newest published */
+	bool desc;        /* newest first; otherwise oldest first */
+	unsigned flags;   /* of store_read_flags */
+};
+
+/* Starts a walk over all versions of one raw key. Free with store_cursor_close(). */
+enum im_err
+store_history(struct store *s, const struct store_versions *versions, struct store_cursor **out);
+
+/*
+ * The next entry, its memory from arena. IM_ERR_NOT_FOUND at the end; IM_ERR_WOULD_BLOCK leaves the
+ * cursor where it is; IM_ERR_DATA_LOSS names the entry and the cursor goes on behind it.
+ */
+enum im_err store_cursor_next(struct store_cursor *c, struct arena *arena, struct store_value *out);
+
+/* Skips n entries. IM_ERR_NOT_FOUND when the range ends before that. */
+enum im_err store_cursor_skip(struct store_cursor *c, uint64_t n);
+
+void store_cursor_close(struct store_cursor *c);
+
+/* ---- Reading transactions and proofs ---- */
+
+/* One entry of a transaction as stored; views into the arena of the call. */
+struct store_tx_entry {
+	struct bytes key;      /* raw */
+	struct bytes metadata; /* canonical bytes */
+	struct hash hval;
+	uint32_t value_len; /* raw length */
+	struct bytes value; /* raw; only when asked for */
+	struct hash digest; /* entry digest under the header's version */
+};
+
+struct store_tx {
+	struct tx_header header;
+	struct hash alh;
+	struct store_tx_entry *entries;
+	uint32_t nentries;
+};
+
+/* The header of a published transaction. IM_ERR_TX_NOT_FOUND, IM_ERR_CORRUPT, IM_ERR_WOULD_BLOCK. */
+enum im_err store_read_header(struct store *s, uint64_t tx, unsigned flags, struct tx_header *out);
+
+/*
+ * A whole transaction, its entries' tree checked against the header, its values (unless
+ * STORE_NO_VALUE) against their hashes. Errors as store_read_header(), and IM_ERR_DATA_LOSS naming
+ * the entry.
+ */
+enum im_err store_read_tx(
+    struct store *s, uint64_t tx, unsigned flags, struct arena *arena, struct store_tx *out);
+
+/* The two ends of a dual proof: published transactions, 1 <= source <= target. */
+struct store_span {
+	uint64_t source;
+	uint64_t target;
+};
+
+/*
+ * Makes the dual proof between two transactions into the arena. IM_ERR_ILLEGAL_STATE when
+ * source > target, otherwise errors as store_read_header().
+ */
+enum im_err store_dual_proof(struct store *s, struct store_span span, unsigned flags,
+    struct arena *arena, struct dual_proof *out);
+
+/* ---- Checking ---- */
+
+/* A fault that store_check() found. */
+struct store_fault {
+	uint64_t tx;      /* transaction, 0 when none */
+	struct bytes key; /* raw key, empty when none */
+	const char *file; /* path */
+	uint64_t offset;  /* in the file */
+	const char *what; /* one line of text */
+};
+
+struct store_check {
+	uint64_t from_tx; /* in: where to start, 1 = all; out: where to go on */
+	uint64_t max_txs; /* stop after that many; 0: none */
+	uint64_t checked; /* out: transactions checked by this call */
+	uint64_t faults;  /* out: faults reported by this call */
+	/* Called for each fault; may be NULL. A non-zero result ends the check. */
+	int (*fault)(void *ctx, const struct store_fault *fault);
+	void *ctx;
+};
+
+/*
+ * Recomputes everything from the log: record checksums, entry trees, the chain of Alhs, tree roots,
+ * values against their hashes, offsets, and that the index finds each entry. Resumable. IM_OK also
+ * when faults were found; an error only when checking itself failed.
+ */
+enum im_err store_check(struct store *s, struct store_check *check);
+
+#endif
