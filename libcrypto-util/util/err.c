@@ -11,6 +11,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#undef err_set
+#undef err_set_errno
+
 #define ERR_DETAIL_MAX 512
 
 static const struct {

@@ -79,4 +79,10 @@ const char *err_detail(enum im_err err);
 /* Forgets the calling thread's detail text; at the start of a request. */
 void err_clear(void);
 
+#ifdef __clang_analyzer__
+/* Shows the analyser, which does not read err.c, that these return their first argument. */
+#define err_set(err, ...) ((void)(err_set)((err), __VA_ARGS__), (err))
+#define err_set_errno(err, what, path) ((void)(err_set_errno)((err), (what), (path)), (err))
+#endif
+
 #endif
