@@ -1,0 +1,384 @@
+#ifndef IMMU_H
+#define IMMU_H
+
+/*
+ * The C client library of the immutable database.
+ *
+ * What it proves. A verified call returns only what the server has proven: that the entry (or all
+ * entries of the transaction) hash to the entries' root in a transaction header, that this header
+ * and the trusted state of this server and database belong to one history that was only ever
+ * appended to, and that the answer is for the key and transaction that were asked for. Not proven,
+ * because no proof of them exists: that a value is the latest one, `revision`, and the value length
+ * in `struct immu_tx_entry`. Calls without "verified" in their name prove nothing.
+ *
+ * Trusted state. One per server identity and database: the number and hash of the newest
+ * transaction that was proven. Without one, the first verified call trusts the server's current
+ * state (trust on first use; immu_first_contact() tells). It lives in files of the state folder:
+ *     state-SERVER-DATABASE   the trusted state
+ *     identity-HASH           the server identity that was first seen at an address
+ * Both are text with a checksum, mode 0600, replaced atomically, and written under a lock, so that
+ * any number of processes can share one folder. A state never goes backwards, and two states are
+ * merged only when the server proves that the older one is part of the newer one's history.
+ *
+ * Errors. Calls return IM_OK or a code of util/err_code.h; immu_error_text() says more about the
+ * last one in the calling thread. Codes whose immu_exit_code() is IM_EXIT_VERIFICATION mean that
+ * the server, or the local state file, cannot be trusted:
+ *     IM_ERR_PROOF              an answer does not follow from its proof, or is not what was asked
+ *     IM_ERR_STATE_FORKED       two proven states do not belong to one history
+ *     IM_ERR_STATE_OLDER        the server knows less than was proven before
+ *     IM_ERR_IDENTITY_CHANGED   another server answers at this address
+ *     IM_ERR_STATE_CORRUPT      a local state or identity file is damaged
+ *     IM_ERR_SIGNATURE_MISSING  a public key is configured and a state is not signed
+ *     IM_ERR_SIGNATURE          a state is signed by someone else
+ * The trusted state is never changed by a call that fails. After IM_ERR_STATE_FORKED the connection
+ * answers every verified call with that error.
+ *
+ * Threads. A connection may be used by one thread at a time; different connections are independent.
+ * Callbacks run inside immu_poll() or any other call on the same connection that waits, in the
+ * thread that made it. They may submit more requests; they must not wait, poll or close.
+ *
+ * Memory. Arguments are borrowed for the duration of the call. A `struct immu_result` owns all it
+ * points to; a callback's result lives until the callback returns.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/err_code.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define IMMU_HASH_SIZE 32
+#define IMMU_DEFAULT_PORT 3322
+#define IMMU_DEFAULT_IN_FLIGHT 64
+#define IMMU_MAX_IN_FLIGHT 1024
+
+/* A connection: transport, session, selected database and trusted state. */
+struct immu;
+
+/* Bytes owned by someone else; not NUL-terminated. Keys and values may hold any byte. */
+struct immu_bytes {
+	const void *data;
+	size_t len;
+};
+
+/* How to connect. Start from all zero: zero or NULL means the default. */
+struct immu_options {
+	const char *address;      /* host name or IP address; 127.0.0.1 */
+	unsigned int port;        /* IMMU_DEFAULT_PORT */
+	const char *unix_path;    /* socket file; when set, address and port are not used */
+	const char *database;     /* selected at login; the server's default database */
+	const char *state_dir;    /* $XDG_STATE_HOME/immudb, else $HOME/.local/state/immudb */
+	const char *pub_key_file; /* PEM public key that must have signed every state; none */
+	unsigned int connect_timeout_ms; /* 10,000 */
+	unsigned int request_timeout_ms; /* 60,000; from submit to completion */
+	size_t max_message_bytes;        /* largest answer accepted; 32 MiB */
+	size_t max_in_flight;            /* IMMU_DEFAULT_IN_FLIGHT, at most IMMU_MAX_IN_FLIGHT */
+};
+
+/* Attributes of one version of a key. */
+struct immu_metadata {
+	bool deleted;
+	bool non_indexable;
+	bool expires;
+	int64_t expires_at; /* Unix seconds; meaningful if expires */
+};
+
+/* A key and value to write. */
+struct immu_kv {
+	struct immu_bytes key;
+	struct immu_bytes value;
+	struct immu_metadata metadata;
+};
+
+/* One version of a key, as read. */
+struct immu_entry {
+	uint64_t tx;       /* the transaction that wrote it */
+	uint64_t revision; /* 1 for the first version; 0 when unknown; never proven */
+	struct immu_bytes key;
+	struct immu_bytes value;
+	struct immu_metadata metadata;
+};
+
+/* An entry of a transaction: keys are raw, as they are hashed (a plain key has a 0 byte in front). */
+struct immu_tx_entry {
+	struct immu_bytes raw_key;
+	struct immu_metadata metadata;
+	uint8_t value_hash[IMMU_HASH_SIZE];
+	uint32_t value_len; /* of the raw value; not proven */
+};
+
+/* A transaction header. */
+struct immu_header {
+	uint64_t id;
+	int64_t ts; /* Unix seconds */
+	uint32_t entries;
+	uint16_t version;
+	uint64_t bl_tx_id;
+	uint8_t prev_alh[IMMU_HASH_SIZE];
+	uint8_t eh[IMMU_HASH_SIZE];
+	uint8_t bl_root[IMMU_HASH_SIZE];
+	uint8_t alh[IMMU_HASH_SIZE]; /* computed here from the other fields */
+};
+
+/* The state of a database: its newest transaction. tx 0: it is empty. */
+struct immu_state {
+	uint64_t tx;
+	uint8_t hash[IMMU_HASH_SIZE];
+	const char *database;
+	bool is_signed; /* carries a signature; checked if a public key is configured */
+};
+
+/* What a server says about itself. */
+struct immu_info {
+	const char *version;
+	int64_t started_at; /* Unix seconds */
+	uint64_t transactions;
+	uint32_t databases;
+	uint64_t disk_bytes;
+	bool healthy;
+};
+
+/* The outcome of a request. Which parts are set depends on its operation (enum immu_op). */
+struct immu_result {
+	enum im_err err;
+	const char *error_text; /* never NULL */
+	bool verified;          /* header, entries, tx_entries and state are proven */
+	struct immu_header header;
+	const struct immu_entry *entries;
+	size_t entries_len;
+	const struct immu_tx_entry *tx_entries;
+	size_t tx_entries_len;
+	struct immu_state state;
+	struct immu_info info;
+	struct immu_bytes exported;
+};
+
+/* ---- Connection and session --------------------------------------------------------------- */
+
+/*
+ * Connects, and checks that the server is the one first seen at this address. On success *out is
+ * a connection to release with immu_close().
+ * IM_ERR_UNREACHABLE, IM_ERR_TIMEOUT, IM_ERR_PROTOCOL, IM_ERR_IDENTITY_CHANGED,
+ * IM_ERR_STATE_CORRUPT, IM_ERR_KEY_FILE, IM_ERR_ARGUMENT, IM_ERR_IO.
+ */
+enum im_err immu_connect(const struct immu_options *options, struct immu **out);
+
+/*
+ * Persists the trusted state, closes the connection and releases everything. Requests in flight
+ * are completed with IM_ERR_CANCELLED. The session stays open on the server (immu_logout() ends
+ * it). Returns what immu_persist() would; the connection is gone in any case. NULL is accepted.
+ */
+enum im_err immu_close(struct immu *c);
+
+/*
+ * Logs in and selects the database of the options, or else the server's default one; a user
+ * without access to the default one is logged in without a database. *warning (may be NULL) is set
+ * to the server's warning, "" if there is none; it lives until the next login or close.
+ * IM_ERR_CREDENTIALS, IM_ERR_THROTTLED, IM_ERR_DATABASE_NOT_FOUND and others of the server.
+ */
+enum im_err
+immu_login(struct immu *c, const char *user, const char *password, const char **warning);
+
+/* Ends the session on the server. The connection stays and can log in again. */
+enum im_err immu_logout(struct immu *c);
+
+/* Selects a database of this session; the token changes. Waits for requests in flight first. */
+enum im_err immu_use(struct immu *c, const char *database);
+
+/*
+ * The session token, "" before login; keep it secret. With the name of its database it lets
+ * another connection go on with the session: immu_resume(). Valid until login, use, logout, close.
+ */
+const char *immu_token(const struct immu *c);
+
+/* Goes on with a session by its token and database. Does not ask the server; the next call does. */
+enum im_err immu_resume(struct immu *c, const char *token, const char *database);
+
+/* The selected database, "" if none. Valid until login, use, close. */
+const char *immu_database(const struct immu *c);
+
+/* The server's identity, 20 characters. Valid until close. */
+const char *immu_server_id(const struct immu *c);
+
+/* ---- Synchronous calls ---------------------------------------------------------------------- */
+
+/*
+ * Each sends one request, waits, and on success gives a result in *out, to release with
+ * immu_result_free(). On failure *out is NULL. Any of them may also fail with a transport error
+ * (IM_ERR_CONNECTION_LOST, IM_ERR_TIMEOUT), a session error (IM_ERR_NOT_LOGGED_IN,
+ * IM_ERR_TOKEN_EXPIRED, IM_ERR_NO_DATABASE, IM_ERR_PERMISSION) or IM_ERR_NOMEM. Requests in flight
+ * make progress, and their callbacks run, while a synchronous call waits.
+ */
+
+/*
+ * Writes all kvs in one transaction: 1 to 1,024, no key twice. out->header is the header of the
+ * transaction. IM_ERR_NO_ENTRIES, IM_ERR_DUPLICATE_KEY, IM_ERR_KEY_LENGTH, IM_ERR_VALUE_LENGTH.
+ */
+enum im_err
+immu_set(struct immu *c, const struct immu_kv *kvs, size_t kvs_len, struct immu_result **out);
+
+/* Like immu_set(), and proves that the transaction holds exactly these entries. */
+enum im_err immu_verified_set(
+    struct immu *c, const struct immu_kv *kvs, size_t kvs_len, struct immu_result **out);
+
+/* Which version of a key to read; NULL or all zero: the latest. At most one of them is set. */
+struct immu_version {
+	uint64_t at_tx;    /* the version that this very transaction wrote */
+	uint64_t since_tx; /* the latest, in an index that includes this transaction */
+	int64_t revision; /* from 1; negative: counted back from the latest, -1 the one before it */
+};
+
+/* Reads one key; out->entries[0]. IM_ERR_KEY_NOT_FOUND, IM_ERR_REVISION. */
+enum im_err immu_get(struct immu *c, struct immu_bytes key, const struct immu_version *version,
+    struct immu_result **out);
+
+/* Like immu_get(), and proves key, value, metadata and transaction. */
+enum im_err immu_verified_get(struct immu *c, struct immu_bytes key,
+    const struct immu_version *version, struct immu_result **out);
+
+/* Reads several keys; keys that do not exist are left out. */
+enum im_err immu_get_all(
+    struct immu *c, const struct immu_bytes *keys, size_t keys_len, struct immu_result **out);
+
+/* Which keys to list. All zero: the first ones, in ascending order, up to the server's maximum. */
+struct immu_scan {
+	struct immu_bytes prefix;
+	struct immu_bytes seek; /* start after this key, or at it */
+	struct immu_bytes end;  /* stop before this key, or at it */
+	bool inclusive_seek;
+	bool inclusive_end;
+	bool descending;
+	uint64_t limit; /* 0: the server's maximum */
+	uint64_t offset;
+	uint64_t since_tx;
+};
+
+/* Lists the latest versions of keys; out->entries. IM_ERR_RESULT_LIMIT. */
+enum im_err immu_list(struct immu *c, const struct immu_scan *scan, struct immu_result **out);
+
+/* Reads a transaction: out->header and out->tx_entries. IM_ERR_TX_NOT_FOUND. */
+enum im_err immu_tx(struct immu *c, uint64_t tx, struct immu_result **out);
+
+/* Like immu_tx(), and proves header and entries. */
+enum im_err immu_verified_tx(struct immu *c, uint64_t tx, struct immu_result **out);
+
+/* The server's current state of the database: out->state. */
+enum im_err immu_current_state(struct immu *c, struct immu_result **out);
+
+/* Like immu_current_state(), and proves that it extends the trusted state, which it becomes. */
+enum im_err immu_verified_state(struct immu *c, struct immu_result **out);
+
+/* What the server says about itself: out->info. Needs no login. */
+enum im_err immu_server_info(struct immu *c, struct immu_result **out);
+
+/* Whether the server is in service: out->info.healthy and version. Needs no login. */
+enum im_err immu_health(struct immu *c, struct immu_result **out);
+
+/* A transaction in the form that replicas and backups read: out->exported. */
+enum im_err immu_export_tx(struct immu *c, uint64_t tx, struct immu_result **out);
+
+/* Releases a result. NULL is accepted. */
+void immu_result_free(struct immu_result *result);
+
+/* ---- Many requests in flight ---------------------------------------------------------------- */
+
+/* Operations, the fields of struct immu_request they use, and the parts of the result they set. */
+enum immu_op {
+	IMMU_OP_SET,         /* kvs; header */
+	IMMU_OP_GET,         /* keys[0], version; entries[0] */
+	IMMU_OP_GET_ALL,     /* keys; entries */
+	IMMU_OP_SCAN,        /* scan; entries */
+	IMMU_OP_TX,          /* tx; header, tx_entries */
+	IMMU_OP_STATE,       /* state */
+	IMMU_OP_SERVER_INFO, /* info */
+	IMMU_OP_HEALTH,      /* info */
+	IMMU_OP_EXPORT_TX    /* tx; exported */
+};
+
+/* A request, as the synchronous call of the same name would send it. */
+struct immu_request {
+	enum immu_op op;
+	bool verified; /* for SET, GET, TX and STATE */
+	const struct immu_kv *kvs;
+	size_t kvs_len;
+	const struct immu_bytes *keys;
+	size_t keys_len;
+	struct immu_version version;
+	struct immu_scan scan;
+	uint64_t tx;
+};
+
+/* Told once how a request ended; result->err and, if that is IM_OK, the rest of result. */
+typedef void immu_done_fn(void *arg, const struct immu_result *result);
+
+/*
+ * Sends a request without waiting; done(arg, result) is called exactly once, unless immu_submit()
+ * itself fails. Requests are sent in this order and writes are committed in it; they complete in
+ * any order. IM_ERR_WOULD_BLOCK when max_in_flight requests are in flight: poll, then try again.
+ *
+ * A verified result is proven from the state that was trusted when it was submitted. If another
+ * state is trusted by the time its answer comes, the two may be on different branches of a forked
+ * history, though both extend the same older state. Such a result is held back until it is linked:
+ * the answer itself shows that its transaction directly follows the trusted one, or the transaction
+ * is older than the state it was proven from, or else one more proof is asked for between the two.
+ * Only then is it reported.
+ */
+enum im_err
+immu_submit(struct immu *c, const struct immu_request *request, immu_done_fn *done, void *arg);
+
+/*
+ * Waits up to timeout_ms (0: does not wait; -1: no limit) until at least one request is complete,
+ * and runs the callbacks of all that are. Returns at once when nothing is in flight. An error of a
+ * request goes to its callback; the errors returned here are of the connection and the state file.
+ */
+enum im_err immu_poll(struct immu *c, int timeout_ms);
+
+/* Polls until nothing is in flight. */
+enum im_err immu_wait(struct immu *c);
+
+/* Requests submitted and not yet reported. */
+size_t immu_in_flight(const struct immu *c);
+
+/* ---- Trusted state -------------------------------------------------------------------------- */
+
+/*
+ * Writes the trusted state to its file, merged with what other processes wrote there meanwhile.
+ * Done by immu_close(), and by any call that finds a state that was not written for a second. Call
+ * it before telling someone that a result is verified, if that must survive a crash. Waits for
+ * requests in flight when a proof is needed for the merge. IM_ERR_STATE_FORKED, IM_ERR_STATE_CORRUPT,
+ * IM_ERR_IO.
+ */
+enum im_err immu_persist(struct immu *c);
+
+/* The trusted state of the selected database; false if there is none yet. */
+bool immu_trusted_state(const struct immu *c, struct immu_state *out);
+
+/* True if this connection met server or database for the first time and trusted what it saw. */
+bool immu_first_contact(const struct immu *c);
+
+/* ---- Errors and values ---------------------------------------------------------------------- */
+
+/* What went wrong last in this thread with this code; the code's fixed text if nothing is known. */
+const char *immu_error_text(enum im_err err);
+
+/* The name of a code, such as "IM_ERR_PROOF". */
+const char *immu_error_name(enum im_err err);
+
+/* The exit code with which a command should end on this error. */
+enum im_exit immu_exit_code(enum im_err err);
+
+/* The bytes of a NUL-terminated string, without its NUL. */
+struct immu_bytes immu_str(const char *s);
+
+/* The version of this library, such as "0.1.0". */
+const char *immu_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
