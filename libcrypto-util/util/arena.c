@@ -37,6 +37,14 @@ arena_free(struct arena *a)
 	arena_init(a, a->cap);
 }
 
+void
+arena_wipe(struct arena *a)
+{
+	for (struct arena_block *b = a->blocks; b; b = b->next)
+		explicit_bzero(b->data, b->size);
+	arena_free(a);
+}
+
 static struct arena_block *
 arena_block_new(struct arena *a, size_t size)
 {

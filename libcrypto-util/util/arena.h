@@ -25,10 +25,15 @@ void arena_init(struct arena *a, size_t cap);
 /* Releases everything that came from the arena. It is empty and usable again with the same cap. */
 void arena_free(struct arena *a);
 
+/* Like arena_free(), and wipes the memory first; for secrets. */
+void arena_wipe(struct arena *a);
+
 /* n bytes, aligned for any type, not cleared; NULL when memory or the cap is exhausted. */
 void *arena_alloc(struct arena *a, size_t n);
 
-/* count objects of size bytes, cleared; NULL when memory or the cap is exhausted, or on overflow. */
+/*
+ * count objects of size bytes, cleared; NULL when memory or the cap is exhausted, or on overflow.
+ */
 void *arena_calloc(struct arena *a, size_t count, size_t size);
 
 /* A copy of v inside the arena; data is NULL (and len 0) on exhaustion or when v is empty. */

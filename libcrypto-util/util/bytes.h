@@ -11,7 +11,8 @@
 /*
  * Byte strings: a borrowed view (struct bytes), a growing buffer with a hard maximum (struct buf),
  * a bounds-checked reader (struct reader) and big-endian integers. Keys and values are always
- * struct bytes, never NUL-terminated strings. Nothing here is thread-safe; each object has one owner.
+ * struct bytes, never NUL-terminated strings. Nothing here is thread-safe; each object has one
+ * owner.
  */
 
 /* A borrowed, read-only view; it owns nothing. {NULL, 0} is the empty view. */

@@ -19,7 +19,10 @@ enum im_exit err_exit_code(enum im_err err);
 /* The name of the error as in errors.def, such as "IM_ERR_IO"; a static string. */
 const char *err_name(enum im_err err);
 
-/* The gRPC name of a status, such as "NotFound"; a static string, "Code(N)"-free: "Unknown" if bad. */
+/*
+ * The gRPC name of a status, such as "NotFound"; a static string, "Code(N)"-free: "Unknown" if
+ * bad.
+ */
 const char *status_name(enum im_status status);
 
 /*

@@ -1,0 +1,61 @@
+#ifndef UTIL_CONFIG_H
+#define UTIL_CONFIG_H
+
+#include "util/arena.h"
+
+/*
+ * What a configuration file says, whatever its language: a flat list of dotted keys and values, in
+ * the order of the file. Made by toml_parse() and yaml_parse().
+ */
+
+/* Limits of both languages. */
+#define CONFIG_MAX_BYTES (1024u * 1024)
+#define CONFIG_MAX_ENTRIES 4096u
+#define CONFIG_MAX_DEPTH 8u
+#define CONFIG_MAX_KEY 256u
+#define CONFIG_MAX_MEMORY (16u * 1024 * 1024)
+
+enum config_type {
+	CONFIG_STRING,
+	CONFIG_INT,
+	CONFIG_FLOAT,
+	CONFIG_BOOL,
+	CONFIG_ARRAY /* of strings; other scalars are given by their text */
+};
+
+struct config_entry {
+	const char *key; /* "a.b"; a quoted part that holds a dot is refused */
+	enum config_type type;
+	const char *text; /* a scalar's value as text, decoded for strings; never holds a NUL */
+	int64_t integer;  /* CONFIG_INT */
+	double real;      /* CONFIG_FLOAT */
+	bool boolean;     /* CONFIG_BOOL */
+	const char *const *items; /* CONFIG_ARRAY */
+	size_t item_count;
+	unsigned line;   /* of the key, from 1 */
+	unsigned column; /* of the key, in bytes, from 1 */
+};
+
+struct config_doc {
+	struct arena arena; /* owns all text below */
+	struct config_entry *entries;
+	size_t count;
+	size_t cap;
+};
+
+/* An empty document. */
+void config_doc_init(struct config_doc *doc);
+
+/* Releases everything, wiping it first: a configuration may hold secrets. */
+void config_doc_free(struct config_doc *doc);
+
+/* The entry of a key, or NULL. */
+const struct config_entry *config_doc_find(const struct config_doc *doc, const char *key);
+
+/*
+ * Appends an entry, which the caller fills; NULL when a limit or memory is exhausted (IM_ERR_LIMIT,
+ * IM_ERR_NOMEM as the thread's detail). For the parsers.
+ */
+struct config_entry *config_doc_add(struct config_doc *doc);
+
+#endif
