@@ -17,7 +17,7 @@ struct offsets;
 struct offsets_options {
 	const struct vfs *vfs;
 	const char *dir;  /* existing folder of the database */
-	const char *name; /* files are dir/name.0 and name.tail */
+	const char *name; /* files are dir/name and dir/name.tail */
 };
 
 /*
