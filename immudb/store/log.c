@@ -1,0 +1,677 @@
+/*
+ * The segments of the log: creation ahead of use, appending to the last one, reading from any.
+ *
+ * Neighbours: commit.c appends, maintain.c prepares, recover.c and read.c read; bytes are made and
+ * understood by record.c.
+ * Invariants:
+ *   1. Segments are numbered from 0 without a gap. Those below tail are sealed, tail is appended to,
+ *      at most one follows it (prepared: allocated, zero, synced, not yet used).
+ *   2. A segment appears under its name only when its header and its space are durable.
+ *   3. Bytes below end never change; bytes of tail behind end are zero.
+ *   4. A segment's file stays open while refs > 0; the tail holds one reference for the writer.
+ *   5. lock guards the table, refs and files; prepare_lock keeps two preparations apart. end and tail
+ *      belong to the writer; log_sync() reads only the tail's file, under lock.
+ */
+#include "store/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "crypto/crc32c.h"
+#include "store/record.h"
+
+#define MIB (1024u * 1024u)
+#define SEGMENT_MAGIC "IMMULOG\n"
+#define SEGMENT_VERSION 1u
+#define SEGMENT_HEADER_USED 64u
+#define SEGMENT_CRC_AT 60u
+#define SEGMENT_SUFFIX ".log"
+#define SEGMENT_NAME_MAX 32
+#define ZERO_CHUNK (256u * 1024)
+
+/* Small databases stay small: the first segments grow up to the usual size. */
+static const uint32_t segment_sizes[] = {1 * MIB, 4 * MIB, 16 * MIB, 64 * MIB};
+
+struct segment {
+	struct vfs_file file; /* closed when refs is 0 and others are more in use */
+	uint64_t size;
+	uint64_t used_at; /* tick of the last acquisition */
+	uint32_t salt;
+	uint32_t refs;
+	enum im_err err; /* of reading its header */
+};
+
+struct log {
+	const struct vfs *vfs;
+	char *dir;
+	uint8_t database_id[LOG_DATABASE_ID_SIZE];
+	pthread_mutex_t lock;
+	pthread_mutex_t prepare_lock;
+	struct segment **segments;
+	uint32_t nsegments;
+	uint32_t capacity;
+	uint32_t nopen;
+	uint64_t tick;
+	/* The writer's. */
+	struct segment *tail;
+	uint64_t end;
+};
+
+static void
+segment_name(uint32_t number, char name[SEGMENT_NAME_MAX])
+{
+	snprintf(name, SEGMENT_NAME_MAX, "%08" PRIu32 SEGMENT_SUFFIX, number);
+}
+
+void
+log_path(const struct log *log, uint32_t segment, char path[VFS_PATH_MAX])
+{
+	char name[SEGMENT_NAME_MAX];
+
+	segment_name(segment, name);
+	if (vfs_path(path, log->dir, name) != IM_OK)
+		path[0] = '\0';
+}
+
+static uint64_t
+segment_size_for(uint32_t number, size_t need)
+{
+	size_t last = sizeof segment_sizes / sizeof *segment_sizes - 1;
+	uint64_t size = segment_sizes[number < last ? number : last];
+	uint64_t least = (uint64_t)need + LOG_HEADER_SIZE + RECORD_SEAL_SIZE;
+
+	return least <= size ? size : (least + MIB - 1) / MIB * MIB;
+}
+
+/* ---- Headers ---- */
+
+static void
+header_put(
+    uint8_t out[LOG_HEADER_SIZE], const struct log *log, uint32_t number, const struct segment *seg)
+{
+	memset(out, 0, LOG_HEADER_SIZE);
+	memcpy(out, SEGMENT_MAGIC, 8);
+	be32_put(out + 8, SEGMENT_VERSION);
+	be32_put(out + 12, number);
+	be64_put(out + 16, seg->size);
+	be32_put(out + 24, seg->salt);
+	memcpy(out + 32, log->database_id, LOG_DATABASE_ID_SIZE);
+	be32_put(out + SEGMENT_CRC_AT, crc32c(0, bytes_of(out, SEGMENT_CRC_AT)));
+}
+
+static enum im_err
+header_get(const uint8_t *in, const struct log *log, uint32_t number, struct segment *seg)
+{
+	const char *path = seg->file.path;
+
+	if (memcmp(in, SEGMENT_MAGIC, 8) != 0)
+		return err_set(IM_ERR_CORRUPT, "%s: offset 0: not a log segment", path);
+	if (be32_get(in + 8) > SEGMENT_VERSION)
+		return err_set(IM_ERR_VERSION, "%s: format %u, this version knows up to %u", path,
+		    (unsigned)be32_get(in + 8), SEGMENT_VERSION);
+	if (be32_get(in + SEGMENT_CRC_AT) != crc32c(0, bytes_of(in, SEGMENT_CRC_AT)))
+		return err_set(IM_ERR_CORRUPT, "%s: offset 0: wrong checksum of the header", path);
+	if (be32_get(in + 12) != number)
+		return err_set(
+		    IM_ERR_CORRUPT, "%s: holds segment %u", path, (unsigned)be32_get(in + 12));
+	if (memcmp(in + 32, log->database_id, LOG_DATABASE_ID_SIZE) != 0)
+		return err_set(IM_ERR_CORRUPT, "%s: belongs to another database", path);
+	seg->size = be64_get(in + 16);
+	seg->salt = be32_get(in + 24);
+	if (seg->size > UINT32_MAX || seg->size <= LOG_HEADER_SIZE)
+		return err_set(IM_ERR_CORRUPT, "%s: offset 16: impossible size", path);
+	return IM_OK;
+}
+
+/* ---- The table of segments; all under lock ---- */
+
+static bool
+table_push(struct log *log, struct segment *seg)
+{
+	if (log->nsegments == log->capacity) {
+		uint32_t capacity = log->capacity ? log->capacity * 2 : 16;
+		struct segment **grown =
+		    (struct segment **)realloc(log->segments, capacity * sizeof *grown);
+
+		if (!grown)
+			return false;
+		log->segments = grown;
+		log->capacity = capacity;
+	}
+	log->segments[log->nsegments++] = seg;
+	return true;
+}
+
+static void
+segment_close(struct log *log, struct segment *seg)
+{
+	if (seg->file.fd >= 0)
+		log->nopen--;
+	vfs_file_close(&seg->file);
+}
+
+/* Closes the segment whose last use lies farthest back, when too many are open. */
+static void
+table_trim(struct log *log)
+{
+	struct segment *oldest = NULL;
+
+	if (log->nopen < LOG_OPEN_SEGMENTS_MAX)
+		return;
+	for (uint32_t i = 0; i < log->nsegments; i++) {
+		struct segment *seg = log->segments[i];
+
+		if (seg->refs == 0 && seg->file.fd >= 0 &&
+		    (!oldest || seg->used_at < oldest->used_at))
+			oldest = seg;
+	}
+	if (oldest)
+		segment_close(log, oldest);
+}
+
+static enum im_err
+segment_open_file(struct log *log, uint32_t number, struct segment *seg)
+{
+	char name[SEGMENT_NAME_MAX];
+	enum im_err err;
+
+	table_trim(log);
+	segment_name(number, name);
+	err = vfs_file_open(&seg->file, log->vfs, log->dir, name, O_RDWR);
+	/* A copy on read-only media can still be read. */
+	if (err == IM_ERR_IO && (errno == EROFS || errno == EACCES))
+		err = vfs_file_open(&seg->file, log->vfs, log->dir, name, O_RDONLY);
+	if (err == IM_OK)
+		log->nopen++;
+	return err;
+}
+
+static enum im_err
+segment_load(struct log *log, uint32_t number, struct segment **out)
+{
+	uint8_t header[SEGMENT_HEADER_USED];
+	struct segment *seg = (struct segment *)calloc(1, sizeof *seg);
+	enum im_err err;
+
+	if (!seg)
+		return IM_ERR_NOMEM;
+	seg->file = VFS_FILE_CLOSED;
+	err = segment_open_file(log, number, seg);
+	if (err == IM_OK)
+		err = vfs_read(&seg->file, header, sizeof header, 0);
+	if (err == IM_OK)
+		err = header_get(header, log, number, seg);
+	seg->err = err;
+	if (err != IM_OK && err != IM_ERR_CORRUPT) {
+		segment_close(log, seg);
+		free(seg);
+		return err;
+	}
+	*out = seg;
+	return IM_OK;
+}
+
+static enum im_err
+acquire_locked(struct log *log, uint32_t number, struct segment **out)
+{
+	struct segment *seg;
+
+	if (number >= log->nsegments) {
+		char path[VFS_PATH_MAX];
+
+		log_path(log, number, path);
+		return err_set(IM_ERR_CORRUPT, "%s: missing", path);
+	}
+	seg = log->segments[number];
+	if (seg->err != IM_OK)
+		return err_set(seg->err, "%s: damaged header", seg->file.path);
+	if (seg->file.fd < 0) {
+		enum im_err err = segment_open_file(log, number, seg);
+
+		if (err != IM_OK)
+			return err;
+	}
+	seg->refs++;
+	seg->used_at = ++log->tick;
+	*out = seg;
+	return IM_OK;
+}
+
+static enum im_err
+segment_acquire(struct log *log, uint32_t number, struct segment **out)
+{
+	enum im_err err;
+
+	pthread_mutex_lock(&log->lock);
+	err = acquire_locked(log, number, out);
+	pthread_mutex_unlock(&log->lock);
+	return err;
+}
+
+static void
+segment_release(struct log *log, struct segment *seg)
+{
+	pthread_mutex_lock(&log->lock);
+	seg->refs--;
+	pthread_mutex_unlock(&log->lock);
+}
+
+/* ---- Open and close ---- */
+
+struct listing {
+	uint32_t count;
+	uint32_t highest;
+};
+
+static int
+list_segment(void *arg, const char *name)
+{
+	struct listing *listing = (struct listing *)arg;
+	char expected[SEGMENT_NAME_MAX];
+	unsigned long number = strtoul(name, NULL, 10);
+
+	if (number >= UINT32_MAX)
+		return 0;
+	segment_name((uint32_t)number, expected);
+	if (strcmp(name, expected) != 0)
+		return 0;
+	listing->count++;
+	if (number > listing->highest)
+		listing->highest = (uint32_t)number;
+	return 0;
+}
+
+static enum im_err
+load_all(struct log *log)
+{
+	struct listing listing = {0, 0};
+	enum im_err err = IM_OK;
+
+	if (log->vfs->list(log->vfs->ctx, log->dir, list_segment, &listing) != 0)
+		return err_set_errno(IM_ERR_IO, "list", log->dir);
+	if (listing.count && listing.count != listing.highest + 1)
+		return err_set(IM_ERR_CORRUPT, "%s: %u log segments, but the last is number %u",
+		    log->dir, (unsigned)listing.count, (unsigned)listing.highest);
+	for (uint32_t i = 0; i < listing.count && err == IM_OK; i++) {
+		struct segment *seg = NULL;
+
+		err = segment_load(log, i, &seg);
+		if (err == IM_OK && !table_push(log, seg)) {
+			segment_close(log, seg);
+			free(seg);
+			err = IM_ERR_NOMEM;
+		}
+	}
+	return err;
+}
+
+static enum im_err segment_create(struct log *log, uint32_t number, size_t need);
+
+enum im_err
+log_open(const struct log_options *options, struct log **out)
+{
+	struct log *log = (struct log *)calloc(1, sizeof *log);
+	enum im_err err;
+
+	if (!log)
+		return IM_ERR_NOMEM;
+	log->vfs = options->vfs;
+	memcpy(log->database_id, options->database_id, LOG_DATABASE_ID_SIZE);
+	pthread_mutex_init(&log->lock, NULL);
+	pthread_mutex_init(&log->prepare_lock, NULL);
+	log->dir = strdup(options->dir);
+	err = log->dir ? load_all(log) : IM_ERR_NOMEM;
+	if (err == IM_OK && log->nsegments == 0)
+		err = segment_create(log, 0, 0);
+	if (err != IM_OK) {
+		log_close(log);
+		return err;
+	}
+	*out = log;
+	return IM_OK;
+}
+
+void
+log_close(struct log *log)
+{
+	if (!log)
+		return;
+	for (uint32_t i = 0; i < log->nsegments; i++) {
+		segment_close(log, log->segments[i]);
+		free(log->segments[i]);
+	}
+	free(log->segments);
+	free(log->dir);
+	pthread_mutex_destroy(&log->lock);
+	pthread_mutex_destroy(&log->prepare_lock);
+	free(log);
+}
+
+/* ---- Reading ---- */
+
+uint32_t
+log_segments(struct log *log)
+{
+	uint32_t n;
+
+	pthread_mutex_lock(&log->lock);
+	n = log->nsegments;
+	pthread_mutex_unlock(&log->lock);
+	return n;
+}
+
+enum im_err
+log_segment_info(struct log *log, uint32_t segment, uint32_t *salt, uint64_t *size)
+{
+	struct segment *seg;
+	enum im_err err = segment_acquire(log, segment, &seg);
+
+	if (err != IM_OK)
+		return err;
+	*salt = seg->salt;
+	*size = seg->size;
+	segment_release(log, seg);
+	return IM_OK;
+}
+
+enum im_err
+log_read(struct log *log, const struct log_read *read)
+{
+	struct segment *seg;
+	enum im_err err = segment_acquire(log, LOG_SEGMENT(read->pos), &seg);
+
+	if (err != IM_OK)
+		return err;
+	err = (read->nowait ? vfs_read_nowait : vfs_read)(
+	    &seg->file, read->data, read->n, LOG_OFFSET(read->pos));
+	segment_release(log, seg);
+	return err;
+}
+
+uint64_t
+log_disk_bytes(struct log *log)
+{
+	uint64_t sum = 0;
+
+	pthread_mutex_lock(&log->lock);
+	for (uint32_t i = 0; i < log->nsegments; i++)
+		sum += log->segments[i]->size;
+	pthread_mutex_unlock(&log->lock);
+	return sum;
+}
+
+/* ---- Creating segments ---- */
+
+static enum im_err
+allocate(const struct vfs_file *f, uint64_t size)
+{
+	bool full;
+
+	if (f->vfs->allocate(f->vfs->ctx, f->fd, (off_t)size) == 0)
+		return IM_OK;
+	full = errno == ENOSPC || errno == EDQUOT;
+	return err_set_errno(full ? IM_ERR_NO_SPACE : IM_ERR_IO, "allocate", f->path);
+}
+
+/* Fills a file that does not yet have its name: space, header, durable. */
+static enum im_err
+segment_fill(struct log *log, uint32_t number, struct segment *seg)
+{
+	uint8_t header[LOG_HEADER_SIZE];
+	enum im_err err;
+
+	if (getrandom(&seg->salt, sizeof seg->salt, 0) != (ssize_t)sizeof seg->salt)
+		return err_set(IM_ERR_INTERNAL, "getrandom failed");
+	header_put(header, log, number, seg);
+	err = allocate(&seg->file, seg->size);
+	if (err == IM_OK)
+		err = vfs_write(&seg->file, header, sizeof header, 0);
+	if (err == IM_OK)
+		err = vfs_sync(&seg->file);
+	return err;
+}
+
+static enum im_err
+segment_publish(struct log *log, const char *temporary, const char *path)
+{
+	if (log->vfs->rename(log->vfs->ctx, temporary, path) != 0)
+		return err_set_errno(IM_ERR_IO, "rename", path);
+	if (log->vfs->sync_dir(log->vfs->ctx, log->dir) != 0)
+		return err_set_errno(IM_ERR_IO, "fsync", log->dir);
+	return IM_OK;
+}
+
+static enum im_err
+segment_create(struct log *log, uint32_t number, size_t need)
+{
+	char path[VFS_PATH_MAX], temporary[VFS_PATH_MAX], name[SEGMENT_NAME_MAX];
+	struct segment *seg = (struct segment *)calloc(1, sizeof *seg);
+	enum im_err err;
+
+	if (!seg)
+		return IM_ERR_NOMEM;
+	seg->size = segment_size_for(number, need);
+	segment_name(number, name);
+	log_path(log, number, path);
+	strcat(name, ".tmp");
+	err = vfs_path(temporary, log->dir, name);
+	if (err == IM_OK)
+		err =
+		    vfs_file_open(&seg->file, log->vfs, log->dir, name, O_RDWR | O_CREAT | O_TRUNC);
+	if (err != IM_OK) {
+		free(seg);
+		return err;
+	}
+	err = segment_fill(log, number, seg);
+	if (err == IM_OK)
+		err = segment_publish(log, temporary, path);
+	if (err == IM_OK) {
+		pthread_mutex_lock(&log->lock);
+		table_trim(log);
+		log->nopen++;
+		if (!table_push(log, seg))
+			err = IM_ERR_NOMEM;
+		pthread_mutex_unlock(&log->lock);
+	}
+	if (err != IM_OK) {
+		log->vfs->unlink(log->vfs->ctx, temporary);
+		vfs_file_close(&seg->file);
+		free(seg);
+	} else {
+		/* The file was opened under its temporary name; messages use the final one. */
+		char *final = strdup(path);
+
+		if (final) {
+			free(seg->file.path);
+			seg->file.path = final;
+		}
+	}
+	return err;
+}
+
+enum im_err
+log_prepare(struct log *log)
+{
+	enum im_err err = IM_OK;
+	uint32_t next;
+
+	pthread_mutex_lock(&log->prepare_lock);
+	next = LOG_SEGMENT(__atomic_load_n(&log->end, __ATOMIC_ACQUIRE)) + 1;
+	if (log_segments(log) == next)
+		err = segment_create(log, next, 0);
+	pthread_mutex_unlock(&log->prepare_lock);
+	return err;
+}
+
+static enum im_err
+segment_remove_last(struct log *log)
+{
+	char path[VFS_PATH_MAX];
+	struct segment *seg;
+	uint32_t number;
+
+	pthread_mutex_lock(&log->lock);
+	number = --log->nsegments;
+	seg = log->segments[number];
+	segment_close(log, seg);
+	free(seg);
+	pthread_mutex_unlock(&log->lock);
+	log_path(log, number, path);
+	if (log->vfs->unlink(log->vfs->ctx, path) != 0)
+		return err_set_errno(IM_ERR_IO, "remove", path);
+	return IM_OK;
+}
+
+/* ---- Writing ---- */
+
+static void
+set_end(struct log *log, uint64_t end)
+{
+	__atomic_store_n(&log->end, end, __ATOMIC_RELEASE);
+}
+
+static bool
+all_zero(const uint8_t *p, size_t n)
+{
+	return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
+}
+
+/* Zeroes what is not zero behind offset; what was cut must not be read again after a later crash. */
+static enum im_err
+zero_rest(struct segment *seg, uint64_t offset)
+{
+	uint8_t *chunk = (uint8_t *)malloc(ZERO_CHUNK);
+	enum im_err err = chunk ? IM_OK : IM_ERR_NOMEM;
+	bool written = false;
+
+	while (err == IM_OK && offset < seg->size) {
+		size_t n = seg->size - offset < ZERO_CHUNK ? seg->size - offset : ZERO_CHUNK;
+
+		err = vfs_read(&seg->file, chunk, n, offset);
+		if (err == IM_OK && !all_zero(chunk, n)) {
+			memset(chunk, 0, n);
+			err = vfs_write(&seg->file, chunk, n, offset);
+			written = true;
+		}
+		offset += n;
+	}
+	if (err == IM_OK && written)
+		err = vfs_sync(&seg->file);
+	free(chunk);
+	return err;
+}
+
+enum im_err
+log_start(struct log *log, uint64_t pos)
+{
+	enum im_err err = IM_OK;
+
+	while (err == IM_OK && log_segments(log) > LOG_SEGMENT(pos) + 1)
+		err = segment_remove_last(log);
+	if (err == IM_OK && log->vfs->sync_dir(log->vfs->ctx, log->dir) != 0)
+		err = err_set_errno(IM_ERR_IO, "fsync", log->dir);
+	if (err == IM_OK)
+		err = segment_acquire(log, LOG_SEGMENT(pos), &log->tail);
+	if (err != IM_OK)
+		return err;
+	set_end(log, pos);
+	return zero_rest(log->tail, LOG_OFFSET(pos));
+}
+
+uint64_t
+log_end(const struct log *log)
+{
+	return log->end;
+}
+
+size_t
+log_room(const struct log *log)
+{
+	uint64_t left = log->tail->size - LOG_OFFSET(log->end);
+
+	return left > RECORD_SEAL_SIZE ? (size_t)(left - RECORD_SEAL_SIZE) : 0;
+}
+
+uint32_t
+log_salt(const struct log *log)
+{
+	return log->tail->salt;
+}
+
+enum im_err
+log_append(struct log *log, struct iovec *iov, size_t count, size_t total, uint64_t *pos)
+{
+	enum im_err err = vfs_writev(&log->tail->file, iov, count, LOG_OFFSET(log->end));
+
+	if (err != IM_OK)
+		return err;
+	*pos = log->end;
+	set_end(log, log->end + total);
+	return IM_OK;
+}
+
+enum im_err
+log_sync(struct log *log)
+{
+	struct segment *tail;
+	enum im_err err;
+
+	/* The writer syncs a segment before it leaves it, so the present one is all there is to sync. */
+	err =
+	    segment_acquire(log, LOG_SEGMENT(__atomic_load_n(&log->end, __ATOMIC_ACQUIRE)), &tail);
+	if (err != IM_OK)
+		return err;
+	err = vfs_sync(&tail->file);
+	segment_release(log, tail);
+	return err;
+}
+
+/* Makes sure that segment number next exists with room for need bytes. */
+static enum im_err
+ensure_next(struct log *log, uint32_t next, size_t need)
+{
+	enum im_err err = IM_OK;
+	uint32_t salt;
+	uint64_t size;
+
+	pthread_mutex_lock(&log->prepare_lock);
+	if (log_segments(log) > next) {
+		err = log_segment_info(log, next, &salt, &size);
+		if (err == IM_OK && size < segment_size_for(next, need))
+			err = segment_remove_last(log);
+	}
+	if (err == IM_OK && log_segments(log) == next)
+		err = segment_create(log, next, need);
+	pthread_mutex_unlock(&log->prepare_lock);
+	return err;
+}
+
+enum im_err
+log_next_segment(struct log *log, size_t need)
+{
+	uint8_t seal[RECORD_SEAL_SIZE];
+	uint32_t next = LOG_SEGMENT(log->end) + 1;
+	enum im_err err = ensure_next(log, next, need);
+	struct segment *tail;
+
+	if (err != IM_OK)
+		return err;
+	record_seal_put(seal, next, log->tail->salt);
+	err = vfs_write(&log->tail->file, seal, sizeof seal, LOG_OFFSET(log->end));
+	if (err == IM_OK)
+		err = vfs_sync(&log->tail->file);
+	if (err == IM_OK)
+		err = segment_acquire(log, next, &tail);
+	if (err != IM_OK)
+		return err == IM_ERR_NO_SPACE ? err_set(IM_ERR_IO, "%s", err_detail(err)) : err;
+	segment_release(log, log->tail);
+	log->tail = tail;
+	set_end(log, LOG_POS(next, LOG_HEADER_SIZE));
+	return IM_OK;
+}
