@@ -1,7 +1,7 @@
 /*
  * The records of the log, as bytes.
  *
- * Neighbours: log.c finds records, commit.c makes them, recover.c and read.c read them.
+ * Neighbours: txlog.c finds records, commit.c makes them, recover.c and read.c read them.
  * Invariants: a record read here is accepted only if its checksum holds and every length in it lies
  * within the record; the prefix alone is unchecked and must only be used to find the rest.
  *

@@ -10,9 +10,9 @@
  *   3. Bytes below end never change; bytes of tail behind end are zero.
  *   4. A segment's file stays open while refs > 0; the tail holds one reference for the writer.
  *   5. lock guards the table, refs and files; prepare_lock keeps two preparations apart. end and tail
- *      belong to the writer; log_sync() reads only the tail's file, under lock.
+ *      belong to the writer; txlog_sync() reads only the tail's file, under lock.
  */
-#include "store/log.h"
+#include "store/txlog.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -47,10 +47,10 @@ struct segment {
 	enum im_err err; /* of reading its header */
 };
 
-struct log {
+struct txlog {
 	const struct vfs *vfs;
 	char *dir;
-	uint8_t database_id[LOG_DATABASE_ID_SIZE];
+	uint8_t database_id[TXLOG_DATABASE_ID_SIZE];
 	pthread_mutex_t lock;
 	pthread_mutex_t prepare_lock;
 	struct segment **segments;
@@ -70,7 +70,7 @@ segment_name(uint32_t number, char name[SEGMENT_NAME_MAX])
 }
 
 void
-log_path(const struct log *log, uint32_t segment, char path[VFS_PATH_MAX])
+txlog_path(const struct txlog *log, uint32_t segment, char path[VFS_PATH_MAX])
 {
 	char name[SEGMENT_NAME_MAX];
 
@@ -84,7 +84,7 @@ segment_size_for(uint32_t number, size_t need)
 {
 	size_t last = sizeof segment_sizes / sizeof *segment_sizes - 1;
 	uint64_t size = segment_sizes[number < last ? number : last];
-	uint64_t least = (uint64_t)need + LOG_HEADER_SIZE + RECORD_SEAL_SIZE;
+	uint64_t least = (uint64_t)need + TXLOG_HEADER_SIZE + RECORD_SEAL_SIZE;
 
 	return least <= size ? size : (least + MIB - 1) / MIB * MIB;
 }
@@ -92,21 +92,21 @@ segment_size_for(uint32_t number, size_t need)
 /* ---- Headers ---- */
 
 static void
-header_put(
-    uint8_t out[LOG_HEADER_SIZE], const struct log *log, uint32_t number, const struct segment *seg)
+header_put(uint8_t out[TXLOG_HEADER_SIZE], const struct txlog *log, uint32_t number,
+    const struct segment *seg)
 {
-	memset(out, 0, LOG_HEADER_SIZE);
+	memset(out, 0, TXLOG_HEADER_SIZE);
 	memcpy(out, SEGMENT_MAGIC, 8);
 	be32_put(out + 8, SEGMENT_VERSION);
 	be32_put(out + 12, number);
 	be64_put(out + 16, seg->size);
 	be32_put(out + 24, seg->salt);
-	memcpy(out + 32, log->database_id, LOG_DATABASE_ID_SIZE);
+	memcpy(out + 32, log->database_id, TXLOG_DATABASE_ID_SIZE);
 	be32_put(out + SEGMENT_CRC_AT, crc32c(0, bytes_of(out, SEGMENT_CRC_AT)));
 }
 
 static enum im_err
-header_get(const uint8_t *in, const struct log *log, uint32_t number, struct segment *seg)
+header_get(const uint8_t *in, const struct txlog *log, uint32_t number, struct segment *seg)
 {
 	const char *path = seg->file.path;
 
@@ -120,11 +120,11 @@ header_get(const uint8_t *in, const struct log *log, uint32_t number, struct seg
 	if (be32_get(in + 12) != number)
 		return err_set(
 		    IM_ERR_CORRUPT, "%s: holds segment %u", path, (unsigned)be32_get(in + 12));
-	if (memcmp(in + 32, log->database_id, LOG_DATABASE_ID_SIZE) != 0)
+	if (memcmp(in + 32, log->database_id, TXLOG_DATABASE_ID_SIZE) != 0)
 		return err_set(IM_ERR_CORRUPT, "%s: belongs to another database", path);
 	seg->size = be64_get(in + 16);
 	seg->salt = be32_get(in + 24);
-	if (seg->size > UINT32_MAX || seg->size <= LOG_HEADER_SIZE)
+	if (seg->size > UINT32_MAX || seg->size <= TXLOG_HEADER_SIZE)
 		return err_set(IM_ERR_CORRUPT, "%s: offset 16: impossible size", path);
 	return IM_OK;
 }
@@ -132,7 +132,7 @@ header_get(const uint8_t *in, const struct log *log, uint32_t number, struct seg
 /* ---- The table of segments; all under lock ---- */
 
 static bool
-table_push(struct log *log, struct segment *seg)
+table_push(struct txlog *log, struct segment *seg)
 {
 	if (log->nsegments == log->capacity) {
 		uint32_t capacity = log->capacity ? log->capacity * 2 : 16;
@@ -149,7 +149,7 @@ table_push(struct log *log, struct segment *seg)
 }
 
 static void
-segment_close(struct log *log, struct segment *seg)
+segment_close(struct txlog *log, struct segment *seg)
 {
 	if (seg->file.fd >= 0)
 		log->nopen--;
@@ -158,11 +158,11 @@ segment_close(struct log *log, struct segment *seg)
 
 /* Closes the segment whose last use lies farthest back, when too many are open. */
 static void
-table_trim(struct log *log)
+table_trim(struct txlog *log)
 {
 	struct segment *oldest = NULL;
 
-	if (log->nopen < LOG_OPEN_SEGMENTS_MAX)
+	if (log->nopen < TXLOG_OPEN_SEGMENTS_MAX)
 		return;
 	for (uint32_t i = 0; i < log->nsegments; i++) {
 		struct segment *seg = log->segments[i];
@@ -176,7 +176,7 @@ table_trim(struct log *log)
 }
 
 static enum im_err
-segment_open_file(struct log *log, uint32_t number, struct segment *seg)
+segment_open_file(struct txlog *log, uint32_t number, struct segment *seg)
 {
 	char name[SEGMENT_NAME_MAX];
 	enum im_err err;
@@ -193,7 +193,7 @@ segment_open_file(struct log *log, uint32_t number, struct segment *seg)
 }
 
 static enum im_err
-segment_load(struct log *log, uint32_t number, struct segment **out)
+segment_load(struct txlog *log, uint32_t number, struct segment **out)
 {
 	uint8_t header[SEGMENT_HEADER_USED];
 	struct segment *seg = (struct segment *)calloc(1, sizeof *seg);
@@ -218,14 +218,14 @@ segment_load(struct log *log, uint32_t number, struct segment **out)
 }
 
 static enum im_err
-acquire_locked(struct log *log, uint32_t number, struct segment **out)
+acquire_locked(struct txlog *log, uint32_t number, struct segment **out)
 {
 	struct segment *seg;
 
 	if (number >= log->nsegments) {
 		char path[VFS_PATH_MAX];
 
-		log_path(log, number, path);
+		txlog_path(log, number, path);
 		return err_set(IM_ERR_CORRUPT, "%s: missing", path);
 	}
 	seg = log->segments[number];
@@ -244,7 +244,7 @@ acquire_locked(struct log *log, uint32_t number, struct segment **out)
 }
 
 static enum im_err
-segment_acquire(struct log *log, uint32_t number, struct segment **out)
+segment_acquire(struct txlog *log, uint32_t number, struct segment **out)
 {
 	enum im_err err;
 
@@ -255,7 +255,7 @@ segment_acquire(struct log *log, uint32_t number, struct segment **out)
 }
 
 static void
-segment_release(struct log *log, struct segment *seg)
+segment_release(struct txlog *log, struct segment *seg)
 {
 	pthread_mutex_lock(&log->lock);
 	seg->refs--;
@@ -288,7 +288,7 @@ list_segment(void *arg, const char *name)
 }
 
 static enum im_err
-load_all(struct log *log)
+load_all(struct txlog *log)
 {
 	struct listing listing = {0, 0};
 	enum im_err err = IM_OK;
@@ -311,18 +311,18 @@ load_all(struct log *log)
 	return err;
 }
 
-static enum im_err segment_create(struct log *log, uint32_t number, size_t need);
+static enum im_err segment_create(struct txlog *log, uint32_t number, size_t need);
 
 enum im_err
-log_open(const struct log_options *options, struct log **out)
+txlog_open(const struct txlog_options *options, struct txlog **out)
 {
-	struct log *log = (struct log *)calloc(1, sizeof *log);
+	struct txlog *log = (struct txlog *)calloc(1, sizeof *log);
 	enum im_err err;
 
 	if (!log)
 		return IM_ERR_NOMEM;
 	log->vfs = options->vfs;
-	memcpy(log->database_id, options->database_id, LOG_DATABASE_ID_SIZE);
+	memcpy(log->database_id, options->database_id, TXLOG_DATABASE_ID_SIZE);
 	pthread_mutex_init(&log->lock, NULL);
 	pthread_mutex_init(&log->prepare_lock, NULL);
 	log->dir = strdup(options->dir);
@@ -330,7 +330,7 @@ log_open(const struct log_options *options, struct log **out)
 	if (err == IM_OK && log->nsegments == 0)
 		err = segment_create(log, 0, 0);
 	if (err != IM_OK) {
-		log_close(log);
+		txlog_close(log);
 		return err;
 	}
 	*out = log;
@@ -338,7 +338,7 @@ log_open(const struct log_options *options, struct log **out)
 }
 
 void
-log_close(struct log *log)
+txlog_close(struct txlog *log)
 {
 	if (!log)
 		return;
@@ -356,7 +356,7 @@ log_close(struct log *log)
 /* ---- Reading ---- */
 
 uint32_t
-log_segments(struct log *log)
+txlog_segments(struct txlog *log)
 {
 	uint32_t n;
 
@@ -367,7 +367,7 @@ log_segments(struct log *log)
 }
 
 enum im_err
-log_segment_info(struct log *log, uint32_t segment, uint32_t *salt, uint64_t *size)
+txlog_segment_info(struct txlog *log, uint32_t segment, uint32_t *salt, uint64_t *size)
 {
 	struct segment *seg;
 	enum im_err err = segment_acquire(log, segment, &seg);
@@ -381,21 +381,21 @@ log_segment_info(struct log *log, uint32_t segment, uint32_t *salt, uint64_t *si
 }
 
 enum im_err
-log_read(struct log *log, const struct log_read *read)
+txlog_read(struct txlog *log, const struct txlog_read *read)
 {
 	struct segment *seg;
-	enum im_err err = segment_acquire(log, LOG_SEGMENT(read->pos), &seg);
+	enum im_err err = segment_acquire(log, TXLOG_SEGMENT(read->pos), &seg);
 
 	if (err != IM_OK)
 		return err;
 	err = (read->nowait ? vfs_read_nowait : vfs_read)(
-	    &seg->file, read->data, read->n, LOG_OFFSET(read->pos));
+	    &seg->file, read->data, read->n, TXLOG_OFFSET(read->pos));
 	segment_release(log, seg);
 	return err;
 }
 
 uint64_t
-log_disk_bytes(struct log *log)
+txlog_disk_bytes(struct txlog *log)
 {
 	uint64_t sum = 0;
 
@@ -421,9 +421,9 @@ allocate(const struct vfs_file *f, uint64_t size)
 
 /* Fills a file that does not yet have its name: space, header, durable. */
 static enum im_err
-segment_fill(struct log *log, uint32_t number, struct segment *seg)
+segment_fill(struct txlog *log, uint32_t number, struct segment *seg)
 {
-	uint8_t header[LOG_HEADER_SIZE];
+	uint8_t header[TXLOG_HEADER_SIZE];
 	enum im_err err;
 
 	if (getrandom(&seg->salt, sizeof seg->salt, 0) != (ssize_t)sizeof seg->salt)
@@ -438,7 +438,7 @@ segment_fill(struct log *log, uint32_t number, struct segment *seg)
 }
 
 static enum im_err
-segment_publish(struct log *log, const char *temporary, const char *path)
+segment_publish(struct txlog *log, const char *temporary, const char *path)
 {
 	if (log->vfs->rename(log->vfs->ctx, temporary, path) != 0)
 		return err_set_errno(IM_ERR_IO, "rename", path);
@@ -448,7 +448,7 @@ segment_publish(struct log *log, const char *temporary, const char *path)
 }
 
 static enum im_err
-segment_create(struct log *log, uint32_t number, size_t need)
+segment_create(struct txlog *log, uint32_t number, size_t need)
 {
 	char path[VFS_PATH_MAX], temporary[VFS_PATH_MAX], name[SEGMENT_NAME_MAX];
 	struct segment *seg = (struct segment *)calloc(1, sizeof *seg);
@@ -458,7 +458,7 @@ segment_create(struct log *log, uint32_t number, size_t need)
 		return IM_ERR_NOMEM;
 	seg->size = segment_size_for(number, need);
 	segment_name(number, name);
-	log_path(log, number, path);
+	txlog_path(log, number, path);
 	strcat(name, ".tmp");
 	err = vfs_path(temporary, log->dir, name);
 	if (err == IM_OK)
@@ -496,21 +496,21 @@ segment_create(struct log *log, uint32_t number, size_t need)
 }
 
 enum im_err
-log_prepare(struct log *log)
+txlog_prepare(struct txlog *log)
 {
 	enum im_err err = IM_OK;
 	uint32_t next;
 
 	pthread_mutex_lock(&log->prepare_lock);
-	next = LOG_SEGMENT(__atomic_load_n(&log->end, __ATOMIC_ACQUIRE)) + 1;
-	if (log_segments(log) == next)
+	next = TXLOG_SEGMENT(__atomic_load_n(&log->end, __ATOMIC_ACQUIRE)) + 1;
+	if (txlog_segments(log) == next)
 		err = segment_create(log, next, 0);
 	pthread_mutex_unlock(&log->prepare_lock);
 	return err;
 }
 
 static enum im_err
-segment_remove_last(struct log *log)
+segment_remove_last(struct txlog *log)
 {
 	char path[VFS_PATH_MAX];
 	struct segment *seg;
@@ -522,7 +522,7 @@ segment_remove_last(struct log *log)
 	segment_close(log, seg);
 	free(seg);
 	pthread_mutex_unlock(&log->lock);
-	log_path(log, number, path);
+	txlog_path(log, number, path);
 	if (log->vfs->unlink(log->vfs->ctx, path) != 0)
 		return err_set_errno(IM_ERR_IO, "remove", path);
 	return IM_OK;
@@ -531,7 +531,7 @@ segment_remove_last(struct log *log)
 /* ---- Writing ---- */
 
 static void
-set_end(struct log *log, uint64_t end)
+set_end(struct txlog *log, uint64_t end)
 {
 	__atomic_store_n(&log->end, end, __ATOMIC_RELEASE);
 }
@@ -568,46 +568,46 @@ zero_rest(struct segment *seg, uint64_t offset)
 }
 
 enum im_err
-log_start(struct log *log, uint64_t pos)
+txlog_start(struct txlog *log, uint64_t pos)
 {
 	enum im_err err = IM_OK;
 
-	while (err == IM_OK && log_segments(log) > LOG_SEGMENT(pos) + 1)
+	while (err == IM_OK && txlog_segments(log) > TXLOG_SEGMENT(pos) + 1)
 		err = segment_remove_last(log);
 	if (err == IM_OK && log->vfs->sync_dir(log->vfs->ctx, log->dir) != 0)
 		err = err_set_errno(IM_ERR_IO, "fsync", log->dir);
 	if (err == IM_OK)
-		err = segment_acquire(log, LOG_SEGMENT(pos), &log->tail);
+		err = segment_acquire(log, TXLOG_SEGMENT(pos), &log->tail);
 	if (err != IM_OK)
 		return err;
 	set_end(log, pos);
-	return zero_rest(log->tail, LOG_OFFSET(pos));
+	return zero_rest(log->tail, TXLOG_OFFSET(pos));
 }
 
 uint64_t
-log_end(const struct log *log)
+txlog_end(const struct txlog *log)
 {
 	return log->end;
 }
 
 size_t
-log_room(const struct log *log)
+txlog_room(const struct txlog *log)
 {
-	uint64_t left = log->tail->size - LOG_OFFSET(log->end);
+	uint64_t left = log->tail->size - TXLOG_OFFSET(log->end);
 
 	return left > RECORD_SEAL_SIZE ? (size_t)(left - RECORD_SEAL_SIZE) : 0;
 }
 
 uint32_t
-log_salt(const struct log *log)
+txlog_salt(const struct txlog *log)
 {
 	return log->tail->salt;
 }
 
 enum im_err
-log_append(struct log *log, struct iovec *iov, size_t count, size_t total, uint64_t *pos)
+txlog_append(struct txlog *log, struct iovec *iov, size_t count, size_t total, uint64_t *pos)
 {
-	enum im_err err = vfs_writev(&log->tail->file, iov, count, LOG_OFFSET(log->end));
+	enum im_err err = vfs_writev(&log->tail->file, iov, count, TXLOG_OFFSET(log->end));
 
 	if (err != IM_OK)
 		return err;
@@ -617,14 +617,14 @@ log_append(struct log *log, struct iovec *iov, size_t count, size_t total, uint6
 }
 
 enum im_err
-log_sync(struct log *log)
+txlog_sync(struct txlog *log)
 {
 	struct segment *tail;
 	enum im_err err;
 
 	/* The writer syncs a segment before it leaves it, so the present one is all there is to sync. */
-	err =
-	    segment_acquire(log, LOG_SEGMENT(__atomic_load_n(&log->end, __ATOMIC_ACQUIRE)), &tail);
+	err = segment_acquire(
+	    log, TXLOG_SEGMENT(__atomic_load_n(&log->end, __ATOMIC_ACQUIRE)), &tail);
 	if (err != IM_OK)
 		return err;
 	err = vfs_sync(&tail->file);
@@ -634,36 +634,36 @@ log_sync(struct log *log)
 
 /* Makes sure that segment number next exists with room for need bytes. */
 static enum im_err
-ensure_next(struct log *log, uint32_t next, size_t need)
+ensure_next(struct txlog *log, uint32_t next, size_t need)
 {
 	enum im_err err = IM_OK;
 	uint32_t salt;
 	uint64_t size;
 
 	pthread_mutex_lock(&log->prepare_lock);
-	if (log_segments(log) > next) {
-		err = log_segment_info(log, next, &salt, &size);
+	if (txlog_segments(log) > next) {
+		err = txlog_segment_info(log, next, &salt, &size);
 		if (err == IM_OK && size < segment_size_for(next, need))
 			err = segment_remove_last(log);
 	}
-	if (err == IM_OK && log_segments(log) == next)
+	if (err == IM_OK && txlog_segments(log) == next)
 		err = segment_create(log, next, need);
 	pthread_mutex_unlock(&log->prepare_lock);
 	return err;
 }
 
 enum im_err
-log_next_segment(struct log *log, size_t need)
+txlog_next_segment(struct txlog *log, size_t need)
 {
 	uint8_t seal[RECORD_SEAL_SIZE];
-	uint32_t next = LOG_SEGMENT(log->end) + 1;
+	uint32_t next = TXLOG_SEGMENT(log->end) + 1;
 	enum im_err err = ensure_next(log, next, need);
 	struct segment *tail;
 
 	if (err != IM_OK)
 		return err;
 	record_seal_put(seal, next, log->tail->salt);
-	err = vfs_write(&log->tail->file, seal, sizeof seal, LOG_OFFSET(log->end));
+	err = vfs_write(&log->tail->file, seal, sizeof seal, TXLOG_OFFSET(log->end));
 	if (err == IM_OK)
 		err = vfs_sync(&log->tail->file);
 	if (err == IM_OK)
@@ -672,6 +672,6 @@ log_next_segment(struct log *log, size_t need)
 		return err == IM_ERR_NO_SPACE ? err_set(IM_ERR_IO, "%s", err_detail(err)) : err;
 	segment_release(log, log->tail);
 	log->tail = tail;
-	set_end(log, LOG_POS(next, LOG_HEADER_SIZE));
+	set_end(log, TXLOG_POS(next, TXLOG_HEADER_SIZE));
 	return IM_OK;
 }
