@@ -1,0 +1,114 @@
+#ifndef RPC_CLIENT_CONN_H
+#define RPC_CLIENT_CONN_H
+
+#include <stdbool.h>
+
+#include "rpc/method.h"
+#include "util/arena.h"
+#include "util/bytes.h"
+
+/*
+ * The client end of one connection: hello, pipelined calls, answers in any order. It is thread-safe:
+ * many threads may share a connection. It knows nothing of sessions but the token it carries, and
+ * never reconnects; whoever owns it decides that.
+ */
+
+struct rpc_client_conn;
+
+struct rpc_client_options {
+	/* Where the server is: a host name or address with a port, or a unix socket's path (then host
+	 * and port are ignored). Every address of a name is tried in turn. */
+	const char *host; /* "localhost", "10.0.0.1", "::1" (without brackets) */
+	uint16_t port;
+	const char *unix_path;
+	/* Limits; 0 takes the default named beside it. */
+	uint32_t
+	    connect_timeout_ms; /* to be connected and greeted, 10,000; name look-ups not counted */
+	uint32_t call_timeout_ms; /* of a call without a deadline of its own, 0: none */
+	size_t max_message_bytes; /* of an answer body, 32 MiB; 1 MiB is added */
+	size_t
+	    max_outstanding; /* calls in flight, then callers wait; 512, never above the server's */
+	size_t max_queued_bytes; /* unsent requests, then callers wait; 8 MiB */
+	const char *name;        /* who we are, for the server's log: "immuclient 1.0.0" */
+};
+
+/* What the server said of itself; constant and valid as long as the connection. */
+struct rpc_hello_info {
+	const char *version;
+	const char *server_id;
+	const char *default_database;
+	size_t max_message_bytes; /* of a request body, all included */
+	size_t max_outstanding;
+};
+
+/* How a call ended; everything in it is valid only during the callback. */
+struct rpc_answer {
+	enum im_err err; /* IM_OK, or what went wrong, here or there */
+	enum im_status
+	    status;       /* as the server sent it; err's own status when the server said nothing */
+	const char *text; /* the server's words, or err's detail */
+	struct bytes body; /* the packed answer when err is IM_OK */
+};
+
+/*
+ * Called once per call that was started, in a thread of the transport: it must not block and must not
+ * close the connection; it may start calls (which then never wait: IM_ERR_BUSY instead).
+ */
+typedef void rpc_answer_cb(void *ctx, const struct rpc_answer *answer);
+
+/* A call to be made. */
+struct rpc_call {
+	uint16_t method;                 /* enum rpc_method_id */
+	struct bytes session;            /* token, at most 255 bytes; empty for none */
+	const ProtobufCMessage *request; /* NULL for an empty message */
+	uint32_t timeout_ms;             /* 0 takes call_timeout_ms */
+};
+
+/*
+ * Connects and exchanges hellos. IM_ERR_UNREACHABLE (the detail names address and reason),
+ * IM_ERR_TIMEOUT, IM_ERR_PROTOCOL (not our protocol, or no common version), IM_ERR_ARGUMENT,
+ * IM_ERR_NOMEM. Release with rpc_client_close().
+ */
+enum im_err
+rpc_client_connect(const struct rpc_client_options *options, struct rpc_client_conn **out);
+
+/*
+ * Ends the connection: calls in flight fail with IM_ERR_CANCELLED, and every callback has returned
+ * when this returns. From no callback. NULL is fine.
+ */
+void rpc_client_close(struct rpc_client_conn *c);
+
+const struct rpc_hello_info *rpc_client_hello(const struct rpc_client_conn *c);
+
+/* False once the connection is lost or the server asked us to go away: new calls will fail. */
+bool rpc_client_is_usable(struct rpc_client_conn *c);
+
+/*
+ * Starts a call; the request is packed before this returns. Waits while too much is in flight. On
+ * IM_OK the callback will be called exactly once, possibly before this returns; on an error never:
+ * IM_ERR_CONNECTION_LOST, IM_ERR_BUSY, IM_ERR_TIMEOUT (while waiting), IM_ERR_MESSAGE_SIZE,
+ * IM_ERR_ARGUMENT, IM_ERR_NOMEM. Calls started by one thread reach the server in that order.
+ */
+enum im_err rpc_call_start(
+    struct rpc_client_conn *c, const struct rpc_call *call, rpc_answer_cb *cb, void *ctx);
+
+/*
+ * Calls and waits. The answer is decoded into arena as the method's answer message. When the server
+ * reports an error, the result is that error, its text is the detail, and *status (may be NULL) the
+ * server's status; an error that errors.def does not have is IM_ERR_REMOTE. From no callback.
+ */
+enum im_err rpc_call_wait(struct rpc_client_conn *c, const struct rpc_call *call,
+    struct arena *arena, ProtobufCMessage **answer, enum im_status *status);
+
+/*
+ * The error of errors.def that a server's status and text mean: the row with this text, else the
+ * row with the longest text that begins it and ends at a ":", both only with the same status; else
+ * IM_ERR_REMOTE.
+ */
+enum im_err rpc_err_of_text(enum im_status status, const char *text);
+
+/* Between these, calls of this thread are only queued, and written at the end. Scopes nest. */
+void rpc_batch_begin(void);
+void rpc_batch_end(void);
+
+#endif

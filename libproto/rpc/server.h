@@ -1,0 +1,138 @@
+#ifndef RPC_SERVER_H
+#define RPC_SERVER_H
+
+#include <stdbool.h>
+
+#include "rpc/batch.h"
+#include "rpc/method.h"
+#include "util/arena.h"
+#include "util/bytes.h"
+
+/*
+ * The server end: listens, speaks the frames of PROTOCOL.md, hands each complete request to one
+ * function and carries its answer back, in any order. It knows nothing of users or databases.
+ *
+ * Life of a request: handle() is called with it; somebody, on any thread, during the call or later,
+ * gives exactly one answer (rpc_reply, rpc_reply_bytes or rpc_fail), and with that the request is
+ * gone. A request outlives its connection: its answer is then thrown away.
+ */
+
+struct rpc_server;
+
+/* Who asks; constant as long as the request lives. */
+struct rpc_peer {
+	char address[64]; /* "127.0.0.1:40312", "[::1]:40312", or "unix" */
+	bool is_unix;
+	bool is_loopback; /* 127.0.0.0/8, ::1, or is_unix */
+};
+
+/* A request as its handler sees it. Read-only, but for user and arena. */
+struct rpc_request {
+	const struct rpc_method *method;
+	struct bytes session; /* the token as sent; empty when there is none */
+	struct bytes body;    /* the packed message; lives as long as the request */
+	struct arena arena;   /* for whatever the answer needs; freed with the request */
+	uint64_t received_ns; /* CLOCK_MONOTONIC */
+	uint64_t deadline_ns; /* CLOCK_MONOTONIC; 0 when the client waits for ever */
+	const struct rpc_peer *peer;
+	void *user; /* the handler's own; NULL at first */
+};
+
+struct rpc_server_options {
+	/* What to listen on: tcp://127.0.0.1:3322, tcp://[::]:3322 (v6 and v4), ipc:///path; port 0
+	 * takes a free one, see rpc_server_port(). */
+	const char *const *urls;
+	size_t nurls;
+	/* Told to every client in the hello. Copied. */
+	const char *version;          /* such as "immudb 1.0.0" */
+	const char *server_id;        /* the identity's 20 characters */
+	const char *default_database; /* the database a client selects when the user names none */
+	/* Limits; 0 takes the default named beside it. */
+	size_t max_message_bytes;  /* of one request or answer body, 32 MiB; 1 MiB is added */
+	size_t max_connections;    /* 1,024 */
+	size_t max_outstanding;    /* unanswered requests of a connection, 1,024 */
+	size_t max_queued_bytes;   /* unsent output of a connection, 4 MiB; then it is not read */
+	size_t max_total_bytes;    /* received and unsent payloads of all connections, 1 GiB */
+	uint32_t hello_timeout_ms; /* until the hello is complete, 10,000 */
+	uint32_t frame_timeout_ms; /* until a frame that has begun is complete, 30,000 */
+	uint32_t write_timeout_ms; /* without progress in writing to a peer, 60,000 */
+	uint32_t idle_buffer_ms;   /* until a quiet connection gives back its buffers, 1,000 */
+	/*
+	 * A complete request. Called in a thread of the transport, in order of arrival per connection
+	 * and never twice at once for one connection; it must not block.
+	 */
+	void (*handle)(void *ctx, struct rpc_request *req);
+	/*
+	 * May be NULL. Before a connection has logged in (rpc_request_set_authenticated) frames are at
+	 * most 16 KiB, and so are bodies, unless this says IM_OK to the token that came with the first
+	 * frame of a large request. Called like handle(). With NULL such requests are refused.
+	 */
+	enum im_err (*authenticate)(void *ctx, struct bytes session,
+	    const struct rpc_method *method, const struct rpc_peer *peer);
+	/* May be NULL. A connection is gone; conn_user is what rpc_request_set_conn_user() left. */
+	void (*closed)(void *ctx, void *conn_user);
+	void *ctx;
+};
+
+/*
+ * Listens on all urls and serves. IM_ERR_ARGUMENT for a bad url, IM_ERR_EXISTS when an address is
+ * in use, IM_ERR_IO, IM_ERR_NOMEM; the detail names the url. Everything in options is copied.
+ * The process must not fork after this.
+ */
+enum im_err rpc_server_start(const struct rpc_server_options *options, struct rpc_server **out);
+
+/* The port that urls[i] listens on; 0 for ipc. */
+uint16_t rpc_server_port(const struct rpc_server *s, size_t i);
+
+/* Connections open now. */
+size_t rpc_server_connections(struct rpc_server *s);
+
+/*
+ * Stops listening, tells every client to go away, refuses new requests, waits until the outstanding
+ * ones are answered and the answers written, at most drain_ms, and closes every connection. Requests
+ * still unanswered then stay valid. Call once, from no callback.
+ */
+void rpc_server_stop(struct rpc_server *s, uint32_t drain_ms);
+
+/* After rpc_server_stop(): waits until every request has been answered and frees. NULL is fine. */
+void rpc_server_free(struct rpc_server *s);
+
+/*
+ * Answers with a message of the method's answer type, packed before this returns; the message may
+ * live in the request's arena. An answer over the client's or our limit becomes IM_ERR_MESSAGE_SIZE.
+ * Consumes the request. Any thread.
+ */
+void rpc_reply(struct rpc_request *req, const ProtobufCMessage *answer);
+
+/* The same with an answer already packed; body is copied before this returns. */
+void rpc_reply_bytes(struct rpc_request *req, struct bytes body);
+
+/*
+ * Answers with an error: the status of err and text, or err's fixed text when text is NULL. A client
+ * finds err again when text is its fixed text or begins with that and ": ". Consumes the request.
+ * Any thread.
+ */
+void rpc_fail(struct rpc_request *req, enum im_err err, const char *text);
+
+/*
+ * Decodes the body as the method's request message, into the request's arena. Memory stays within a
+ * small multiple of the body. IM_ERR_FORMAT for what does not parse (also: a NUL byte or bad UTF-8 in
+ * a string, a field of the wrong wire type), IM_ERR_UNIMPLEMENTED for a field that the message does
+ * not have, IM_ERR_LIMIT; the detail names message and field.
+ */
+enum im_err rpc_request_decode(struct rpc_request *req, ProtobufCMessage **out);
+
+/*
+ * The connection has shown who it is: from now on frames and bodies may be large. Call while the
+ * request is unanswered. Any thread.
+ */
+void rpc_request_set_authenticated(struct rpc_request *req);
+
+/* True once the client has cancelled the request, the connection is gone, or the deadline passed. */
+bool rpc_request_is_abandoned(const struct rpc_request *req);
+
+/* A pointer of the handler's kept with the connection. Only within handle(). */
+void rpc_request_set_conn_user(struct rpc_request *req, void *conn_user);
+void *rpc_request_conn_user(const struct rpc_request *req);
+
+#endif
