@@ -1,0 +1,153 @@
+# shellcheck shell=bash
+# What every bats file loads: a private home, the programs of the build under test, servers on free
+# ports that cannot outlive the test, and comparisons with golden files.
+#
+# Variables a test may use after start_server: SERVER_PID, PORT, METRICS_PORT, DATA, SERVER_LOG.
+
+bats_require_minimum_version 1.5.0
+
+readonly WAIT_SECONDS=60
+readonly START_TRIES=8
+
+: "${IMMUDB_SOURCE:=$(cd -- "$BATS_TEST_DIRNAME/../.." && pwd)}"
+: "${IMMUDB_BUILD:=$IMMUDB_SOURCE/build/release}"
+PATH=$IMMUDB_BUILD/bin:$PATH
+export PATH LC_ALL=C.UTF-8 NO_COLOR=1
+
+# wait_for WHAT ARGUMENT...: see the script.
+wait_for() {
+	"$BATS_TEST_DIRNAME/wait-for" "$@"
+}
+
+# private_home FOLDER: nothing of the caller's home or environment reaches the programs.
+private_home() {
+	local name
+
+	for name in "${!IMMUDB_@}" "${!IMMUCLIENT_@}"; do
+		[[ $name == IMMUDB_SOURCE || $name == IMMUDB_BUILD || $name == IMMUDB_TEST_LONG ]] ||
+			unset "$name"
+	done
+	export HOME=$1/home XDG_STATE_HOME=$1/home/state XDG_CONFIG_HOME=$1/home/config
+	mkdir -p "$HOME"
+}
+
+# launch COMMAND...: runs it in the background with its output in SERVER_LOG and sets SERVER_PID. It
+# is killed by the kernel when the test's shell ends, however that happens.
+launch() {
+	setpriv --pdeathsig KILL "$@" >"$SERVER_LOG" 2>&1 </dev/null 3>&- &
+	SERVER_PID=$!
+}
+
+# start_server [OPTION...]: an immudb on free loopback ports over DATA, ready for connections.
+start_server() {
+	local try
+
+	: "${DATA:=$BATS_TEST_TMPDIR/data}" "${SERVER_LOG:=$BATS_TEST_TMPDIR/server.log}"
+	for ((try = 0; try < START_TRIES; try++)); do
+		read -r PORT METRICS_PORT < <(wait_for free-ports 2)
+		launch immudb --dir "$DATA" --address 127.0.0.1 --port "$PORT" \
+			--metrics-address 127.0.0.1 --metrics-port "$METRICS_PORT" "$@"
+		if wait_for port 127.0.0.1 "$PORT" "$WAIT_SECONDS" "$SERVER_PID"; then
+			export IMMUCLIENT_IMMUDB_ADDRESS=127.0.0.1 IMMUCLIENT_IMMUDB_PORT=$PORT
+			return 0
+		fi
+		# Between the choice of a free port and its use another process may have taken it.
+		grep -qi 'in use' "$SERVER_LOG" || break
+	done
+	echo "immudb did not start; its output:"
+	cat "$SERVER_LOG"
+	return 1
+}
+
+# stop_server [SIGNAL]: stops it as an operator would and fails unless it ended in time and cleanly.
+stop_server() {
+	local pid=$SERVER_PID status=0
+
+	SERVER_PID=
+	kill "-${1:-TERM}" "$pid"
+	if ! wait_for exit "$pid" "$WAIT_SECONDS"; then
+		kill -KILL "$pid"
+		echo "immudb did not stop"
+		return 1
+	fi
+	wait "$pid" || status=$?
+	[[ $status == 0 || $status == 127 ]] && return 0
+	echo "immudb ended with status $status; its output:"
+	cat "$SERVER_LOG"
+	return 1
+}
+
+# drop_server: for teardown: whatever still runs is ended; the log is shown when the test failed.
+drop_server() {
+	if [[ -n ${SERVER_PID:-} ]]; then
+		kill -KILL "$SERVER_PID" 2>/dev/null || true
+		wait "$SERVER_PID" 2>/dev/null || true
+		SERVER_PID=
+	fi
+	if [[ -z ${BATS_TEST_COMPLETED:-} && -s ${SERVER_LOG:-} ]]; then
+		echo "last lines of ${SERVER_LOG##*/}:"
+		tail -n 30 "$SERVER_LOG"
+	fi
+}
+
+# login_admin: a stored session of the superadmin in this home.
+login_admin() {
+	immuclient login immudb <<<immudb >/dev/null
+}
+
+# The default set-up and tear-down; a file that needs another defines its own after loading this.
+setup() {
+	private_home "$BATS_TEST_TMPDIR"
+	cd "$BATS_TEST_TMPDIR" || return 1
+}
+
+teardown() {
+	drop_server
+}
+
+# expect_status N: compares the status of the last run and shows its output when it differs.
+expect_status() {
+	# shellcheck disable=SC2154 # bats sets status and output
+	[[ $status == "$1" ]] && return 0
+	printf 'status %s, expected %s; output:\n%s\n' "$status" "$1" "$output"
+	return 1
+}
+
+# expect_text TEXT [WHERE]: the output (or the given text) contains TEXT.
+expect_text() {
+	local where=${2-$output}
+
+	[[ $where == *"$1"* ]] && return 0
+	printf 'expected to find: %s\nin: %s\n' "$1" "$where"
+	return 1
+}
+
+# refute_text TEXT [WHERE]: the opposite.
+refute_text() {
+	local where=${2-$output}
+
+	[[ $where != *"$1"* ]] && return 0
+	printf 'did not expect: %s\nin: %s\n' "$1" "$where"
+	return 1
+}
+
+# stable: hides what differs from run to run: digests, server identities, times and ports.
+stable() {
+	sed -E -e 's/[0-9a-f]{64}/<hash>/g' \
+		-e 's/[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z/<time>/g' \
+		-e 's/\b[0-9a-v]{20}\b/<identity>/g' \
+		-e "s/\\b${PORT:-none}\\b/<port>/g"
+}
+
+# expect_golden NAME: the output equals tests/golden/NAME; GOLDEN_UPDATE=1 writes it instead.
+expect_golden() {
+	local file=$IMMUDB_SOURCE/tests/golden/$1 difference
+
+	if [[ ${GOLDEN_UPDATE:-} == 1 ]]; then
+		stable <<<"$output" >"$file"
+		return 0
+	fi
+	difference=$(diff -u "$file" <(stable <<<"$output")) && return 0
+	printf 'differs from golden/%s:\n%s\n' "$1" "$difference"
+	return 1
+}
