@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 
+#include "rpc/batch.h"
 #include "rpc/method.h"
 #include "util/arena.h"
 #include "util/bytes.h"
@@ -106,9 +107,5 @@ enum im_err rpc_call_wait(struct rpc_client_conn *c, const struct rpc_call *call
  * IM_ERR_REMOTE.
  */
 enum im_err rpc_err_of_text(enum im_status status, const char *text);
-
-/* Between these, calls of this thread are only queued, and written at the end. Scopes nest. */
-void rpc_batch_begin(void);
-void rpc_batch_end(void);
 
 #endif

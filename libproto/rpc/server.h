@@ -17,6 +17,7 @@
  * gone. A request outlives its connection: its answer is then thrown away.
  */
 
+struct metrics;
 struct rpc_server;
 
 /* Who asks; constant as long as the request lives. */
@@ -57,6 +58,7 @@ struct rpc_server_options {
 	uint32_t frame_timeout_ms; /* until a frame that has begun is complete, 30,000 */
 	uint32_t write_timeout_ms; /* without progress in writing to a peer, 60,000 */
 	uint32_t idle_buffer_ms;   /* until a quiet connection gives back its buffers, 1,000 */
+	struct metrics *metrics; /* where ours are added; may be NULL */
 	/*
 	 * A complete request. Called in a thread of the transport, in order of arrival per connection
 	 * and never twice at once for one connection; it must not block.
