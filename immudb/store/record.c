@@ -14,8 +14,8 @@
  */
 #include "store/record.h"
 
-#include "crypto/crc32c.h"
 #include "crypto/rawkey.h"
+#include "util/crc32c.h"
 
 #define PREFIX_CRC_AT 4
 #define PREFIX_REST_AT 8
@@ -23,9 +23,9 @@
 static uint32_t
 salted_crc(const uint8_t *record, size_t len, uint32_t salt)
 {
-	uint32_t crc = crc32c(salt, bytes_of(record, PREFIX_CRC_AT));
+	uint32_t crc = crc32c(salt, record, PREFIX_CRC_AT);
 
-	return crc32c(crc, bytes_of(record + PREFIX_REST_AT, len - PREFIX_REST_AT));
+	return crc32c(crc, record + PREFIX_REST_AT, len - PREFIX_REST_AT);
 }
 
 static void
@@ -250,8 +250,8 @@ record_entries_get(const struct record_tx *r, struct bytes section, struct recor
 
 		if (err != IM_OK)
 			return err;
-		crc = crc32c(crc,
-		    bytes_of(rest.data, RECORD_ENTRY_FIXED + out[i].key.len + out[i].metadata.len));
+		crc = crc32c(
+		    crc, rest.data, RECORD_ENTRY_FIXED + out[i].key.len + out[i].metadata.len);
 		out[i].offset = at;
 		at += out[i].len;
 		if (!value_fits(&out[i], &values_at))

@@ -23,8 +23,8 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "crypto/crc32c.h"
 #include "store/record.h"
+#include "util/crc32c.h"
 
 #define MIB (1024u * 1024u)
 #define SEGMENT_MAGIC "IMMULOG\n"
@@ -102,7 +102,7 @@ header_put(uint8_t out[TXLOG_HEADER_SIZE], const struct txlog *log, uint32_t num
 	be64_put(out + 16, seg->size);
 	be32_put(out + 24, seg->salt);
 	memcpy(out + 32, log->database_id, TXLOG_DATABASE_ID_SIZE);
-	be32_put(out + SEGMENT_CRC_AT, crc32c(0, bytes_of(out, SEGMENT_CRC_AT)));
+	be32_put(out + SEGMENT_CRC_AT, crc32c(0, out, SEGMENT_CRC_AT));
 }
 
 static enum im_err
@@ -115,7 +115,7 @@ header_get(const uint8_t *in, const struct txlog *log, uint32_t number, struct s
 	if (be32_get(in + 8) > SEGMENT_VERSION)
 		return err_set(IM_ERR_VERSION, "%s: format %u, this version knows up to %u", path,
 		    (unsigned)be32_get(in + 8), SEGMENT_VERSION);
-	if (be32_get(in + SEGMENT_CRC_AT) != crc32c(0, bytes_of(in, SEGMENT_CRC_AT)))
+	if (be32_get(in + SEGMENT_CRC_AT) != crc32c(0, in, SEGMENT_CRC_AT))
 		return err_set(IM_ERR_CORRUPT, "%s: offset 0: wrong checksum of the header", path);
 	if (be32_get(in + 12) != number)
 		return err_set(
