@@ -9,8 +9,7 @@
  * DIR/immudb.sqlite (mode 0600, WAL, synchronous=FULL). A change is durable when its call returns.
  *
  * One handle serves the whole process; every function may be called from any thread (one mutex
- * inside). Calls may wait for the disk: never make one in a transport callback, except meta_user_get
- * and meta_permission, which read cached pages.
+ * inside). Calls may wait for the disk: never make one in a transport callback.
  *
  * Errors of every function, beside those it names: IM_ERR_CORRUPT (damaged file), IM_ERR_NO_SPACE,
  * IM_ERR_IO, IM_ERR_NOMEM; the detail text names the file.
@@ -75,6 +74,9 @@ void meta_close(struct meta *m);
 
 /* The identity of this data folder: 12 bytes, made once. It lives as long as m. */
 const uint8_t *meta_identity(const struct meta *m);
+
+/* Whether this meta_open() made the identity: the file was absent or empty. */
+bool meta_is_new(const struct meta *m);
 
 /* The number of users. */
 enum im_err meta_user_count(struct meta *m, size_t *count);

@@ -1,0 +1,200 @@
+/*
+ * Databases: their names, folders, states and settings. meta.c owns the file; the server's database
+ * manager is the caller and makes the folders.
+ *
+ *        create                 folder made
+ *   (none) ----> creating ------------------> ready        meta_database_create()
+ *                creating ------------------> ready        meta_database_roll_forward()
+ *                creating --> (none)                       meta_database_create(), folder failed
+ *
+ * Invariant: a folder exists only for a database that is written here.
+ */
+#include "meta/meta_sql.h"
+
+enum im_err
+meta_database_name_check(struct bytes name)
+{
+	size_t i;
+
+	if (name.len < 1 || name.len > META_DATABASE_MAX)
+		return err_set(IM_ERR_DATABASE_NAME, "database name length outside of limits");
+	for (i = 0; i < name.len; i++) {
+		uint8_t c = name.data[i];
+
+		if (c >= 'A' && c <= 'Z')
+			return err_set(IM_ERR_DATABASE_NAME, "provide a lowercase database name");
+		if (c > ' ' && c < 0x7f && !(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') &&
+		    c != '_')
+			return err_set(IM_ERR_DATABASE_NAME,
+			    "punctuation marks and symbols are not allowed in database name");
+		if (c <= ' ' || c >= 0x7f)
+			return err_set(
+			    IM_ERR_DATABASE_NAME, "unrecognized character in database name");
+	}
+	return IM_OK;
+}
+
+static void
+meta_database_read(sqlite3_stmt *stmt, struct meta_database *out)
+{
+	memset(out, 0, sizeof *out);
+	meta_column(stmt, 0, out->name, sizeof out->name);
+	meta_column(stmt, 1, out->folder, sizeof out->folder);
+	out->state = (enum meta_database_state)sqlite3_column_int(stmt, 2);
+	meta_column(stmt, 3, out->created_by, sizeof out->created_by);
+	out->created_at_s = sqlite3_column_int64(stmt, 4);
+}
+
+/* Runs a statement whose only parameter is the database's name. */
+static enum im_err
+meta_database_exec(struct meta *m, enum meta_statement id, const char *name)
+{
+	enum im_err err;
+	sqlite3_stmt *stmt = meta_lock(m, id, &err);
+
+	if (stmt) {
+		meta_bind(stmt, 1, bytes_str(name));
+		err = meta_exec(m, stmt);
+	}
+	meta_unlock(m);
+	return err;
+}
+
+static enum im_err
+meta_database_add(struct meta *m, const struct meta_database *database)
+{
+	enum im_err err;
+	sqlite3_stmt *stmt = meta_lock(m, META_SQL_DATABASE_ADD, &err);
+
+	if (stmt) {
+		meta_bind(stmt, 1, bytes_str(database->name));
+		meta_bind(stmt, 2, bytes_str(database->folder));
+		meta_bind(stmt, 3, bytes_str(database->created_by));
+		sqlite3_bind_int64(stmt, 4, database->created_at_s);
+		err = meta_exec(m, stmt);
+	}
+	meta_unlock(m);
+	return err;
+}
+
+enum im_err
+meta_database_create(struct meta *m, const struct meta_database *database,
+    enum im_err (*make)(void *arg, const char *folder), void *arg)
+{
+	enum im_err err = meta_database_name_check(bytes_str(database->name));
+
+	if (err == IM_OK)
+		err = meta_database_name_check(bytes_str(database->folder));
+	if (err == IM_OK)
+		err = meta_database_add(m, database);
+	if (err == IM_ERR_EXISTS)
+		return err_set(IM_ERR_EXISTS, "database %s already exists", database->name);
+	if (err != IM_OK)
+		return err;
+	err = make(arg, database->folder);
+	if (err == IM_OK)
+		return meta_database_exec(m, META_SQL_DATABASE_READY, database->name);
+	/* Should this fail too, the next start rolls the creation forward. */
+	(void)meta_database_exec(m, META_SQL_DATABASE_DROP, database->name);
+	return err;
+}
+
+enum im_err
+meta_database_roll_forward(
+    struct meta *m, enum im_err (*make)(void *arg, const char *folder), void *arg)
+{
+	struct meta_database database;
+	enum im_err err;
+
+	for (;;) {
+		sqlite3_stmt *stmt = meta_lock(m, META_SQL_DATABASE_CREATING, &err);
+
+		if (stmt)
+			err = meta_step(m, stmt);
+		if (err == IM_OK)
+			meta_database_read(stmt, &database);
+		meta_unlock(m);
+		if (err == IM_OK)
+			err = make(arg, database.folder);
+		else
+			return err == IM_ERR_NOT_FOUND ? IM_OK : err;
+		if (err == IM_OK)
+			err = meta_database_exec(m, META_SQL_DATABASE_READY, database.name);
+		if (err != IM_OK)
+			return err;
+	}
+}
+
+enum im_err
+meta_database_get(struct meta *m, struct bytes name, struct meta_database *out)
+{
+	enum im_err err;
+	sqlite3_stmt *stmt = meta_lock(m, META_SQL_DATABASE_GET, &err);
+
+	if (stmt) {
+		meta_bind(stmt, 1, name);
+		err = meta_step(m, stmt);
+	}
+	if (err == IM_OK)
+		meta_database_read(stmt, out);
+	meta_unlock(m);
+	if (err == IM_ERR_NOT_FOUND)
+		err = err_set(IM_ERR_DATABASE_NOT_FOUND, "database %.*s does not exist",
+		    (int)(name.len > META_DATABASE_MAX ? META_DATABASE_MAX : name.len),
+		    (const char *)name.data);
+	return err;
+}
+
+enum im_err
+meta_database_list(
+    struct meta *m, enum im_err (*each)(void *arg, const struct meta_database *database), void *arg)
+{
+	struct meta_database database;
+	enum im_err err;
+	sqlite3_stmt *stmt = meta_lock(m, META_SQL_DATABASE_LIST, &err);
+
+	while (err == IM_OK) {
+		err = meta_step(m, stmt);
+		if (err != IM_OK) {
+			err = err == IM_ERR_NOT_FOUND ? IM_OK : err;
+			break;
+		}
+		meta_database_read(stmt, &database);
+		err = each(arg, &database);
+	}
+	meta_unlock(m);
+	return err;
+}
+
+enum im_err
+meta_setting_get(struct meta *m, const char *database, const char *setting, int64_t *value)
+{
+	enum im_err err;
+	sqlite3_stmt *stmt = meta_lock(m, META_SQL_SETTING_GET, &err);
+
+	if (stmt) {
+		meta_bind(stmt, 1, bytes_str(database));
+		meta_bind(stmt, 2, bytes_str(setting));
+		err = meta_step(m, stmt);
+	}
+	if (err == IM_OK)
+		*value = sqlite3_column_int64(stmt, 0);
+	meta_unlock(m);
+	return err == IM_ERR_NOT_FOUND ? IM_OK : err;
+}
+
+enum im_err
+meta_setting_put(struct meta *m, const char *database, const char *setting, int64_t value)
+{
+	enum im_err err;
+	sqlite3_stmt *stmt = meta_lock(m, META_SQL_SETTING_PUT, &err);
+
+	if (stmt) {
+		meta_bind(stmt, 1, bytes_str(database));
+		meta_bind(stmt, 2, bytes_str(setting));
+		sqlite3_bind_int64(stmt, 3, value);
+		err = meta_exec(m, stmt);
+	}
+	meta_unlock(m);
+	return err == IM_ERR_NOT_FOUND ? IM_ERR_DATABASE_NOT_FOUND : err;
+}

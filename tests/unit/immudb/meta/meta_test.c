@@ -1,0 +1,506 @@
+/*
+ * The metadata file: identity, users, permissions, databases; reopening; newer, damaged, foreign,
+ * unwritable files, of which nothing may be lost.
+ */
+#include "meta/meta.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct folder {
+	char dir[64];
+	char file[96];
+};
+
+static int
+folder_make(void **state)
+{
+	struct folder *f = calloc(1, sizeof *f);
+
+	if (!f)
+		return -1;
+	strcpy(f->dir, "/tmp/meta_test.XXXXXX");
+	if (!mkdtemp(f->dir))
+		return -1;
+	snprintf(f->file, sizeof f->file, "%s/" META_FILE_NAME, f->dir);
+	*state = f;
+	return 0;
+}
+
+static int
+folder_remove(void **state)
+{
+	static const char *const names[] = {"", "-wal", "-shm"};
+	struct folder *f = *state;
+	char path[128];
+	size_t i;
+
+	for (i = 0; i < 3; i++) {
+		snprintf(path, sizeof path, "%s%s", f->file, names[i]);
+		unlink(path);
+	}
+	i = (size_t)rmdir(f->dir);
+	free(f);
+	return (int)i;
+}
+
+static struct meta *
+open_ok(const struct folder *f)
+{
+	struct meta *m = NULL;
+
+	assert_int_equal(meta_open(f->dir, &m), IM_OK);
+	assert_non_null(m);
+	return m;
+}
+
+static void
+patch(const struct folder *f, off_t offset, const void *data, size_t n)
+{
+	int fd = open(f->file, O_WRONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, data, n, offset), (ssize_t)n);
+	close(fd);
+}
+
+static struct meta_user
+user_of(const char *name)
+{
+	struct meta_user user = {
+	    .active = true, .created_by = "immudb", .created_at_s = 1700000000};
+
+	snprintf(user.name, sizeof user.name, "%s", name);
+	strcpy(user.hash, "$scrypt$of-no-meaning-here");
+	return user;
+}
+
+static struct meta_database
+database_of(const char *name)
+{
+	struct meta_database database = {.created_by = "immudb", .created_at_s = 1700000001};
+
+	snprintf(database.name, sizeof database.name, "%s", name);
+	snprintf(database.folder, sizeof database.folder, "%s", name);
+	return database;
+}
+
+static void
+meta_identity_stays(void **state)
+{
+	struct meta *m = open_ok(*state);
+	const struct folder *f = *state;
+	uint8_t id[META_IDENTITY_LEN];
+	static const uint8_t zero[META_IDENTITY_LEN];
+	struct stat st;
+
+	assert_true(meta_is_new(m));
+	memcpy(id, meta_identity(m), sizeof id);
+	assert_memory_not_equal(id, zero, sizeof id);
+	assert_int_equal(stat(f->file, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	meta_close(m);
+	m = open_ok(*state);
+	assert_false(meta_is_new(m));
+	assert_memory_equal(id, meta_identity(m), sizeof id);
+	meta_close(m);
+	meta_close(NULL);
+}
+
+static void
+meta_users_survive(void **state)
+{
+	struct meta *m = open_ok(*state);
+	struct meta_user user = user_of("alice_1"), found;
+	size_t count;
+
+	assert_int_equal(meta_user_create(m, &user, "db", META_LEVEL_READ), IM_OK);
+	assert_int_equal(meta_user_create(m, &user, "db", META_LEVEL_READ), IM_ERR_USER_EXISTS);
+	assert_int_equal(meta_user_set_password(m, "alice_1", "other"), IM_OK);
+	assert_int_equal(meta_user_set_password(m, "bob", "other"), IM_ERR_NOT_FOUND);
+	assert_int_equal(meta_user_set_active(m, "alice_1", false), IM_OK);
+	assert_int_equal(meta_user_set_active(m, "bob", false), IM_ERR_NOT_FOUND);
+	meta_close(m);
+	m = open_ok(*state);
+	assert_int_equal(meta_user_get(m, bytes_str("alice_1"), &found), IM_OK);
+	assert_string_equal(found.hash, "other");
+	assert_string_equal(found.created_by, "immudb");
+	assert_int_equal(found.created_at_s, 1700000000);
+	assert_false(found.active);
+	assert_int_equal(meta_user_count(m, &count), IM_OK);
+	assert_int_equal(count, 1);
+	meta_close(m);
+}
+
+static void
+meta_user_names(void **state)
+{
+	static const char *const bad[] = {"", "a b", "a;b", "ä", "a-b", "a'b"};
+	struct meta *m = open_ok(*state);
+	struct meta_user user, found;
+	char long_name[80];
+	size_t i;
+
+	for (i = 0; i < sizeof bad / sizeof *bad; i++) {
+		user = user_of(bad[i]);
+		assert_int_equal(
+		    meta_user_create(m, &user, "db", META_LEVEL_READ), IM_ERR_USER_NAME);
+	}
+	memset(long_name, 'a', sizeof long_name);
+	assert_int_equal(
+	    meta_user_get(m, bytes_of(long_name, sizeof long_name), &found), IM_ERR_NOT_FOUND);
+	user = user_of("alice");
+	assert_int_equal(meta_user_create(m, &user, "db", META_LEVEL_NONE), IM_OK);
+	assert_int_equal(meta_user_get(m, bytes_of("alice\0x", 7), &found), IM_ERR_NOT_FOUND);
+	assert_int_equal(meta_user_get(m, bytes_str("Alice"), &found), IM_ERR_NOT_FOUND);
+	assert_int_equal(meta_user_get(m, bytes_of(NULL, 0), &found), IM_ERR_NOT_FOUND);
+	meta_close(m);
+}
+
+static enum meta_level
+level_of(struct meta *m, const char *user, const char *database)
+{
+	enum meta_level level;
+
+	assert_int_equal(meta_permission(m, user, database, &level), IM_OK);
+	return level;
+}
+
+static void
+meta_permissions(void **state)
+{
+	struct meta *m = open_ok(*state);
+	struct meta_user user = user_of("alice");
+	size_t count;
+
+	assert_int_equal(meta_user_create(m, &user, "one", META_LEVEL_READ), IM_OK);
+	assert_int_equal(level_of(m, "alice", "one"), META_LEVEL_READ);
+	assert_int_equal(level_of(m, "alice", "two"), META_LEVEL_NONE);
+	assert_int_equal(level_of(m, "bob", "one"), META_LEVEL_NONE);
+	/* The wildcard raises, and never lowers. */
+	assert_int_equal(meta_permission_set(m, "alice", "*", META_LEVEL_READ_WRITE), IM_OK);
+	assert_int_equal(level_of(m, "alice", "one"), META_LEVEL_READ_WRITE);
+	assert_int_equal(level_of(m, "alice", "future"), META_LEVEL_READ_WRITE);
+	assert_int_equal(meta_permission_set(m, "alice", "one", META_LEVEL_ADMIN), IM_OK);
+	assert_int_equal(level_of(m, "alice", "one"), META_LEVEL_ADMIN);
+	assert_int_equal(meta_permission_count(m, "alice", &count), IM_OK);
+	assert_int_equal(count, 2);
+	assert_int_equal(meta_permission_set(m, "alice", "*", META_LEVEL_NONE), IM_OK);
+	assert_int_equal(level_of(m, "alice", "future"), META_LEVEL_NONE);
+	assert_int_equal(meta_permission_set(m, "bob", "one", META_LEVEL_READ), IM_ERR_NOT_FOUND);
+	assert_int_equal(
+	    meta_permission_set(m, "alice", "one", (enum meta_level)3), IM_ERR_ARGUMENT);
+	meta_close(m);
+}
+
+struct names {
+	char text[256];
+	enum im_err err;
+};
+
+static enum im_err
+names_add_user(void *arg, const struct meta_user *user)
+{
+	struct names *names = arg;
+
+	strcat(names->text, user->name);
+	strcat(names->text, " ");
+	return names->err;
+}
+
+static enum im_err
+names_add_database(void *arg, const struct meta_database *database)
+{
+	struct names *names = arg;
+
+	assert_int_equal(database->state, META_DATABASE_READY);
+	strcat(names->text, database->name);
+	strcat(names->text, " ");
+	return names->err;
+}
+
+static enum im_err
+folder_note(void *arg, const char *folder)
+{
+	struct names *names = arg;
+
+	strcat(names->text, folder);
+	strcat(names->text, " ");
+	return names->err;
+}
+
+static void
+meta_lists(void **state)
+{
+	struct meta *m = open_ok(*state);
+	struct names names = {"", IM_OK}, made = {"", IM_OK};
+	struct meta_user b = user_of("b"), a = user_of("a");
+	struct meta_database z = database_of("z"), y = database_of("y");
+
+	assert_int_equal(meta_user_create(m, &b, "db", META_LEVEL_NONE), IM_OK);
+	assert_int_equal(meta_user_create(m, &a, "db", META_LEVEL_NONE), IM_OK);
+	assert_int_equal(meta_user_list(m, names_add_user, &names), IM_OK);
+	assert_string_equal(names.text, "a b ");
+	names = (struct names){"", IM_ERR_NOT_FOUND};
+	assert_int_equal(meta_user_list(m, names_add_user, &names), IM_ERR_NOT_FOUND);
+	assert_string_equal(names.text, "a ");
+	assert_int_equal(meta_database_create(m, &z, folder_note, &made), IM_OK);
+	assert_int_equal(meta_database_create(m, &y, folder_note, &made), IM_OK);
+	assert_string_equal(made.text, "z y ");
+	names = (struct names){"", IM_OK};
+	assert_int_equal(meta_database_list(m, names_add_database, &names), IM_OK);
+	assert_string_equal(names.text, "z y ");
+	meta_close(m);
+}
+
+static void
+meta_database_failures(void **state)
+{
+	struct meta *m = open_ok(*state);
+	struct names failing = {"", IM_ERR_NO_SPACE}, fine = {"", IM_OK};
+	struct meta_database db = database_of("db"), bad = database_of("Db"), found;
+
+	assert_int_equal(meta_database_create(m, &db, folder_note, &failing), IM_ERR_NO_SPACE);
+	assert_int_equal(meta_database_get(m, bytes_str("db"), &found), IM_ERR_DATABASE_NOT_FOUND);
+	assert_int_equal(meta_database_create(m, &bad, folder_note, &fine), IM_ERR_DATABASE_NAME);
+	assert_string_equal(fine.text, "");
+	assert_int_equal(meta_database_create(m, &db, folder_note, &fine), IM_OK);
+	assert_int_equal(meta_database_create(m, &db, folder_note, &fine), IM_ERR_EXISTS);
+	assert_int_equal(meta_database_get(m, bytes_str("db"), &found), IM_OK);
+	assert_int_equal(found.state, META_DATABASE_READY);
+	assert_string_equal(found.folder, "db");
+	meta_close(m);
+}
+
+static enum im_err
+folder_crash(void *arg, const char *folder)
+{
+	(void)arg;
+	(void)folder;
+	_exit(0);
+}
+
+/* A child that dies inside make, as in a crash: the next start finishes the creation. */
+static void
+meta_database_rolls_forward(void **state)
+{
+	struct names made = {"", IM_OK};
+	struct meta_database found, db = database_of("half");
+	struct meta *m;
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		m = open_ok(*state);
+		meta_database_create(m, &db, folder_crash, NULL);
+		_exit(1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	m = open_ok(*state);
+	assert_int_equal(meta_database_get(m, bytes_str("half"), &found), IM_OK);
+	assert_int_equal(found.state, META_DATABASE_CREATING);
+	made.err = IM_ERR_IO;
+	assert_int_equal(meta_database_roll_forward(m, folder_note, &made), IM_ERR_IO);
+	made = (struct names){"", IM_OK};
+	assert_int_equal(meta_database_roll_forward(m, folder_note, &made), IM_OK);
+	assert_string_equal(made.text, "half ");
+	assert_int_equal(meta_database_roll_forward(m, folder_note, &made), IM_OK);
+	assert_string_equal(made.text, "half ");
+	assert_int_equal(meta_database_get(m, bytes_str("half"), &found), IM_OK);
+	assert_int_equal(found.state, META_DATABASE_READY);
+	meta_close(m);
+}
+
+static void
+meta_settings(void **state)
+{
+	struct meta *m = open_ok(*state);
+	struct names made = {"", IM_OK};
+	struct meta_database db = database_of("db");
+	int64_t value = 7;
+
+	assert_int_equal(meta_database_create(m, &db, folder_note, &made), IM_OK);
+	assert_int_equal(meta_setting_get(m, "db", "header", &value), IM_OK);
+	assert_int_equal(value, 7);
+	assert_int_equal(meta_setting_put(m, "db", "header", 0), IM_OK);
+	assert_int_equal(meta_setting_get(m, "db", "header", &value), IM_OK);
+	assert_int_equal(value, 0);
+	assert_int_equal(meta_setting_put(m, "db", "header", -5), IM_OK);
+	assert_int_equal(meta_setting_get(m, "db", "header", &value), IM_OK);
+	assert_int_equal(value, -5);
+	assert_int_equal(meta_setting_put(m, "none", "header", 1), IM_ERR_DATABASE_NOT_FOUND);
+	meta_close(m);
+}
+
+static void
+meta_database_names(void **state)
+{
+	char name[META_DATABASE_MAX + 1];
+
+	(void)state;
+	memset(name, 'a', sizeof name);
+	assert_int_equal(meta_database_name_check(bytes_of(name, META_DATABASE_MAX)), IM_OK);
+	assert_int_equal(
+	    meta_database_name_check(bytes_of(name, sizeof name)), IM_ERR_DATABASE_NAME);
+	assert_int_equal(meta_database_name_check(bytes_str("a_9")), IM_OK);
+	assert_int_equal(meta_database_name_check(bytes_str("")), IM_ERR_DATABASE_NAME);
+	assert_int_equal(meta_database_name_check(bytes_str("../x")), IM_ERR_DATABASE_NAME);
+	assert_int_equal(meta_database_name_check(bytes_str("a b")), IM_ERR_DATABASE_NAME);
+	assert_int_equal(meta_database_name_check(bytes_str("Abc")), IM_ERR_DATABASE_NAME);
+	assert_string_equal(err_detail(IM_ERR_DATABASE_NAME), "provide a lowercase database name");
+}
+
+/* The schema version is the big-endian number at offset 60 of the file. */
+static void
+meta_newer_version_is_refused(void **state)
+{
+	static const uint8_t newer[4] = {0, 0, 0, 99}, present[4] = {0, 0, 0, 1};
+	const struct folder *f = *state;
+	struct meta_user user = user_of("alice"), found;
+	struct meta *m = open_ok(f);
+
+	assert_int_equal(meta_user_create(m, &user, "db", META_LEVEL_READ), IM_OK);
+	meta_close(m);
+	patch(f, 60, newer, 4);
+	assert_int_equal(meta_open(f->dir, &m), IM_ERR_VERSION);
+	assert_null(m);
+	assert_non_null(strstr(err_detail(IM_ERR_VERSION), f->file));
+	assert_non_null(strstr(err_detail(IM_ERR_VERSION), "99"));
+	patch(f, 60, present, 4);
+	m = open_ok(f);
+	assert_int_equal(meta_user_get(m, bytes_str("alice"), &found), IM_OK);
+	meta_close(m);
+}
+
+static void
+assert_corrupt(const struct folder *f)
+{
+	struct stat before, after;
+	struct meta *m;
+
+	assert_int_equal(stat(f->file, &before), 0);
+	assert_int_equal(meta_open(f->dir, &m), IM_ERR_CORRUPT);
+	assert_null(m);
+	assert_non_null(strstr(err_detail(IM_ERR_CORRUPT), f->file));
+	assert_int_equal(stat(f->file, &after), 0);
+	assert_int_equal(before.st_size, after.st_size);
+	assert_int_equal(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
+}
+
+static void
+meta_damage_is_named(void **state)
+{
+	static const uint8_t junk[512] = {0xff, 0xff, 0xff}, foreign[4] = {1, 2, 3, 4};
+	static const uint8_t ours[4] = {0x69, 0x6d, 0x64, 0x62};
+	const struct folder *f = *state;
+
+	meta_close(open_ok(f));
+	/* Application id of another program. */
+	patch(f, 68, foreign, 4);
+	assert_corrupt(f);
+	patch(f, 68, ours, 4);
+	meta_close(open_ok(f));
+	/* A page of a table. */
+	patch(f, 4096, junk, sizeof junk);
+	assert_corrupt(f);
+	/* The file header. */
+	patch(f, 0, junk, sizeof junk);
+	assert_corrupt(f);
+}
+
+static void
+meta_unwritable(void **state)
+{
+	const struct folder *f = *state;
+	struct meta *m;
+	pid_t child;
+	int status;
+
+	assert_int_equal(meta_open("/nonexistent/folder", &m), IM_ERR_IO);
+	assert_non_null(strstr(err_detail(IM_ERR_IO), "/nonexistent/folder"));
+	meta_close(open_ok(f));
+	assert_int_equal(chmod(f->file, 0400), 0);
+	assert_int_equal(chmod(f->dir, 0555), 0);
+	child = fork();
+	if (child == 0) {
+		/* The superuser may write everywhere; be somebody else. */
+		if (geteuid() == 0 && (chmod(f->file, 0444) != 0 || setuid(65534) != 0))
+			_exit(2);
+		_exit(meta_open(f->dir, &m) == IM_ERR_IO &&
+			    strstr(err_detail(IM_ERR_IO), f->file) != NULL
+			? 0
+			: 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_int_equal(chmod(f->dir, 0755), 0);
+	assert_int_equal(chmod(f->file, 0600), 0);
+	meta_close(open_ok(f));
+}
+
+static void *
+threads_work(void *arg)
+{
+	struct meta *m = arg;
+	enum meta_level level;
+	size_t i;
+
+	for (i = 0; i < 20; i++)
+		if (meta_permission_set(
+			m, "alice", "db", i % 2 ? META_LEVEL_READ : META_LEVEL_ADMIN) != IM_OK ||
+		    meta_permission(m, "alice", "db", &level) != IM_OK || level == META_LEVEL_NONE)
+			return m;
+	return NULL;
+}
+
+static void
+meta_threads(void **state)
+{
+	struct meta *m = open_ok(*state);
+	struct meta_user user = user_of("alice");
+	pthread_t threads[4];
+	void *failed;
+	size_t i;
+
+	assert_int_equal(meta_user_create(m, &user, "db", META_LEVEL_READ), IM_OK);
+	for (i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, threads_work, m), 0);
+	for (i = 0; i < 4; i++) {
+		pthread_join(threads[i], &failed);
+		assert_null(failed);
+	}
+	meta_close(m);
+}
+
+#define META_TEST(f) cmocka_unit_test_setup_teardown(f, folder_make, folder_remove)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    META_TEST(meta_identity_stays),
+	    META_TEST(meta_users_survive),
+	    META_TEST(meta_user_names),
+	    META_TEST(meta_permissions),
+	    META_TEST(meta_lists),
+	    META_TEST(meta_database_failures),
+	    META_TEST(meta_database_rolls_forward),
+	    META_TEST(meta_settings),
+	    META_TEST(meta_database_names),
+	    META_TEST(meta_newer_version_is_refused),
+	    META_TEST(meta_damage_is_named),
+	    META_TEST(meta_unwritable),
+	    META_TEST(meta_threads),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
