@@ -1,6 +1,7 @@
 #ifndef STORE_TREE_H
 #define STORE_TREE_H
 
+#include "crypto/ahtree.h"
 #include "crypto/hash.h"
 #include "store/vfs.h"
 
@@ -34,9 +35,9 @@ struct tree_options {
  * holds, or less than that. What the files hold beyond is ignored and written over. Size 0 starts
  * anew and always works on a healthy disk.
  *
- * IM_ERR_CORRUPT when the files do not hold size leaves, naming file and offset: the caller opens
- * again with size 0 and appends everything from the log. Damage inside older tiles shows only when
- * they are read. IM_ERR_VERSION, IM_ERR_IO, IM_ERR_NOMEM. Free with tree_close().
+ * IM_ERR_CORRUPT when the files do not hold size leaves, naming the file: the caller opens again with
+ * size 0 and appends everything from the log. Damage inside older tiles shows only when they are
+ * read; the caller compares tree_edge_root() with the blRoot of the header after the last leaf. IM_ERR_VERSION, IM_ERR_IO, IM_ERR_NOMEM. Free with tree_close().
  */
 enum im_err tree_open(const struct tree_options *options, uint64_t size, struct tree **out);
 
@@ -82,6 +83,19 @@ tree_range_root(struct tree *t, uint64_t lo, uint64_t hi, bool nowait, struct ha
 
 /* Any thread: the root at size n, Z32 for 0. Errors as tree_range_root(). */
 enum im_err tree_root(struct tree *t, uint64_t n, bool nowait, struct hash *out);
+
+/*
+ * What the proof makers of crypto/ahtree.h read through: the tree as it was at size, with or without
+ * waiting for the disk. The caller fills it in and keeps it while the reader is in use.
+ */
+struct tree_view {
+	struct tree *tree;
+	uint64_t size; /* <= tree_size() */
+	bool nowait;
+};
+
+/* Any thread. Errors as tree_range_root(), and IM_ERR_TX_NOT_FOUND above the view's size. */
+struct ahtree_reader tree_view_reader(struct tree_view *view);
 
 /* Any thread: damaged tiles that were made anew from the log since open. */
 uint64_t tree_repairs(const struct tree *t);
