@@ -3,10 +3,11 @@
 
 #include "util/bytes.h"
 
+struct metrics;
+
 /*
  * The small HTTP side of a daemon: plain HTTP/1.1 over IPv4, a table of routes, nothing from the
- * file system. Every server has /metrics (the registry of util/metrics.h), /livez, /readyz and
- * /version; GET routes answer HEAD too. An unknown path is 404, a known path with another method
+ * file system. Every server has /metrics, /livez, /readyz and /version; GET routes answer HEAD too. An unknown path is 404, a known path with another method
  * 405 with Allow. Bodies of requests are not read.
  *
  * Handlers run on the server's own threads, several at a time, and may take a while.
@@ -36,10 +37,11 @@ struct http_route {
 };
 
 struct http_options {
-	const char *address; /* IPv4 address or host name; "" and "::" mean all of IPv4 */
-	uint16_t port;       /* 0 = no server, unless ephemeral is set */
-	bool ephemeral;      /* for tests: the system picks a free port */
-	const char *program; /* named by /version and in error texts */
+	const char *address;     /* IPv4 address or host name; "" and "::" mean all of IPv4 */
+	uint16_t port;           /* 0 = no server, unless ephemeral is set */
+	bool ephemeral;          /* for tests: the system picks a free port */
+	const char *program;     /* named by /version and in error texts; borrowed */
+	struct metrics *metrics; /* shown at /metrics; NULL: no such path */
 	/*
 	 * IM_OK while the daemon can do its work; otherwise /readyz answers 503 with the detail text.
 	 * NULL: always ready. Called on the server's threads.

@@ -1,0 +1,19 @@
+#ifndef HTTP_HTTP_HEALTH_H
+#define HTTP_HTTP_HEALTH_H
+
+#include "http/http_server.h"
+
+/* Private to http/: the routes that every server has. */
+#define HTTP_HEALTH_ROUTES 4
+
+struct http_health {
+	const char *program;
+	struct metrics *metrics; /* may be NULL */
+	enum im_err (*ready)(void *arg);
+	void *ready_arg;
+};
+
+/* Fills in the routes and returns how many; health must outlive them. */
+size_t http_health_routes(struct http_health *health, struct http_route routes[HTTP_HEALTH_ROUTES]);
+
+#endif

@@ -1,0 +1,326 @@
+/*
+ * The HTTP side of the daemons: civetweb behind a table of routes. Daemons start one server each and
+ * hand in routes; what all of them have (metrics, health, version) is in http_health.c.
+ *
+ * Invariants:
+ * 1. Every request is answered in http_begin_request(); civetweb never looks for a file.
+ * 2. A connection costs a thread, therefore: many threads, short keep-alive, short time-outs.
+ * 3. The context of civetweb is stopped before anything its callbacks use is freed.
+ */
+#include "http/http_server.h"
+
+#include <civetweb.h>
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "http/http_health.h"
+#include "util/log.h"
+
+#define HTTP_THREADS "64"
+#define HTTP_REQUEST_TIMEOUT_MS "5000"
+#define HTTP_KEEP_ALIVE_TIMEOUT_MS "500"
+#define HTTP_REQUEST_MAX "16384"
+/* Largest answer of a handler. */
+#define HTTP_BODY_MAX (64u * 1024 * 1024)
+#define HTTP_HEAD_MAX 1024
+#define HTTP_METHODS_MAX 128
+#define HTTP_ERROR_MAX 256
+#define HTTP_POKE_NS 5000000L
+
+/* What the helper of http_stop_listening() works with. */
+struct http_poke {
+	struct sockaddr_in to;
+	_Atomic bool done;
+};
+
+struct http_server {
+	struct mg_context *ctx;
+	struct http_options options; /* routes and program are borrowed */
+	struct http_health health;
+	struct http_route builtin[HTTP_HEALTH_ROUTES];
+	size_t builtin_count;
+	char address[INET_ADDRSTRLEN];
+	uint16_t port;
+};
+
+/*
+ * Whether the connection may carry another request. The body of this one is not read: its bytes must
+ * not be taken for the next request.
+ */
+static bool
+http_keep_alive(struct mg_connection *conn, int status)
+{
+	if (status < 400 && mg_get_request_info(conn)->content_length <= 0 &&
+	    !mg_get_header(conn, "Transfer-Encoding"))
+		return true;
+	mg_disable_keep_alive(conn);
+	return false;
+}
+
+/* Sends head and, unless head_only, body; one write, so that a small answer is one packet. */
+static void
+http_send(struct mg_connection *conn, const struct http_response *response, const char *allow,
+    bool head_only)
+{
+	bool keep_alive = http_keep_alive(conn, response->status);
+	struct buf out;
+
+	buf_init(&out, HTTP_BODY_MAX + HTTP_HEAD_MAX);
+	buf_printf(&out,
+	    "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
+	    "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: %s\r\n",
+	    response->status, mg_get_response_code_text(conn, response->status),
+	    response->content_type, response->body.len, keep_alive ? "keep-alive" : "close");
+	if (allow)
+		buf_printf(&out, "Allow: %s\r\n", allow);
+	buf_append_str(&out, "\r\n");
+	if (!head_only)
+		buf_append_bytes(&out, buf_bytes(&response->body));
+	if (out.err == IM_OK)
+		mg_write(conn, out.data, out.len);
+	else
+		mg_disable_keep_alive(conn);
+	buf_free(&out);
+}
+
+static void
+http_send_error(struct mg_connection *conn, int status, const char *allow, bool head_only)
+{
+	struct http_response response = {.status = status, .content_type = "application/json"};
+
+	buf_init(&response.body, 256);
+	buf_printf(&response.body, "{\"error\":\"%s\"}\n", mg_get_response_code_text(conn, status));
+	http_send(conn, &response, allow, head_only);
+	buf_free(&response.body);
+}
+
+static void
+http_run(struct mg_connection *conn, const struct http_route *route,
+    const struct http_request *request, bool head_only)
+{
+	struct http_response response = {.status = 200, .content_type = "application/json"};
+
+	buf_init(&response.body, HTTP_BODY_MAX);
+	route->handle(route->arg, request, &response);
+	if (response.body.err == IM_OK)
+		http_send(conn, &response, NULL, head_only);
+	else
+		http_send_error(conn, 500, NULL, head_only);
+	buf_free(&response.body);
+}
+
+/* Adds "METHOD" (and HEAD after GET) to the text of an Allow header. */
+static void
+http_allow_add(char allow[HTTP_METHODS_MAX], const char *method)
+{
+	size_t used = strlen(allow);
+
+	snprintf(allow + used, HTTP_METHODS_MAX - used, "%s%s%s", used ? ", " : "", method,
+	    strcmp(method, "GET") == 0 ? ", HEAD" : "");
+}
+
+/* The route of the request, or NULL; then allow names the methods that its path does have. */
+static const struct http_route *
+http_find(
+    const struct http_server *s, const struct http_request *request, char allow[HTTP_METHODS_MAX])
+{
+	size_t i;
+
+	allow[0] = '\0';
+	for (i = 0; i < s->builtin_count + s->options.route_count; i++) {
+		const struct http_route *route = i < s->builtin_count
+		    ? &s->builtin[i]
+		    : &s->options.routes[i - s->builtin_count];
+
+		if (strcmp(route->path, request->path) != 0)
+			continue;
+		if (strcmp(route->method, request->method) == 0)
+			return route;
+		http_allow_add(allow, route->method);
+	}
+	return NULL;
+}
+
+/* Invariant 1: never 0, which would let civetweb go on. */
+static int
+http_begin_request(struct mg_connection *conn)
+{
+	const struct mg_request_info *info = mg_get_request_info(conn);
+	const struct http_server *s = info->user_data;
+	bool head_only = strcmp(info->request_method, "HEAD") == 0;
+	struct http_request request = {
+	    .method = head_only ? "GET" : info->request_method,
+	    .path = info->local_uri ? info->local_uri : "",
+	    .query = info->query_string ? info->query_string : "",
+	};
+	char allow[HTTP_METHODS_MAX];
+	const struct http_route *route = http_find(s, &request, allow);
+
+	if (route)
+		http_run(conn, route, &request, head_only);
+	else
+		http_send_error(conn, allow[0] ? 405 : 404, allow[0] ? allow : NULL, head_only);
+	return 1;
+}
+
+/* What civetweb answers by itself (a request that does not parse) goes out in our form. */
+static int
+http_error(struct mg_connection *conn, int status, const char *message)
+{
+	(void)message;
+	http_send_error(conn, status, NULL, false);
+	return 0;
+}
+
+/* Civetweb's complaints: the reason in the thread that starts it, else a peer's doing. */
+static _Thread_local char *http_start_error;
+
+static int
+http_log(const struct mg_connection *conn, const char *message)
+{
+	(void)conn;
+	if (http_start_error)
+		snprintf(http_start_error, HTTP_ERROR_MAX, "%s", message);
+	else
+		log_debug("http: %s", message);
+	return 1;
+}
+
+/* The IPv4 address that options ask for, as text. */
+static enum im_err
+http_resolve(const char *name, char out[INET_ADDRSTRLEN])
+{
+	struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
+	struct addrinfo *found = NULL;
+	struct sockaddr_in in;
+	int rc;
+
+	if (name[0] == '\0' || strcmp(name, "::") == 0)
+		name = "0.0.0.0";
+	else if (strcmp(name, "::1") == 0)
+		name = "127.0.0.1";
+	rc = getaddrinfo(name, NULL, &hints, &found);
+	if (rc != 0)
+		return err_set(IM_ERR_ARGUMENT, "%s has no IPv4 address to serve HTTP on: %s", name,
+		    gai_strerror(rc));
+	memcpy(&in, found->ai_addr, sizeof in);
+	freeaddrinfo(found);
+	inet_ntop(AF_INET, &in.sin_addr, out, INET_ADDRSTRLEN);
+	return IM_OK;
+}
+
+static enum im_err
+http_listen(struct http_server *s)
+{
+	char listen_on[INET_ADDRSTRLEN + 8];
+	const char *settings[] = {"listening_ports", listen_on, "num_threads", HTTP_THREADS,
+	    "request_timeout_ms", HTTP_REQUEST_TIMEOUT_MS, "enable_keep_alive", "yes",
+	    "keep_alive_timeout_ms", HTTP_KEEP_ALIVE_TIMEOUT_MS, "max_request_size",
+	    HTTP_REQUEST_MAX, "tcp_nodelay", "1", "enable_directory_listing", "no", NULL};
+	struct mg_callbacks callbacks = {
+	    .begin_request = http_begin_request, .log_message = http_log, .http_error = http_error};
+	struct mg_server_port ports[1] = {{0}};
+	char error[HTTP_ERROR_MAX] = "";
+
+	snprintf(listen_on, sizeof listen_on, "%s:%u", s->address, (unsigned)s->options.port);
+	http_start_error = error;
+	s->ctx = mg_start(&callbacks, s, settings);
+	http_start_error = NULL;
+	if (!s->ctx)
+		return err_set(IM_ERR_IO, "%s cannot serve HTTP on %s: %s", s->options.program,
+		    listen_on, error[0] ? error : "the HTTP server does not start");
+	if (mg_get_server_ports(s->ctx, 1, ports) == 1)
+		s->port = (uint16_t)ports[0].port;
+	return IM_OK;
+}
+
+enum im_err
+http_server_start(const struct http_options *options, struct http_server **out)
+{
+	struct http_server *s;
+	enum im_err err;
+
+	*out = NULL;
+	if (options->port == 0 && !options->ephemeral)
+		return IM_OK;
+	s = calloc(1, sizeof *s);
+	if (!s)
+		return IM_ERR_NOMEM;
+	s->options = *options;
+	s->health = (struct http_health){
+	    options->program, options->metrics, options->ready, options->ready_arg};
+	s->builtin_count = http_health_routes(&s->health, s->builtin);
+	err = http_resolve(options->address ? options->address : "", s->address);
+	if (err == IM_OK)
+		err = http_listen(s);
+	if (err != IM_OK) {
+		http_server_stop(s);
+		return err;
+	}
+	*out = s;
+	return IM_OK;
+}
+
+uint16_t
+http_server_port(const struct http_server *server)
+{
+	return server->port;
+}
+
+/* Connects and hangs up, again and again until the server has stopped. */
+static void *
+http_poke(void *arg)
+{
+	struct http_poke *poke = arg;
+	const struct timespec pause = {.tv_nsec = HTTP_POKE_NS};
+
+	while (!atomic_load(&poke->done)) {
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+		if (fd >= 0) {
+			(void)connect(fd, (const struct sockaddr *)&poke->to, sizeof poke->to);
+			nanosleep(&pause, NULL);
+			close(fd);
+		} else {
+			nanosleep(&pause, NULL);
+		}
+	}
+	return NULL;
+}
+
+/* Stops civetweb, whose listening thread looks at the stop flag only every two seconds or when a
+ * connection comes in; so connections come in. */
+static void
+http_stop_listening(struct http_server *server)
+{
+	struct http_poke poke = {.to = {.sin_family = AF_INET, .sin_port = htons(server->port)}};
+	pthread_t thread;
+	bool poking;
+
+	inet_pton(AF_INET, server->address, &poke.to.sin_addr);
+	if (poke.to.sin_addr.s_addr == htonl(INADDR_ANY))
+		poke.to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	poking = pthread_create(&thread, NULL, http_poke, &poke) == 0;
+	mg_stop(server->ctx);
+	atomic_store(&poke.done, true);
+	if (poking)
+		pthread_join(thread, NULL);
+}
+
+void
+http_server_stop(struct http_server *server)
+{
+	if (!server)
+		return;
+	if (server->ctx)
+		http_stop_listening(server);
+	free(server);
+}

@@ -1,1 +1,0 @@
-typedef int libproto_http_placeholder; /* removed by the first real source of this folder */

@@ -1,0 +1,322 @@
+/*
+ * The HTTP server over real loopback connections: routes, health, errors of the client, a port that
+ * is taken, many connections at once.
+ */
+#include "http/http_server.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "util/metrics.h"
+
+#define IDLE_CONNECTIONS 40
+
+struct fixture {
+	struct http_server *server;
+	struct metrics *metrics;
+	bool not_ready;
+	char answer[65536];
+};
+
+static enum im_err
+fixture_ready(void *arg)
+{
+	const struct fixture *f = arg;
+
+	return f->not_ready ? err_set(IM_ERR_READ_ONLY, "disk is \"full\"") : IM_OK;
+}
+
+static void
+route_echo(void *arg, const struct http_request *request, struct http_response *response)
+{
+	(void)arg;
+	response->content_type = "text/plain";
+	buf_printf(&response->body, "%s %s?%s", request->method, request->path, request->query);
+}
+
+static void
+route_too_large(void *arg, const struct http_request *request, struct http_response *response)
+{
+	(void)arg;
+	(void)request;
+	response->body.err = IM_ERR_LIMIT;
+}
+
+static const struct http_route routes[] = {
+    {"GET", "/echo", route_echo, NULL},
+    {"POST", "/echo", route_echo, NULL},
+    {"GET", "/large", route_too_large, NULL},
+};
+
+static struct http_options
+options_of(struct fixture *f)
+{
+	return (struct http_options){.address = "127.0.0.1",
+	    .ephemeral = true,
+	    .program = "immudb",
+	    .metrics = f->metrics,
+	    .ready = fixture_ready,
+	    .ready_arg = f,
+	    .routes = routes,
+	    .route_count = sizeof routes / sizeof *routes};
+}
+
+static int
+fixture_make(void **state)
+{
+	static const struct metric_desc desc = {
+	    .name = "immudb_test_total", .help = "A test", .type = METRIC_COUNTER};
+	struct fixture *f = calloc(1, sizeof *f);
+	struct http_options options;
+
+	if (!f)
+		return -1;
+	f->metrics = metrics_new();
+	metric_add(metric_single(metrics_family(f->metrics, &desc)), 3);
+	options = options_of(f);
+	*state = f;
+	return http_server_start(&options, &f->server) == IM_OK ? 0 : -1;
+}
+
+static int
+fixture_remove(void **state)
+{
+	struct fixture *f = *state;
+
+	http_server_stop(f->server);
+	metrics_free(f->metrics);
+	free(f);
+	return 0;
+}
+
+static int
+client_connect(const struct fixture *f)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET,
+	    .sin_port = htons(http_server_port(f->server)),
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct timeval limit = {.tv_sec = 20};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_true(fd >= 0);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+	return fd;
+}
+
+/* Sends text on a new connection and reads until the server closes it. */
+static const char *
+ask(struct fixture *f, const char *text)
+{
+	int fd = client_connect(f);
+	size_t used = 0;
+	ssize_t n;
+
+	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+	shutdown(fd, SHUT_WR);
+	while (used < sizeof f->answer - 1 &&
+	    (n = recv(fd, f->answer + used, sizeof f->answer - 1 - used, 0)) > 0)
+		used += (size_t)n;
+	f->answer[used] = '\0';
+	close(fd);
+	return f->answer;
+}
+
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+#define assert_starts(text, head) assert_int_equal(strncmp(text, head, strlen(head)), 0)
+#define assert_has(text, part) assert_non_null(strstr(text, part))
+
+static void
+http_health_paths(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_starts(ask(f, GET("/livez")), "HTTP/1.1 200 OK\r\n");
+	assert_has(f->answer, "{\"status\":\"ok\"}");
+	assert_starts(ask(f, GET("/readyz")), "HTTP/1.1 200 OK\r\n");
+	assert_has(f->answer, "{\"status\":\"ready\"}");
+	f->not_ready = true;
+	assert_starts(ask(f, GET("/readyz")), "HTTP/1.1 503 Service Unavailable\r\n");
+	assert_has(f->answer, "\"reason\":\"disk is \\\"full\\\"\"");
+	assert_starts(ask(f, GET("/livez")), "HTTP/1.1 200 OK\r\n");
+	assert_starts(ask(f, GET("/version")), "HTTP/1.1 200 OK\r\n");
+	assert_has(f->answer, "\"program\":\"immudb\"");
+	assert_has(f->answer, "Content-Type: application/json\r\n");
+}
+
+static void
+http_metrics_path(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_starts(ask(f, GET("/metrics")), "HTTP/1.1 200 OK\r\n");
+	assert_has(f->answer, "Content-Type: text/plain; version=0.0.4");
+	assert_has(f->answer, "\nimmudb_test_total 3\n");
+}
+
+static void
+http_routes(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_has(ask(f, GET("/echo?a=1&b")), "\r\n\r\nGET /echo?a=1&b");
+	assert_has(ask(f, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"),
+	    "\r\n\r\nPOST /echo?");
+	assert_has(f->answer, "Connection: close\r\n");
+	assert_starts(ask(f, GET("/large")), "HTTP/1.1 500 ");
+}
+
+static void
+http_head(void **state)
+{
+	struct fixture *f = *state;
+	const char *end;
+
+	assert_starts(ask(f, "HEAD /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
+	    "HTTP/1.1 200 ");
+	assert_has(f->answer, "Content-Length: 16\r\n");
+	end = strstr(f->answer, "\r\n\r\n");
+	assert_non_null(end);
+	assert_string_equal(end + 4, "");
+	assert_starts(
+	    ask(f, "HEAD /none HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"), "HTTP/1.1 404 ");
+}
+
+static void
+http_unknown(void **state)
+{
+	static const char *const missing[] = {GET("/"), GET("/livez/"), GET("/../etc/passwd"),
+	    GET("/%2e%2e/etc/passwd"), GET("/etc/passwd"), GET("/LIVEZ")};
+	struct fixture *f = *state;
+	size_t i;
+
+	for (i = 0; i < sizeof missing / sizeof *missing; i++)
+		assert_starts(ask(f, missing[i]), "HTTP/1.1 404 Not Found\r\n");
+	assert_starts(ask(f, "POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"),
+	    "HTTP/1.1 405 Method Not Allowed\r\n");
+	assert_has(f->answer, "Allow: GET, HEAD\r\n");
+	assert_starts(ask(f, "DELETE /echo HTTP/1.1\r\nHost: x\r\n\r\n"), "HTTP/1.1 405 ");
+	assert_has(f->answer, "Allow: GET, HEAD, POST\r\n");
+}
+
+static void
+http_hostile(void **state)
+{
+	static const char *const bad[] = {"", "\r\n\r\n", "GET\r\n\r\n", "\x01\x02\x03\x04\r\n\r\n",
+	    "GET /livez HTTP/9.9\r\n\r\n", "GET /livez HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+	    "GET /livez HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n",
+	    "FROB /livez HTTP/1.1\r\n\r\n", "GET /livez HTTP/1.1\r\nHost: x"};
+	struct fixture *f = *state;
+	char *long_request = malloc(40000);
+	size_t i;
+
+	for (i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_int_not_equal(strncmp(ask(f, bad[i]), "HTTP/1.1 2", 10), 0);
+	assert_non_null(long_request);
+	memset(long_request, 'a', 39999);
+	memcpy(long_request, "GET /", 5);
+	long_request[39999] = '\0';
+	ask(f, long_request);
+	free(long_request);
+	assert_starts(ask(f, GET("/livez")), "HTTP/1.1 200 OK\r\n");
+}
+
+/* Connections that say nothing cost a thread each; others are served all the same. */
+static void
+http_idle_connections(void **state)
+{
+	struct fixture *f = *state;
+	int fds[IDLE_CONNECTIONS];
+	size_t i;
+
+	for (i = 0; i < IDLE_CONNECTIONS; i++)
+		fds[i] = client_connect(f);
+	assert_starts(ask(f, GET("/livez")), "HTTP/1.1 200 OK\r\n");
+	for (i = 0; i < IDLE_CONNECTIONS; i++)
+		close(fds[i]);
+}
+
+static void
+http_keep_alive_serves_two(void **state)
+{
+	struct fixture *f = *state;
+	const char *first;
+
+	ask(f,
+	    "GET /livez HTTP/1.1\r\nHost: x\r\n\r\nGET /version HTTP/1.1\r\nHost: x\r\n"
+	    "Connection: close\r\n\r\n");
+	first = strstr(f->answer, "{\"status\":\"ok\"}");
+	assert_non_null(first);
+	assert_has(first, "HTTP/1.1 200 OK\r\n");
+}
+
+static void
+http_port_in_use(void **state)
+{
+	struct fixture *f = *state;
+	struct http_options options = options_of(f);
+	struct http_server *second = NULL;
+	char port[8];
+
+	options.ephemeral = false;
+	options.port = http_server_port(f->server);
+	assert_int_equal(http_server_start(&options, &second), IM_ERR_IO);
+	assert_null(second);
+	snprintf(port, sizeof port, "%u", options.port);
+	assert_has(err_detail(IM_ERR_IO), port);
+	assert_has(err_detail(IM_ERR_IO), "127.0.0.1");
+}
+
+static void
+http_options_edges(void **state)
+{
+	struct fixture *f = *state;
+	struct http_options options = options_of(f);
+	struct http_server *server = (struct http_server *)f;
+
+	options.ephemeral = false;
+	assert_int_equal(http_server_start(&options, &server), IM_OK);
+	assert_null(server);
+	http_server_stop(NULL);
+	options.ephemeral = true;
+	options.address = "not an address";
+	assert_int_equal(http_server_start(&options, &server), IM_ERR_ARGUMENT);
+	options.address = "::1";
+	options.metrics = NULL;
+	options.ready = NULL;
+	assert_int_equal(http_server_start(&options, &server), IM_OK);
+	http_server_stop(f->server);
+	f->server = server;
+	assert_starts(ask(f, GET("/metrics")), "HTTP/1.1 404 ");
+	assert_starts(ask(f, GET("/readyz")), "HTTP/1.1 200 ");
+}
+
+#define HTTP_TEST(f) cmocka_unit_test_setup_teardown(f, fixture_make, fixture_remove)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    HTTP_TEST(http_health_paths),
+	    HTTP_TEST(http_metrics_path),
+	    HTTP_TEST(http_routes),
+	    HTTP_TEST(http_head),
+	    HTTP_TEST(http_unknown),
+	    HTTP_TEST(http_hostile),
+	    HTTP_TEST(http_idle_connections),
+	    HTTP_TEST(http_keep_alive_serves_two),
+	    HTTP_TEST(http_port_in_use),
+	    HTTP_TEST(http_options_edges),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
