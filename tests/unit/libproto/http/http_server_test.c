@@ -213,14 +213,17 @@ http_hostile(void **state)
 {
 	static const char *const bad[] = {"", "\r\n\r\n", "GET\r\n\r\n", "\x01\x02\x03\x04\r\n\r\n",
 	    "GET /livez HTTP/9.9\r\n\r\n", "GET /livez HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-	    "GET /livez HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n",
 	    "FROB /livez HTTP/1.1\r\n\r\n", "GET /livez HTTP/1.1\r\nHost: x"};
 	struct fixture *f = *state;
 	char *long_request = malloc(40000);
 	size_t i;
 
 	for (i = 0; i < sizeof bad / sizeof *bad; i++)
-		assert_int_not_equal(strncmp(ask(f, bad[i]), "HTTP/1.1 2", 10), 0);
+		if (strncmp(ask(f, bad[i]), "HTTP/1.1 2", 10) == 0)
+			fail_msg("accepted: %s", bad[i]);
+	/* The body that is announced is never read. */
+	ask(f, "GET /livez HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n");
+	assert_has(f->answer, "Connection: close\r\n");
 	assert_non_null(long_request);
 	memset(long_request, 'a', 39999);
 	memcpy(long_request, "GET /", 5);
