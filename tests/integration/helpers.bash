@@ -151,3 +151,20 @@ expect_golden() {
 	printf 'differs from golden/%s:\n%s\n' "$1" "$difference"
 	return 1
 }
+
+# skip_because REASON TEXT: REASON is one of tests/skip-reasons.txt.
+skip_because() {
+	skip "$1, $2"
+}
+
+# as_printed SCRIPT: runs a bash script in a network and a process space of its own, so that the
+# command lines of a document run exactly as printed, on their fixed ports, and nothing stays behind.
+# WAIT is the wait-for script; ./immudb and ./immuclient are in the working folder.
+as_printed() {
+	local shell=(unshare --user --map-root-user --net --pid --fork --mount-proc --kill-child)
+
+	"${shell[@]}" true 2>/dev/null || skip_because needs-namespace "unshare failed"
+	ln -sf "$IMMUDB_BUILD/bin/immudb" "$IMMUDB_BUILD/bin/immuclient" .
+	WAIT=$BATS_TEST_DIRNAME/wait-for run "${shell[@]}" bash -euo pipefail -c \
+		"\"\$WAIT\" loopback; $1" 3>&- </dev/null
+}

@@ -1,0 +1,193 @@
+#!/usr/bin/env bats
+# immuclient's commands: what they print, and how they end.
+load helpers
+
+setup() {
+	private_home "$BATS_TEST_TMPDIR"
+	cd "$BATS_TEST_TMPDIR" || return 1
+	start_server
+	login_admin
+}
+
+@test "set and get" {
+	run -0 immuclient set greeting "hello world"
+	expect_golden set.txt
+	run -0 immuclient get greeting
+	expect_golden get.txt
+	run -0 immuclient set greeting "hello again"
+	run -0 immuclient get greeting
+	expect_golden get-second.txt
+	run -3 immuclient get nosuch
+	expect_golden get-missing.txt
+}
+
+@test "safeset and safeget" {
+	run -0 immuclient safeset greeting "hello world"
+	expect_golden safeset.txt
+	run -0 immuclient safeget greeting
+	expect_golden safeget.txt
+	run -3 immuclient safeget nosuch
+	expect_text "key not found"
+}
+
+@test "scan" {
+	for key in a/1 a/2 b/1; do
+		immuclient set "$key" "value of $key" >/dev/null
+	done
+	run -0 immuclient scan a/
+	expect_golden scan.txt
+	run -0 immuclient scan nosuch
+	expect_golden scan-empty.txt
+}
+
+@test "current and status" {
+	run -0 immuclient current
+	expect_golden current-empty.txt
+	immuclient set k v
+	run -0 immuclient current
+	expect_golden current.txt
+	run -0 immuclient status
+}
+
+@test "JSON" {
+	immuclient set greeting "hello world"
+	run -0 immuclient --output json get greeting
+	expect_golden get.json
+	[[ $(jq -r .value <<<"$output") == "hello world" ]]
+	run -0 immuclient --output json safeget greeting
+	[[ $(jq -r .verified <<<"$output") == true ]]
+	run -0 immuclient --output json scan greet
+	[[ $(jq -r '.[0].key' <<<"$output") == greeting ]]
+	run -0 immuclient --output json current
+	[[ $(jq -r '.hash | length' <<<"$output") == 64 ]]
+	run -3 immuclient --output json get nosuch
+}
+
+@test "values go out as they are" {
+	immuclient set format '%s%n%d\n'
+	run -0 immuclient --value-only get format
+	[[ $output == '%s%n%d\n' ]]
+	immuclient set spaces '  two  '
+	run -0 immuclient --value-only get spaces
+	[[ $output == '  two  ' ]]
+	local utf8=$'na\xc3\xafve \xe2\x82\xac'
+	immuclient set unicode "$utf8"
+	run -0 immuclient --value-only get unicode
+	[[ $output == "$utf8" ]]
+	immuclient set empty ''
+	run -0 immuclient --value-only get empty
+	[[ $output == '' ]]
+	immuclient set -- --dash --value
+	run -0 immuclient --value-only get -- --dash
+	[[ $output == --value ]]
+}
+
+@test "keys and values at their limits" {
+	local key1023 key1024
+	key1023=$(printf 'k%.0s' {1..1023})
+	key1024=${key1023}k
+	run -0 immuclient safeset "$key1023" v
+	run -1 immuclient safeset "$key1024" v
+	expect_text "max key length exceeded"
+	run ! immuclient safeset '' v
+	refute_text "verified"
+	local value
+	value=$(head -c 100000 /dev/zero | tr '\0' v)
+	run -0 immuclient set long "$value"
+	run -0 immuclient --value-only get long
+	[[ $output == "$value" ]]
+}
+
+@test "the session is stored, and ended by logout" {
+	run -0 immuclient set k v
+	run -0 immuclient logout
+	expect_text "Successfully logged out"
+	run -4 immuclient get k
+	run ! immuclient logout
+}
+
+@test "exit codes" {
+	run -2 immuclient set onlykey
+	run -2 immuclient nosuchcommand
+	run -2 immuclient --nosuchflag get k
+	run -3 immuclient get nosuch
+	run -3 immuclient use nosuch
+	run -4 immuclient login immudb <<<wrong
+	read -r free < <(wait_for free-ports 1)
+	run -5 immuclient --immudb-port "$free" status
+	expect_text "$free"
+	run -1 bash -c 'immuclient current >/dev/full'
+	run -0 bash -c 'set -o pipefail; immuclient current | true'
+}
+
+@test "sixteen clients on one home lose no state and raise no alarm" {
+	seq 1 200 | xargs -P 16 -I N immuclient safeset keyN valueN >out 2>err
+	[[ ! -s err ]] || {
+		cat err
+		false
+	}
+	run -0 grep -c '^verified:.*true' out
+	[[ $output == 200 ]]
+	for n in 1 100 200; do
+		run -0 immuclient safeget "key$n"
+		expect_text "value$n"
+	done
+	run -0 immuclient current
+	expect_text "200"
+}
+
+@test "a damaged state file is not trusted" {
+	immuclient safeset k v
+	local file
+	file=$(find "$XDG_STATE_HOME/immudb" -name 'state-*' -not -name '*.lock' | head -n 1)
+	[[ -s $file ]]
+	printf 'x' | dd of="$file" bs=1 seek=20 conv=notrunc status=none
+	run -10 immuclient safeget k
+	expect_text "local state is corrupted"
+}
+
+@test "another server at the same address is not trusted" {
+	immuclient safeset k v
+	stop_server
+	DATA=$BATS_TEST_TMPDIR/another
+	SERVER_LOG=$BATS_TEST_TMPDIR/another.log
+	launch immudb --dir "$DATA" --address 127.0.0.1 --port "$PORT" --metrics-port 0
+	wait_for port 127.0.0.1 "$PORT" "$WAIT_SECONDS" "$SERVER_PID"
+	run -10 immuclient login immudb <<<immudb
+	expect_text "identity"
+}
+
+@test "the state folder is where it is told to be" {
+	run -0 immuclient --state-dir "$PWD/elsewhere" login immudb <<<immudb
+	run -0 immuclient --state-dir "$PWD/elsewhere" safeset k v
+	[[ -n $(find elsewhere -name 'state-*') ]]
+	[[ -z $(find "$HOME" -name 'state-*') ]]
+}
+
+@test "the password comes from a file or the first line of the input" {
+	printf 'immudb\nsecond line\n' >password
+	run -0 immuclient login immudb --password-file password
+	run -0 immuclient login immudb <password
+	run -4 immuclient login immudb </dev/null
+}
+
+@test "on a terminal the password is asked for and not shown, and control bytes are escaped" {
+	immuclient set bell $'a\ab\e[31mc'
+	cat >session.exp <<-'END'
+		set timeout 60
+		spawn immuclient login immudb
+		expect "assword"
+		send "immudb\r"
+		expect "Successfully logged in"
+		expect eof
+		spawn immuclient get bell
+		expect "value:"
+		expect "x07"
+		expect eof
+	END
+	run -0 expect -f session.exp
+	refute_text $'\a'
+	refute_text $'\e[31mc'
+	run -0 bash -c 'immuclient --value-only get bell'
+	[[ $output == $'a\ab\e[31mc' ]]
+}

@@ -1,0 +1,62 @@
+#!/usr/bin/env bats
+# The HTTP side of immudb: metrics, health, version.
+load helpers
+
+# get PATH
+get() {
+	curl -sS --max-time 30 "http://127.0.0.1:$METRICS_PORT$1"
+}
+
+@test "metrics count what happens" {
+	start_server
+	login_admin
+	immuclient set k v
+	immuclient get k
+	run -0 get /metrics
+	expect_text "# HELP immudb_number_of_stored_entries"
+	expect_text "immudb_uptime_hours"
+	expect_text "immudb_db_size_bytes"
+	expect_text 'immudb_number_of_stored_entries{db="defaultdb"} 1'
+	expect_text "process_resident_memory_bytes"
+	[[ $output =~ [Ss]et.*\ 1 ]]
+}
+
+@test "promtool finds nothing to complain of" {
+	command -v promtool >/dev/null || skip_because needs-promtool "it is in the package prometheus"
+	start_server
+	login_admin
+	immuclient set k v
+	get /metrics >metrics
+	[[ -s metrics ]]
+	run -0 promtool check metrics <metrics
+}
+
+@test "health and version" {
+	start_server
+	run -0 get /livez
+	run -0 get /readyz
+	run -0 get /version
+	expect_text "0.1.0"
+	run -0 curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$METRICS_PORT/readyz"
+	[[ $output == 200 ]]
+	run -0 curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$METRICS_PORT/nosuch"
+	[[ $output == 404 ]]
+	run -0 curl -s -o /dev/null -w '%{http_code}' -X DELETE "http://127.0.0.1:$METRICS_PORT/metrics"
+	[[ $output == 405 ]]
+}
+
+@test "port 0 switches it off" {
+	read -r PORT METRICS_PORT < <(wait_for free-ports 2)
+	SERVER_LOG=$BATS_TEST_TMPDIR/server.log
+	launch immudb --dir data --address 127.0.0.1 --port "$PORT" --metrics-port 0
+	wait_for port 127.0.0.1 "$PORT" "$WAIT_SECONDS" "$SERVER_PID"
+	run ! get /metrics
+	stop_server
+}
+
+@test "garbage on the HTTP port harms nobody" {
+	start_server
+	head -c 100000 /dev/urandom >/dev/tcp/127.0.0.1/"$METRICS_PORT" || true
+	run -0 get /livez
+	stop_server
+}

@@ -1,0 +1,47 @@
+#!/usr/bin/env bats
+# The overview page, section "Authentication": its configuration file, and who is let in.
+load helpers
+
+# page_toml: the configuration file of the page.
+page_toml() {
+	awk -F'\t' '$1 == "Authentication" && $2 ~ / = / { print $2 }' \
+		"$BATS_TEST_DIRNAME/overview.commands"
+}
+
+@test "the configuration file of the page is taken as printed" {
+	page_toml >immudb.toml
+	as_printed '
+		./immudb --config immudb.toml >out 2>&1 &
+		"$WAIT" port 127.0.0.1 3322 60 $! || cat out
+		./immuclient login immudb <<<immudb
+		./immuclient safeset k0 v0
+		kill -15 $!
+		wait $!'
+	expect_status 0
+	expect_text "true"
+	[[ -d data/immudb ]]
+}
+
+@test "a key that is not in the table is refused with file and line" {
+	page_toml >immudb.toml
+	echo 'signing-kee = "x"' >>immudb.toml
+	run -2 immudb --config immudb.toml
+	expect_text "immudb.toml:$(wc -l <immudb.toml)"
+	expect_text "signing-kee"
+}
+
+@test "a wrong password and an unknown user are refused alike" {
+	start_server
+	run -4 immuclient login immudb <<<wrong
+	local wrong=$output
+	run -4 immuclient login nobody <<<immudb
+	[[ $output == "$wrong" ]]
+	run -4 immuclient get k
+	refute_text "value"
+}
+
+@test "the default password is warned of" {
+	start_server
+	run -0 immuclient login immudb <<<immudb
+	expect_text "default password"
+}

@@ -1,0 +1,39 @@
+#!/usr/bin/env bats
+# packaging/quickstart, from its first line to its last.
+load helpers
+
+setup() {
+	command -v dpkg-query >/dev/null || skip_because needs-dpkg "the example data is dpkg's"
+	private_home "$BATS_TEST_TMPDIR"
+	cd "$BATS_TEST_TMPDIR" || return 1
+	export TMPDIR=$BATS_TEST_TMPDIR/tmp
+	mkdir "$TMPDIR"
+}
+
+@test "it runs, proves, notices the changed byte and leaves nothing behind" {
+	local before
+	before=$(find "$HOME" | sort)
+	run -0 "$IMMUDB_SOURCE/packaging/quickstart" --bin "$IMMUDB_BUILD/bin"
+	expect_text "verified: true"
+	expect_text "the damage is noticed and named"
+	expect_text "Everything is stopped and removed"
+	[[ $(find "$HOME" | sort) == "$before" ]]
+	[[ -z $(ls -A "$TMPDIR") ]]
+}
+
+@test "--keep leaves a server that the printed commands can use" {
+	run -0 "$IMMUDB_SOURCE/packaging/quickstart" --bin "$IMMUDB_BUILD/bin" --keep 3>&-
+	printf '%s\n' "$output" >out
+	sed -n '/^The server stays up/,$s/^  //p' out >commands
+	[[ $(wc -l <commands) == 3 ]]
+	local pid
+	pid=$(sed -nE 's/^The server stays up \(process ([0-9]+).*/\1/p' out)
+	run -0 bash -euc "$(cat commands)"
+	expect_text "world"
+	wait_for exit "$pid" "$WAIT_SECONDS"
+}
+
+@test "a wrong argument is a usage error" {
+	run -2 "$IMMUDB_SOURCE/packaging/quickstart" --nosuch
+	expect_text "nosuch"
+}
