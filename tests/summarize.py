@@ -21,8 +21,8 @@ class Totals:
         self.skipped = 0
 
     def skip(self, name, reason):
-        words = reason.split()
-        if not words or words[0] not in self.reasons:
+        words = re.split(r"[\s,]+", reason.strip())
+        if words[0] not in self.reasons:
             self.failed += 1
             print(f"failed: {name}: skipped without a reason of the list: {reason!r}")
             return

@@ -106,7 +106,6 @@ load helpers
 @test "a value that Kubernetes sets and an unknown variable only warn" {
 	IMMUDB_PORT=tcp://10.0.0.1:3322 IMMUDB_NOSUCH=1 run -0 --separate-stderr immudb --print-config
 	expect_text 'port = 3322'
-	# shellcheck disable=SC2154 # set by run --separate-stderr
 	expect_text IMMUDB_NOSUCH "$stderr"
 	expect_text IMMUDB_PORT "$stderr"
 }

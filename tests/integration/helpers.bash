@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # bats sets status and output
 # What every bats file loads: a private home, the programs of the build under test, servers on free
 # ports that cannot outlive the test, and comparisons with golden files.
 #
@@ -107,7 +107,6 @@ teardown() {
 
 # expect_status N: compares the status of the last run and shows its output when it differs.
 expect_status() {
-	# shellcheck disable=SC2154 # bats sets status and output
 	[[ $status == "$1" ]] && return 0
 	printf 'status %s, expected %s; output:\n%s\n' "$status" "$1" "$output"
 	return 1

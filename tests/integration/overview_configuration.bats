@@ -23,7 +23,6 @@ load helpers
 	expect_text 'devmode = true'
 	expect_text 'auth = true'
 	[[ $output =~ max-recv-msg-size\ =\ \"?(4194304|4MiB) ]]
-	# shellcheck disable=SC2154 # set by run --separate-stderr
 	refute_text "unknown" "$stderr"
 }
 

