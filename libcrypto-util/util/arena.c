@@ -1,9 +1,9 @@
 /*
  * Memory of one request: a chain of blocks that grow with use.
  *
- * Invariants: next points left free bytes of blocks[0]; used is the sum of all block sizes and never
- * passes cap; a request larger than a block gets a block of its own behind the newest one, so that
- * the free space of the newest is not lost.
+ * Invariants: next points left free bytes of blocks[0]; used is the sum of all block sizes and
+ * never passes cap; a request larger than a block gets a block of its own behind the newest one,
+ * so that the free space of the newest is not lost.
  */
 #include "util/arena.h"
 

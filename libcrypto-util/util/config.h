@@ -52,6 +52,24 @@ void config_doc_free(struct config_doc *doc);
 /* The entry of a key, or NULL. */
 const struct config_entry *config_doc_find(const struct config_doc *doc, const char *key);
 
+/* Whether a bare word is an integer, as both languages write it. */
+enum config_number { CONFIG_NOT_A_NUMBER, CONFIG_NUMBER, CONFIG_OUT_OF_RANGE };
+
+/*
+ * Reads a decimal integer with an optional sign, or 0x, 0o, 0b digits; single underscores between
+ * digits. Leading zeros are refused. For the parsers.
+ */
+enum config_number config_read_int(struct bytes word, int64_t *out);
+
+/* Reads a decimal fraction with point or exponent or both, underscores as above. */
+enum config_number config_read_float(struct bytes word, double *out);
+
+/*
+ * Whether a new key may stand beside those there are: not given before, not a table where there is
+ * a value, nor the other way round. For the parsers.
+ */
+bool config_doc_may_add(const struct config_doc *doc, const char *key);
+
 /*
  * Appends an entry, which the caller fills; NULL when a limit or memory is exhausted (IM_ERR_LIMIT,
  * IM_ERR_NOMEM as the thread's detail). For the parsers.
