@@ -1,1 +1,0 @@
-typedef int libproto_client_placeholder; /* removed by the first real source of this folder */
