@@ -43,10 +43,18 @@ const char *err_detail(enum im_err err);
 /* Forgets the calling thread's detail text; at the start of a request. */
 void err_clear(void);
 
-#ifdef __clang_analyzer__
-/* Shows the analyser, which does not read err.c, that these return their first argument. */
-#define err_set(err, ...) ((void)(err_set)((err), __VA_ARGS__), (err))
-#define err_set_errno(err, what, path) ((void)(err_set_errno)((err), (what), (path)), (err))
-#endif
+/* As macros too: compilers and analysers then see that the first argument is what comes back. */
+#define err_set(err, ...) \
+	__extension__({ \
+		const enum im_err err_given_ = (err); \
+		(err_set)(err_given_, __VA_ARGS__); \
+		err_given_; \
+	})
+#define err_set_errno(err, what, path) \
+	__extension__({ \
+		const enum im_err err_given_ = (err); \
+		(err_set_errno)(err_given_, (what), (path)); \
+		err_given_; \
+	})
 
 #endif
