@@ -1,8 +1,9 @@
 /*
- * CRC-32C: by the SSE 4.2 instruction where there is one, else eight bytes at a time through tables.
+ * CRC-32C: by the SSE 4.2 instruction where there is one, else eight bytes at a time through
+ * tables.
  *
- * Neighbours: every file format of the engine. The tables are built once, at first use; nothing else
- * is kept. Both paths give the same result, which the unit test checks.
+ * Neighbours: every file format of the engine. The tables are built once, at first use; nothing
+ * else is kept. Both paths give the same result, which the unit test checks.
  */
 #include "util/crc32c.h"
 

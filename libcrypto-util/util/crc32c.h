@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 /*
- * CRC-32C (Castagnoli, polynomial 0x1EDC6F41 reflected, as in RFC 3720 appendix B.4): the checksum of
- * everything on disk. Any thread.
+ * CRC-32C (Castagnoli, polynomial 0x1EDC6F41 reflected, as in RFC 3720 appendix B.4): the checksum
+ * of everything on disk. Any thread.
  */
 
 /*

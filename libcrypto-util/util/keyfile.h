@@ -7,8 +7,8 @@
 #include "util/err.h"
 
 /*
- * Key files: reads PEM files for crypto/sign.h, which does no input or output itself. Nothing of the
- * file is left in memory afterwards.
+ * Key files: reads PEM files for crypto/sign.h, which does no input or output itself. Nothing of
+ * the file is left in memory afterwards.
  */
 #define KEYFILE_MAX_BYTES (64 * 1024)
 

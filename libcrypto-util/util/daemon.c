@@ -1,0 +1,377 @@
+/*
+ * A daemon and the system around it. Neighbours: log (opened again on SIGHUP), file; used by
+ * immudb, the auditor and the gateway.
+ *
+ * Invariants: forking happens before any thread exists; the stop signals are blocked in every
+ * thread, so they arrive only through the signal descriptor; the pid file's lock lives as long as
+ * the process and only its holder removes it.
+ */
+#include "util/daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "util/clock.h"
+#include "util/file.h"
+#include "util/log.h"
+
+#define DAEMON_PIDFILE_MODE 0644
+#define DAEMON_MAX_PATH 4096u
+#define DAEMON_NO_FD (-1)
+
+static struct {
+	int ready_fd; /* to the waiting parent, once detached */
+	int signal_fd;
+	int request_fd; /* eventfd of daemon_request_stop() */
+	int pid_fd;
+	char pid_path[DAEMON_MAX_PATH];
+	sigset_t old_mask;
+} daemon_state = {DAEMON_NO_FD, DAEMON_NO_FD, DAEMON_NO_FD, DAEMON_NO_FD, "", {{0}}};
+
+static void
+daemon_close(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = DAEMON_NO_FD;
+}
+
+size_t
+daemon_raise_nofile(void)
+{
+	struct rlimit limit = {0}, raised;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return 0;
+	raised = (struct rlimit){limit.rlim_max, limit.rlim_max};
+	if (limit.rlim_cur < limit.rlim_max && setrlimit(RLIMIT_NOFILE, &raised) == 0)
+		limit = raised;
+	return limit.rlim_cur < INT32_MAX ? (size_t)limit.rlim_cur : (size_t)INT32_MAX;
+}
+
+/* Reads the daemon's pid from the pipe; 0 when it ended without a word. */
+static pid_t
+daemon_await(int fd)
+{
+	pid_t pid = 0;
+	ssize_t n;
+
+	do
+		n = read(fd, &pid, sizeof pid);
+	while (n < 0 && errno == EINTR);
+	return n == (ssize_t)sizeof pid ? pid : 0;
+}
+
+/* The exit code of the last of our children to end; the daemon, because it was left to us. */
+static int
+daemon_child_code(void)
+{
+	int status = 0, code = IM_EXIT_ERROR;
+
+	for (;;) {
+		pid_t pid = wait(&status);
+
+		if (pid < 0 && errno == EINTR)
+			continue;
+		if (pid < 0)
+			return code;
+		if (WIFEXITED(status))
+			code = WEXITSTATUS(status) ? WEXITSTATUS(status) : code;
+	}
+}
+
+/* The waiting process: ends here. */
+static _Noreturn void
+daemon_parent(const char *program, int fd)
+{
+	pid_t pid = daemon_await(fd);
+
+	if (pid == 0)
+		_exit(daemon_child_code());
+	printf("%s has been started with PID %ld\n", program, (long)pid);
+	_exit(fflush(stdout) == 0 ? IM_EXIT_OK : IM_EXIT_ERROR);
+}
+
+enum im_err
+daemon_detach(const char *program)
+{
+	int fds[2];
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) != 0)
+		return err_set_errno(IM_ERR_IO, "pipe", program);
+	/* What is buffered would be written by both processes. */
+	(void)fflush(NULL);
+	/* The daemon loses its own parent at once; its exit code shall come to this process. */
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	pid = fork();
+	if (pid < 0) {
+		close(fds[0]);
+		close(fds[1]);
+		return err_set_errno(IM_ERR_IO, "fork", program);
+	}
+	if (pid > 0) {
+		close(fds[1]);
+		daemon_parent(program, fds[0]);
+	}
+	close(fds[0]);
+	/* A session of its own, and not its leader, so that no terminal can become its own again. */
+	if (setsid() < 0)
+		_exit(IM_EXIT_ERROR);
+	pid = fork();
+	if (pid != 0)
+		_exit(pid < 0 ? IM_EXIT_ERROR : IM_EXIT_OK);
+	daemon_state.ready_fd = fds[1];
+	return IM_OK;
+}
+
+enum im_err
+daemon_init(void)
+{
+	sigset_t stop;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTERM);
+	sigaddset(&stop, SIGINT);
+	sigaddset(&stop, SIGHUP);
+	if (pthread_sigmask(SIG_BLOCK, &stop, &daemon_state.old_mask) != 0)
+		return err_set(IM_ERR_IO, "cannot block signals");
+	daemon_state.signal_fd = signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
+	daemon_state.request_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (daemon_state.signal_fd >= 0 && daemon_state.request_fd >= 0)
+		return IM_OK;
+	daemon_free();
+	return err_set_errno(IM_ERR_IO, "signalfd", "daemon");
+}
+
+void
+daemon_free(void)
+{
+	daemon_close(&daemon_state.signal_fd);
+	daemon_close(&daemon_state.request_fd);
+	(void)pthread_sigmask(SIG_SETMASK, &daemon_state.old_mask, NULL);
+}
+
+/* Whether the locked descriptor is still what path names: another process may have removed it. */
+static bool
+daemon_pidfile_is(int fd, const char *path)
+{
+	struct stat ours, named;
+
+	return fstat(fd, &ours) == 0 && stat(path, &named) == 0 && ours.st_dev == named.st_dev &&
+	    ours.st_ino == named.st_ino;
+}
+
+/* Opens and locks the file, again when it was removed between the two. */
+static enum im_err
+daemon_pidfile_lock(const char *path, int *fd)
+{
+	for (;;) {
+		*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, DAEMON_PIDFILE_MODE);
+		if (*fd < 0)
+			return err_set_errno(IM_ERR_IO, "pid file", path);
+		if (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
+			daemon_close(fd);
+			if (errno == EINTR)
+				continue;
+			return err_set(IM_ERR_LOCKED,
+			    "pid file found, ensure %s is not running or delete %s",
+			    program_invocation_short_name, path);
+		}
+		if (daemon_pidfile_is(*fd, path))
+			return IM_OK;
+		daemon_close(fd);
+	}
+}
+
+enum im_err
+daemon_pidfile_create(const char *path)
+{
+	const char *name;
+	char text[24];
+	int fd = DAEMON_NO_FD, n;
+	enum im_err err;
+
+	if (!path || !path[0])
+		return IM_OK;
+	name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+	if (!name[0] || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+	    strlen(path) >= sizeof daemon_state.pid_path)
+		return err_set(IM_ERR_ARGUMENT, "Pid filename is invalid: %s", path);
+	err = file_make_parent(path);
+	if (!err)
+		err = daemon_pidfile_lock(path, &fd);
+	if (err)
+		return err;
+	n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+	if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)n, 0) != n) {
+		err = err_set_errno(IM_ERR_IO, "pid file", path);
+		daemon_close(&fd);
+		return err;
+	}
+	daemon_state.pid_fd = fd;
+	strcpy(daemon_state.pid_path, path);
+	return IM_OK;
+}
+
+void
+daemon_pidfile_remove(void)
+{
+	if (daemon_state.pid_fd < 0)
+		return;
+	if (daemon_pidfile_is(daemon_state.pid_fd, daemon_state.pid_path))
+		unlink(daemon_state.pid_path);
+	daemon_close(&daemon_state.pid_fd);
+}
+
+enum im_err
+daemon_notify(const char *state)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	size_t len = path ? strlen(path) : 0;
+	ssize_t n;
+	int fd;
+
+	if (len == 0)
+		return IM_OK;
+	if ((path[0] != '/' && path[0] != '@') || len >= sizeof to.sun_path)
+		return err_set(IM_ERR_CONFIG, "NOTIFY_SOCKET is not a socket address");
+	memcpy(to.sun_path, path, len);
+	if (path[0] == '@')
+		to.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return err_set_errno(IM_ERR_IO, "socket", path);
+	n = sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&to,
+	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
+	close(fd);
+	return n < 0 ? err_set_errno(IM_ERR_IO, "notify", path) : IM_OK;
+}
+
+static void
+daemon_tell_manager(const char *state)
+{
+	enum im_err err = daemon_notify(state);
+
+	if (err)
+		log_warn("cannot tell the service manager: %s", err_detail(err));
+}
+
+/* A detached process keeps no hold of the terminal or pipe it was started from. */
+static void
+daemon_let_go(void)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	(void)fflush(NULL);
+	if (fd < 0)
+		return;
+	for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++)
+		if (dup2(fd, i) < 0)
+			log_warn("cannot let go of descriptor %d", i);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
+void
+daemon_ready(void)
+{
+	pid_t pid = getpid();
+
+	daemon_tell_manager("READY=1");
+	if (daemon_state.ready_fd < 0)
+		return;
+	if (write(daemon_state.ready_fd, &pid, sizeof pid) != (ssize_t)sizeof pid)
+		log_warn("the process that started this one is gone");
+	daemon_close(&daemon_state.ready_fd);
+	daemon_let_go();
+}
+
+void
+daemon_stopping(void)
+{
+	daemon_tell_manager("STOPPING=1");
+}
+
+/* Takes one signal off the descriptor: its number, 0 when there is none or it was SIGHUP. */
+static int
+daemon_take_signal(void)
+{
+	struct signalfd_siginfo info;
+	enum im_err err;
+
+	if (read(daemon_state.signal_fd, &info, sizeof info) != (ssize_t)sizeof info)
+		return 0;
+	if (info.ssi_signo != SIGHUP)
+		return (int)info.ssi_signo;
+	err = log_reopen();
+	if (err)
+		log_error("%s", err_detail(err));
+	return 0;
+}
+
+static int
+daemon_left_ms(int timeout_ms, int64_t start_ns)
+{
+	int64_t left;
+
+	if (timeout_ms < 0)
+		return -1;
+	left = timeout_ms - (clock_monotonic_ns() - start_ns) / CLOCK_NS_PER_MS;
+	return left > 0 ? (int)left : 0;
+}
+
+int
+daemon_wait_stop(int timeout_ms)
+{
+	struct pollfd wait[2] = {
+	    {.fd = daemon_state.signal_fd, .events = POLLIN},
+	    {.fd = daemon_state.request_fd, .events = POLLIN},
+	};
+	int64_t start_ns = clock_monotonic_ns();
+	uint64_t count;
+	int number, n;
+
+	for (;;) {
+		n = poll(wait, 2, daemon_left_ms(timeout_ms, start_ns));
+		if (n == 0)
+			return 0;
+		if (n < 0 && errno != EINTR)
+			return SIGTERM;
+		if (n < 0)
+			continue;
+		if (wait[1].revents && read(daemon_state.request_fd, &count, sizeof count) > 0)
+			return SIGTERM;
+		number = wait[0].revents ? daemon_take_signal() : 0;
+		if (number)
+			return number;
+	}
+}
+
+void
+daemon_request_stop(void)
+{
+	uint64_t one = 1;
+
+	/* Fails only when a request is waiting already. */
+	if (write(daemon_state.request_fd, &one, sizeof one) < 0)
+		return;
+}
