@@ -12,10 +12,9 @@ setup() {
 	run -0 prefix/bin/immudb version
 	expect_text "immudb 0.1.0"
 	run -0 prefix/bin/immuclient version
-	run -0 find prefix/include -name immu.h
-	[[ -n $output ]]
-	run -0 find prefix/lib -name '*.pc'
-	[[ -n $output ]]
+	[[ -s prefix/include/immu/immu.h && -s prefix/lib/libimmu.so && -s prefix/lib/pkgconfig/immu.pc ]]
+	run -0 nm -D --defined-only prefix/lib/libimmu.so
+	[[ -z $(grep -v ' T immu_' <<<"$output") ]]
 	run -0 find prefix -perm /022 -not -type l
 	[[ -z $output ]]
 }
@@ -50,12 +49,9 @@ setup() {
 			return immu_close(c) || bad;
 		}
 	END
-	pc=$(find "$PWD/prefix/lib" -name '*.pc')
-	PKG_CONFIG_PATH=$(dirname "$pc")
-	export PKG_CONFIG_PATH
-	name=$(basename "$pc" .pc)
+	export PKG_CONFIG_PATH=$PWD/prefix/lib/pkgconfig
 	# shellcheck disable=SC2046 # the flags are words
-	gcc -std=c17 -Wall -Werror consumer.c -o consumer $(pkg-config --cflags --libs "$name")
+	gcc -std=c17 -Wall -Werror consumer.c -o consumer $(pkg-config --cflags --libs immu)
 	start_server
 	LD_LIBRARY_PATH=$PWD/prefix/lib run -0 ./consumer "$PORT"
 	expect_text "verified"
