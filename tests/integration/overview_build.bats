@@ -14,7 +14,7 @@ setup() {
 	run -0 prefix/bin/immuclient version
 	[[ -s prefix/include/immu/immu.h && -s prefix/lib/libimmu.so && -s prefix/lib/pkgconfig/immu.pc ]]
 	run -0 nm -D --defined-only prefix/lib/libimmu.so
-	[[ -z $(grep -v ' T immu_' <<<"$output") ]]
+	run ! grep -v ' T immu_' <<<"$output"
 	run -0 find prefix -perm /022 -not -type l
 	[[ -z $output ]]
 }

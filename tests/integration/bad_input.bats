@@ -1,0 +1,126 @@
+#!/usr/bin/env bats
+# What immudb does when what it is given is wrong: one clear line with the name, and nothing lost.
+load helpers
+
+# refused TEXT...: the last run ended with one line of message (warnings aside) that has these words.
+refused() {
+	local word
+
+	for word; do
+		expect_text "$word"
+	done
+	refute_text "Sanitizer"
+	refute_text "ssertion"
+}
+
+@test "a second server on the same folder" {
+	start_server
+	login_admin
+	immuclient set k v
+	read -r other < <(wait_for free-ports 1)
+	run -1 immudb --dir "$DATA" --address 127.0.0.1 --port "$other" --metrics-port 0
+	refused "$DATA" "in use"
+	run -0 immuclient safeget k
+	stop_server
+}
+
+@test "a port in use" {
+	start_server
+	run -1 immudb --dir other --address 127.0.0.1 --port "$PORT" --metrics-port 0
+	refused "$PORT" "in use"
+	read -r free < <(wait_for free-ports 1)
+	run -1 immudb --dir other --address 127.0.0.1 --port "$free" \
+		--metrics-address 127.0.0.1 --metrics-port "$METRICS_PORT"
+	refused "$METRICS_PORT" "in use"
+	stop_server
+}
+
+@test "an address that is not ours or not one at all" {
+	run -1 immudb --dir data --address 192.0.2.1 --port 0 --metrics-port 0
+	refused "192.0.2.1"
+	run ! immudb --dir data --address 'no such host' --port 0 --metrics-port 0
+	refused "no such host"
+}
+
+@test "a file where the folder should be" {
+	echo precious >data
+	run -1 immudb --dir data --port 0 --metrics-port 0
+	refused "data"
+	[[ $(<data) == precious ]]
+}
+
+@test "a folder that may not be written" {
+	if [[ $(id -u) == 0 ]]; then
+		local nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+	else
+		local nobody=(env)
+	fi
+	mkdir -m 0555 readonly
+	chmod 0755 "$BATS_TEST_TMPDIR"
+	"${nobody[@]}" test -x "$(command -v immudb)" -a -x "$PWD/readonly" ||
+		skip_because needs-not-root "another user does not reach the programs"
+	run -1 "${nobody[@]}" immudb --dir "$PWD/readonly" --port 0 --metrics-port 0
+	refused "readonly" "ermission denied"
+	run -1 "${nobody[@]}" immudb --dir "$PWD/readonly/data" --port 0 --metrics-port 0
+	refused "readonly" "ermission denied"
+}
+
+@test "configuration files" {
+	printf 'port = 3322\nnosuchkey = 1\n' >bad.toml
+	run -2 immudb --config bad.toml
+	refused "bad.toml:2" "nosuchkey"
+	printf 'port = 3322\nport: 1\n' >bad.toml
+	run -2 immudb --config bad.toml
+	refused "bad.toml:2"
+	printf 'port = "many"\n' >bad.toml
+	run -2 immudb --config bad.toml
+	refused "bad.toml:1" "port"
+	printf 'port: 3322\nnosuchkey: 1\n' >bad.yaml
+	run -2 immudb --config bad.yaml
+	refused "bad.yaml:2" "nosuchkey"
+	printf 'port: [\n' >bad.yaml
+	run -2 immudb --config bad.yaml
+	refused "bad.yaml"
+	run -2 immudb --config nosuch.toml
+	refused "nosuch.toml"
+	head -c 5000 /dev/urandom >bad.toml
+	run -2 immudb --config bad.toml
+	refused "bad.toml"
+	[[ ! -e data ]]
+}
+
+@test "values of flags and environment" {
+	run -2 immudb --max-recv-msg-size=-1
+	refused "max-recv-msg-size"
+	run -2 immudb --synced=perhaps
+	refused "synced"
+	IMMUDB_SYNCED=perhaps run -2 immudb
+	refused "IMMUDB_SYNCED"
+	run -2 immudb leftover
+	refused "leftover"
+	run -1 immudb --dir data --port 0 --metrics-port 0 --admin-password ''
+	refused "assword"
+}
+
+@test "a name no database can have" {
+	run ! immudb --dir data --port 0 --metrics-port 0 --dbname 'Not A Name'
+	refused "Not A Name"
+	run ! immudb --dir data --port 0 --metrics-port 0 --dbname systemdb
+	refused "systemdb"
+	run ! immudb --dir data --port 0 --metrics-port 0 --dbname ../escape
+	refused "escape"
+	[[ ! -e escape ]]
+}
+
+@test "keys and values that are too long, keys that repeat" {
+	start_server
+	login_admin
+	local long
+	long=$(printf 'k%.0s' {1..1024})
+	run -1 immuclient set "$long" v
+	refused "max key length exceeded"
+	run -1 immuclient get "$long"
+	refused "max key length exceeded"
+	run -0 immuclient set k v
+	stop_server
+}
