@@ -167,3 +167,8 @@ as_printed() {
 	WAIT=$BATS_TEST_DIRNAME/wait-for run "${shell[@]}" bash -euo pipefail -c \
 		"\"\$WAIT\" loopback; $1" 3>&- </dev/null
 }
+
+# rounds SHORT LONG: how often to repeat something: LONG under tests/run --long.
+rounds() {
+	[[ ${IMMUDB_TEST_LONG:-} == 1 ]] && echo "$2" || echo "$1"
+}

@@ -121,19 +121,21 @@ setup() {
 }
 
 @test "sixteen clients on one home lose no state and raise no alarm" {
-	seq 1 200 | xargs -P 16 -I N immuclient safeset keyN valueN >out 2>err
+	local count n
+	count=$(rounds 200 3000)
+	seq 1 "$count" | xargs -P 16 -I N immuclient safeset keyN valueN >out 2>err
 	[[ ! -s err ]] || {
 		cat err
 		false
 	}
 	run -0 grep -c '^verified:.*true' out
-	[[ $output == 200 ]]
-	for n in 1 100 200; do
+	[[ $output == "$count" ]]
+	for n in 1 100 "$count"; do
 		run -0 immuclient safeget "key$n"
 		expect_text "value$n"
 	done
 	run -0 immuclient current
-	expect_text "200"
+	expect_text "$count"
 }
 
 @test "a damaged state file is not trusted" {
