@@ -1,0 +1,321 @@
+#!/usr/bin/env python3
+"""A client of the wire protocol written from libproto/PROTOCOL.md alone, for sending wrong bytes.
+
+usage: wire_client.py CASE PORT PID
+
+Runs one case against the immudb at 127.0.0.1:PORT with process id PID; exit 0 when the server did
+what it must. The cases are the functions named case_*. Nothing here waits without a deadline.
+"""
+import os
+import random
+import socket
+import struct
+import sys
+import threading
+import time
+
+DEADLINE_SECONDS = 60
+HELLO, REQUEST, ANSWER, ERROR, DATA, END, CREDIT, CANCEL, GOAWAY = range(1, 10)
+MORE = 1
+LOGIN, HEALTH, SET, GET, STATE = 0x0001, 0x0007, 0x0101, 0x0103, 0x0201
+INVALID_ARGUMENT, NOT_FOUND, UNIMPLEMENTED, UNAUTHENTICATED = 3, 5, 12, 16
+MIB = 1024 * 1024
+
+
+class Closed(Exception):
+    """The server closed the connection."""
+
+
+class Connection:
+    def __init__(self, port, hello=True):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_SECONDS)
+        self.buffer = b""
+        self.next_id = 1
+        self.session = b""
+        if hello:
+            self.send_frame(HELLO, 0, b"immudb\r\n" + struct.pack(">HHII", 1, 1, 32 * MIB, MIB)
+                            + text(b"wire_client"))
+            kind, _, _, _ = self.read_frame()
+            expect(kind == HELLO, f"kind {kind} instead of a hello")
+
+    def send(self, data):
+        try:
+            self.socket.sendall(data)
+        except OSError as error:
+            raise Closed() from error
+
+    def send_frame(self, kind, number, payload, flags=0):
+        self.send(struct.pack(">IBBI", len(payload), kind, flags, number) + payload)
+
+    def read(self, size):
+        while len(self.buffer) < size:
+            try:
+                data = self.socket.recv(65536)
+            except ConnectionError as error:
+                raise Closed() from error
+            if not data:
+                raise Closed()
+            self.buffer += data
+        data, self.buffer = self.buffer[:size], self.buffer[size:]
+        return data
+
+    def read_frame(self):
+        size, kind, flags, number = struct.unpack(">IBBI", self.read(10))
+        return kind, flags, number, self.read(size)
+
+    def send_request(self, method, body, total=None):
+        number = self.next_id
+        self.next_id += 1
+        head = struct.pack(">HIB", method, 0, len(self.session)) + self.session
+        if total is not None:
+            head += struct.pack(">I", total)
+        self.send_frame(REQUEST, number, head + body, 0 if total is None else MORE)
+        return number
+
+    def answer(self, number):
+        """(status, body or text) of a request; control frames in between are passed over."""
+        while True:
+            kind, _, got, payload = self.read_frame()
+            if got == number and kind == ANSWER:
+                return 0, payload
+            if got == number and kind == ERROR:
+                status, size = struct.unpack(">HH", payload[:4])
+                return status, payload[4:4 + size].decode()
+            if kind == ERROR and got == 0 or kind == GOAWAY:
+                raise Closed()
+
+    def call(self, method, body):
+        return self.answer(self.send_request(method, body))
+
+    def login(self):
+        status, body = self.call(LOGIN, field(1, b"immudb") + field(2, b"immudb"))
+        expect(status == 0, f"login failed: {status} {body}")
+        expect(body[0] == 0x0A, "the token is not the first field")
+        self.session = body[2:2 + body[1]]
+
+    def expect_closed(self):
+        """Reads until the server closes; what it still sends is of no interest."""
+        try:
+            while True:
+                self.read(1)
+        except Closed:
+            pass
+
+
+def text(data):
+    return struct.pack(">H", len(data)) + data
+
+
+def varint(value):
+    out = b""
+    while value > 127:
+        out += bytes([value & 127 | 128])
+        value >>= 7
+    return out + bytes([value])
+
+
+def field(number, data):
+    return varint(number << 3 | 2) + varint(len(data)) + data
+
+
+def kv(key, value):
+    return field(1, field(1, key) + field(2, value))
+
+
+def expect(true, message):
+    if not true:
+        sys.exit(message)
+
+
+def expect_status(answer, status, part):
+    expect(answer[0] == status and part in str(answer[1]), f"{answer} instead of {status} {part}")
+
+
+def poll(check, message):
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    pause = threading.Event()
+    while not check():
+        expect(time.monotonic() < deadline, message)
+        pause.wait(0.02)
+
+
+def resident_bytes(pid):
+    with open(f"/proc/{pid}/statm", encoding="ascii") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def open_files(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def expect_alive(port):
+    """Others are served as if nothing had happened."""
+    connection = Connection(port)
+    connection.login()
+    expect_status(connection.call(SET, kv(b"alive", b"yes")), 0, "")
+    expect_status(connection.call(GET, field(1, b"alive")), 0, "yes")
+
+
+def case_garbage(port, pid):
+    before = open_files(pid)
+    rng = random.Random(1)
+    for _ in range(200):
+        connection = Connection(port, hello=False)
+        try:
+            connection.send(rng.randbytes(rng.randrange(10, 5000)))
+            connection.socket.shutdown(socket.SHUT_WR)
+            connection.expect_closed()
+        except (Closed, OSError):
+            pass
+        connection.socket.close()
+    expect_alive(port)
+    poll(lambda: open_files(pid) <= before, "connections are not released")
+
+
+def case_garbage_after_hello(port, pid):
+    before = open_files(pid)
+    rng = random.Random(2)
+    for _ in range(200):
+        connection = Connection(port)
+        try:
+            connection.send(rng.randbytes(rng.randrange(10, 5000)))
+            connection.socket.shutdown(socket.SHUT_WR)
+            connection.expect_closed()
+        except (Closed, OSError):
+            pass
+        connection.socket.close()
+    expect_alive(port)
+    poll(lambda: open_files(pid) <= before, "connections are not released")
+
+
+def case_four_gigabytes(port, pid):
+    before = resident_bytes(pid)
+    for hello in (False, True):
+        connection = Connection(port, hello=hello)
+        try:
+            connection.send(struct.pack(">IBBI", 0xFFFFFFFF, REQUEST if hello else HELLO, 0,
+                                        1 if hello else 0))
+            connection.expect_closed()
+        except Closed:
+            pass
+    expect(resident_bytes(pid) < before + 64 * MIB, "memory was taken for announced bytes")
+    expect_alive(port)
+
+
+def case_too_much_before_login(port, pid):
+    connection = Connection(port)
+    try:
+        number = connection.send_request(HEALTH, b"x" * 20000)
+        status, _ = connection.answer(number)
+        expect(status != 0, "a large frame was taken before login")
+    except Closed:
+        pass
+    expect_alive(port)
+
+
+def case_half_a_frame(port, pid):
+    waiting = [Connection(port) for _ in range(100)]
+    for connection in waiting:
+        connection.send(struct.pack(">IBBI", 10000, REQUEST, 0, 1) + b"half")
+    expect_alive(port)
+    for connection in waiting:
+        connection.socket.close()
+    expect_alive(port)
+
+
+def case_announced_memory(port, pid):
+    before = resident_bytes(pid)
+    waiting = [Connection(port) for _ in range(50)]
+    for connection in waiting:
+        connection.login()
+        connection.send_request(SET, b"x" * 100, total=32 * MIB)
+    expect_alive(port)
+    expect(resident_bytes(pid) < before + 200 * MIB, "memory was taken for announced bytes")
+    for connection in waiting:
+        connection.socket.close()
+    expect_alive(port)
+
+
+def case_disappearing(port, pid):
+    before = open_files(pid)
+    for _ in range(200):
+        connection = Connection(port)
+        for _ in range(5):
+            connection.send_request(HEALTH, b"")
+        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.socket.close()
+    expect_alive(port)
+    poll(lambda: open_files(pid) <= before, "connections are not released")
+
+
+def case_unknown_method(port, pid):
+    connection = Connection(port)
+    connection.login()
+    expect_status(connection.call(0xFFFF, b""), UNIMPLEMENTED, "")
+    expect_status(connection.call(GET, field(1, b"nosuch")), NOT_FOUND, "key not found")
+
+
+def case_unknown_field(port, pid):
+    connection = Connection(port)
+    connection.login()
+    status, message = connection.call(SET, kv(b"k", b"v") + field(99, b"new"))
+    expect(status in (INVALID_ARGUMENT, UNIMPLEMENTED), f"{status} {message}")
+    expect_status(connection.call(GET, field(1, b"k")), NOT_FOUND, "")
+
+
+def case_bad_body(port, pid):
+    connection = Connection(port)
+    connection.login()
+    for body in (b"\xff", b"\x0a\xff\xff\xff\xff\x0f", field(1, b"\x0a\x7f"), b"\x0b" * 100):
+        status, message = connection.call(SET, body)
+        expect(status == INVALID_ARGUMENT, f"{body!r}: {status} {message}")
+    expect_status(connection.call(SET, kv(b"k", b"v")), 0, "")
+
+
+def case_limits(port, pid):
+    connection = Connection(port)
+    expect_status(connection.call(SET, kv(b"k", b"v")), UNAUTHENTICATED, "")
+    connection.login()
+    call = connection.call
+    expect_status(call(SET, b""), INVALID_ARGUMENT, "no entries provided")
+    expect_status(call(SET, kv(b"", b"v")), INVALID_ARGUMENT, "")
+    expect_status(call(SET, kv(b"k" * 1023, b"v")), 0, "")
+    expect_status(call(SET, kv(b"k" * 1024, b"v")), INVALID_ARGUMENT, "max key length exceeded")
+    expect_status(call(SET, kv(b"k", b"1") + kv(b"k", b"2")), INVALID_ARGUMENT,
+                  "duplicated keys are not supported in single batch transaction")
+    many = b"".join(kv(b"key%d" % n, b"v") for n in range(1024))
+    expect_status(call(SET, many), 0, "")
+    expect_status(call(SET, many + kv(b"one more", b"v")), INVALID_ARGUMENT,
+                  "max number of entries per tx exceeded")
+
+
+def case_wrong_session(port, pid):
+    connection = Connection(port)
+    connection.session = b"nonsense"
+    status, _ = connection.call(STATE, b"")
+    expect(status in (7, UNAUTHENTICATED), f"status {status} for a made-up session")
+    connection.login()
+    connection.session = connection.session[:-1] + bytes([connection.session[-1] ^ 1])
+    status, _ = connection.call(STATE, b"")
+    expect(status in (7, UNAUTHENTICATED), f"status {status} for a changed session")
+
+
+def case_pipelined(port, pid):
+    connection = Connection(port)
+    connection.login()
+    numbers = [connection.send_request(SET, kv(b"k%d" % n, b"v")) for n in range(200)]
+    answered = set()
+    while len(answered) < len(numbers):
+        kind, _, number, payload = connection.read_frame()
+        expect(kind in (ANSWER, CREDIT), f"kind {kind}: {payload!r}")
+        if kind == ANSWER:
+            expect(number in numbers and number not in answered, f"answer to {number}")
+            answered.add(number)
+
+
+def main():
+    name, port, pid = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    globals()["case_" + name](port, pid)
+
+
+main()
