@@ -68,7 +68,7 @@ config_digit(uint8_t c)
 static unsigned
 config_take_base(struct bytes *word)
 {
-	static const char letters[] = "xob";
+	static const uint8_t letters[] = {'x', 'o', 'b'};
 	static const unsigned bases[] = {16, 8, 2};
 
 	for (size_t i = 0; i < 3; i++)

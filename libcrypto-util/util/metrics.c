@@ -285,9 +285,9 @@ static struct metric *
 metric_series_new(struct metric_family *f, const char *const *values)
 {
 	struct metric *s = (struct metric *)calloc(1, sizeof *s);
-	bool ok = s != NULL;
+	bool ok = true;
 
-	if (!ok)
+	if (!s)
 		return NULL;
 	s->family = f;
 	for (size_t i = 0; i < f->label_count; i++) {

@@ -352,7 +352,7 @@ toml_array(struct toml_parser *p, struct config_entry *e)
 static enum im_err
 toml_key_part(struct toml_parser *p, size_t *len)
 {
-	size_t start = p->pos, at = p->pos;
+	size_t start = p->pos, at;
 	struct buf part;
 	enum im_err err = IM_OK;
 
