@@ -348,8 +348,8 @@ size_t immu_in_flight(const struct immu *c);
 /*
  * Writes the trusted state to its file, merged with what other processes wrote there meanwhile.
  * Done by immu_close(), and by any call that finds a state that was not written for a second. Call
- * it before telling someone that a result is verified, if that must survive a crash. Waits for
- * requests in flight when a proof is needed for the merge. IM_ERR_STATE_FORKED, IM_ERR_STATE_CORRUPT,
+ * it before telling someone that a result is verified, if that must survive a crash. May ask the
+ * server for the proof that a merge needs, and wait for it. IM_ERR_STATE_FORKED, IM_ERR_STATE_CORRUPT,
  * IM_ERR_IO.
  */
 enum im_err immu_persist(struct immu *c);
