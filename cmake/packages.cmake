@@ -1,4 +1,4 @@
-# Every outside library, as packaged by Debian 12. packaging/quickstart lists the package names.
+# Every outside library, as packaged by Debian 12; packaging/packages.txt lists the packages.
 
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
