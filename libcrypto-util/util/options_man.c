@@ -1,0 +1,221 @@
+/*
+ * The manual page of a program, in troff with the man macros, from the same tables as --help.
+ *
+ * Invariant: text from the tables can start no request and no escape: backslashes, leading dots and
+ * quotes are written so that they stand for themselves.
+ */
+#include <ctype.h>
+
+#include "util/options_internal.h"
+
+#define MAN_MAX_TEXT 4096u
+
+/* Writes text as running text; a line end in it stays one. */
+static void
+man_text(FILE *to, const char *text)
+{
+	bool line_start = true;
+
+	for (; *text; text++) {
+		if (line_start && (*text == '.' || *text == '\''))
+			fputs("\\&", to);
+		if (*text == '\\')
+			fputs("\\e", to);
+		else if (*text == '-')
+			fputs("\\-", to);
+		else
+			fputc(*text, to);
+		line_start = *text == '\n';
+	}
+}
+
+static void
+man_upper(FILE *to, const char *text)
+{
+	for (; *text; text++)
+		fputc(toupper((unsigned char)*text), to);
+}
+
+static void
+man_paragraph(FILE *to, const char *text)
+{
+	if (!text)
+		return;
+	fputs(".PP\n", to);
+	man_text(to, text);
+	fputc('\n', to);
+}
+
+/* Lines as they stand. */
+static void
+man_example(FILE *to, const char *text)
+{
+	if (!text)
+		return;
+	fputs(".PP\n.nf\n", to);
+	man_text(to, text);
+	fputs("\n.fi\n", to);
+}
+
+static void
+man_option_values(FILE *to, const struct program *p, const struct option_def *def)
+{
+	char env[OPTIONS_MAX_NAME];
+
+	if (def->choices) {
+		fputs(" One of ", to);
+		man_text(to, def->choices);
+		fputc('.', to);
+	}
+	if (def->default_text && def->default_text[0] && def->type != OPTION_SECRET) {
+		fputs(" Default: ", to);
+		man_text(to, def->default_text);
+		fputc('.', to);
+	}
+	if (def->flags & OPTION_FLAG_ONLY)
+		return;
+	if (option_env_name(p, def, env)) {
+		fputs(" Environment: ", to);
+		man_text(to, env);
+		if (def->env)
+			fprintf(to, ",%s", def->env);
+		fputc('.', to);
+	}
+}
+
+static void
+man_option(FILE *to, const struct program *p, const struct option_def *def)
+{
+	const char *value = option_value_name(def);
+
+	if (def->flags & OPTION_HIDDEN)
+		return;
+	fputs(".TP\n", to);
+	if (def->short_name)
+		fprintf(to, "\\fB\\-%c\\fR, ", def->short_name);
+	fputs("\\fB\\-\\-", to);
+	man_text(to, def->name);
+	fputs("\\fR", to);
+	if (value[0]) {
+		fputs(" \\fI", to);
+		man_text(to, value);
+		fputs("\\fR", to);
+	}
+	fputc('\n', to);
+	man_text(to, def->help ? def->help : "");
+	fputc('.', to);
+	man_option_values(to, p, def);
+	fputc('\n', to);
+}
+
+static void
+man_options(FILE *to, const struct program *p, const struct command *c)
+{
+	for (size_t i = 0; i < c->option_count; i++)
+		man_option(to, p, &c->options[i]);
+}
+
+/* Every command below one, with its flags. */
+static void
+man_commands(FILE *to, const struct program *p, const struct command *parent)
+{
+	for (size_t i = 0; i < parent->command_count; i++) {
+		const struct command *c = &parent->commands[i];
+		struct buf path;
+
+		buf_init(&path, MAN_MAX_TEXT);
+		if (!c->hidden && command_path(p->root, c, &path) && buf_append_u8(&path, 0)) {
+			fputs(".SS ", to);
+			man_text(to, (const char *)path.data);
+			fputs(c->args ? " " : "", to);
+			man_text(to, c->args ? c->args : "");
+			fputc('\n', to);
+			man_text(to, c->summary ? c->summary : "");
+			fputc('\n', to);
+			man_paragraph(to, c->help);
+			man_example(to, c->examples);
+			man_options(to, p, c);
+			man_commands(to, p, c);
+		}
+		buf_free(&path);
+	}
+}
+
+static void
+man_synopsis(FILE *to, const struct program *p)
+{
+	const struct command *root = p->root;
+
+	fprintf(to, ".SH SYNOPSIS\n");
+	if (root->run) {
+		fprintf(to, ".B %s\n[FLAGS]", root->name);
+		fputs(root->args ? " " : "", to);
+		man_text(to, root->args ? root->args : "");
+		fputc('\n', to);
+	}
+	if (root->run && root->command_count)
+		fputs(".br\n", to);
+	if (root->command_count)
+		fprintf(to, ".B %s\n[FLAGS] COMMAND\n", root->name);
+}
+
+static void
+man_files(FILE *to, const struct program *p)
+{
+	const char *folder = p->config_folder ? p->config_folder : OPTIONS_DEFAULT_FOLDER;
+
+	if (p->no_config)
+		return;
+	fputs(".SH FILES\n", to);
+	fprintf(to, ".TP\n.I %s/%s.toml\n.TQ\n.I %s/%s.yaml\n", folder, p->root->name, folder,
+	    p->root->name);
+	fputs("Settings, under the names of the flags. The first that exists is read, unless "
+	      "\\fB\\-\\-config\\fR names another. A flag goes before the environment, the "
+	      "environment before the file.\n",
+	    to);
+}
+
+static void
+man_exit_codes(FILE *to)
+{
+	static const char *const codes[][2] = {{"0", "success"}, {"1", "error"},
+	    {"2", "wrong usage or configuration"}, {"3", "not found"}, {"4", "permission denied"},
+	    {"5", "server unreachable"}, {"10", "verification failed"}, {"130", "interrupted"}};
+
+	fputs(".SH EXIT STATUS\n", to);
+	for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+		fprintf(to, ".TP\n%s\n%s\n", codes[i][0], codes[i][1]);
+}
+
+void
+options_print_man(const struct program *program, FILE *to)
+{
+	const struct command *root = program->root;
+
+	fputs(".TH ", to);
+	man_upper(to, root->name);
+	fprintf(to, " %d \"\" \"%s %s\"\n", program->man_section ? program->man_section : 1,
+	    root->name, program->version ? program->version : "");
+	fprintf(to, ".SH NAME\n%s \\- ", root->name);
+	man_text(to, root->summary ? root->summary : "");
+	fputc('\n', to);
+	man_synopsis(to, program);
+	fputs(".SH DESCRIPTION\n", to);
+	man_text(to, root->help ? root->help : root->summary ? root->summary : "");
+	fputc('\n', to);
+	if (root->command_count) {
+		fputs(".SH COMMANDS\n", to);
+		man_commands(to, program, root);
+	}
+	fputs(".SH OPTIONS\n", to);
+	man_options(to, program, root);
+	for (unsigned i = 0; i < OPTION_BUILTIN_COUNT; i++)
+		if (option_builtin_applies(program, (enum option_builtin)i))
+			man_option(to, program, &option_builtins[i]);
+	if (root->examples) {
+		fputs(".SH EXAMPLES\n", to);
+		man_example(to, root->examples);
+	}
+	man_files(to, program);
+	man_exit_codes(to);
+}

@@ -1,0 +1,127 @@
+/*
+ * What every main() does around its work. Neighbours: options (all of it), err (exit codes).
+ *
+ * Invariants: results on stdout, messages on stderr; stdout is checked before a success is
+ * claimed; a reader that went away is no error; messages are escaped before they reach a terminal.
+ */
+#include <errno.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "util/options_internal.h"
+#include "util/text.h"
+
+#define PROGRAM_MAX_MESSAGE 16384u
+#define PROGRAM_DEFAULT_WIDTH 80u
+
+static void
+program_say(const struct program *p, const char *kind, const char *text)
+{
+	struct buf line;
+
+	buf_init(&line, PROGRAM_MAX_MESSAGE);
+	buf_printf(&line, "%s: %s", p->root->name, kind);
+	text_append_printable(&line, bytes_str(text));
+	buf_append_u8(&line, '\n');
+	fwrite(line.data, 1, line.len, stderr);
+	buf_free(&line);
+}
+
+static int
+program_fail(const struct program *p, const struct options *o, enum im_err err)
+{
+	struct buf path;
+
+	program_say(p, "", err_detail(err));
+	buf_init(&path, PROGRAM_MAX_MESSAGE);
+	if (err == IM_ERR_USAGE && o && command_path(p->root, options_command(o), &path) &&
+	    buf_append_u8(&path, 0))
+		fprintf(stderr, "Try \"%s --help\".\n", (const char *)path.data);
+	buf_free(&path);
+	return err_exit_code(err);
+}
+
+/* Makes sure that what was printed has arrived. */
+static int
+program_close_stdout(const struct program *p, int code)
+{
+	int e;
+
+	errno = 0;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	e = errno;
+	if (e == EPIPE)
+		return code;
+	program_say(p, "cannot write the output: ", e ? strerror(e) : "write error");
+	return code ? code : IM_EXIT_ERROR;
+}
+
+static unsigned
+program_width(void)
+{
+	const char *columns = getenv("COLUMNS");
+	struct winsize size = {0};
+	long n = columns ? strtol(columns, NULL, 10) : 0;
+
+	if (n > 0 && n < 10000)
+		return (unsigned)n;
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col)
+		return size.ws_col;
+	return PROGRAM_DEFAULT_WIDTH;
+}
+
+static int
+program_run(const struct program *p, const struct options *o, void *context)
+{
+	struct command_call call = {
+	    .program = p, .command = options_command(o), .options = o, .context = context};
+	const char *const *warnings;
+	size_t count;
+
+	warnings = options_warnings(o, &count);
+	for (size_t i = 0; i < count; i++)
+		program_say(p, "warning: ", warnings[i]);
+	call.args = options_args(o, &call.arg_count);
+	return call.command->run(&call);
+}
+
+int
+program_main(const struct program *program, int argc, char **argv, void *context)
+{
+	struct options *o = NULL;
+	int code = IM_EXIT_OK;
+	enum im_err err;
+
+	(void)setlocale(LC_CTYPE, "");
+	(void)signal(SIGPIPE, SIG_IGN);
+	err = options_load(program, argc, argv, environ, &o);
+	if (err) {
+		code = program_fail(program, o, err);
+		goto out;
+	}
+	switch (options_action(o)) {
+	case OPTIONS_HELP:
+		options_print_help(program, options_command(o), program_width(), stdout);
+		break;
+	case OPTIONS_VERSION:
+		fprintf(stdout, "%s\n", program->version);
+		break;
+	case OPTIONS_PRINT_CONFIG:
+		options_print_config(o, stdout);
+		break;
+	case OPTIONS_PRINT_MAN:
+		options_print_man(program, stdout);
+		break;
+	case OPTIONS_RUN:
+		code = program_run(program, o, context);
+		break;
+	}
+out:
+	code = program_close_stdout(program, code);
+	options_free(o);
+	return code;
+}
