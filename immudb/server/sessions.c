@@ -1,0 +1,311 @@
+/*
+ * The table of sessions: a hash table keyed by the SHA-256 of the token. dispatch.c looks every
+ * request's token up here; auth_handlers.c starts and ends sessions.
+ *
+ * Invariants:
+ * 1. The token itself is nowhere in memory after sessions_start(): a dump of the table lets nobody in.
+ * 2. Buckets are chosen by bits of that digest, which a client cannot steer.
+ * 3. Entries past their time are not alive, whether or not they have been removed yet; an expired
+ *    token stays for SESSION_KEEP_NS, so that its owner is told why it no longer works.
+ */
+#include "server/sessions.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "crypto/hash.h"
+#include "util/base64.h"
+#include "util/clock.h"
+
+#define SESSION_TOKEN_LEN 32
+/* How long an expired session is remembered, and how often the table is swept. */
+#define SESSION_KEEP_NS (60 * CLOCK_NS_PER_S)
+#define SESSION_BUCKETS_MIN 64
+
+struct session_entry {
+	struct session_entry *next; /* in its bucket */
+	struct hash digest;
+	struct session session;
+	int64_t expires_ns;
+};
+
+struct sessions {
+	struct sessions_options options;
+	pthread_mutex_t mutex; /* covers all below */
+	struct session_entry **buckets;
+	size_t bucket_count; /* a power of two */
+	size_t count;        /* entries, expired ones included */
+	int64_t sweep_ns;    /* when to look for expired entries again */
+};
+
+static struct session_entry **
+sessions_bucket(struct sessions *s, const struct hash *digest)
+{
+	uint64_t bits;
+
+	memcpy(&bits, digest->b, sizeof bits);
+	return &s->buckets[bits & (s->bucket_count - 1)];
+}
+
+struct sessions *
+sessions_new(const struct sessions_options *options)
+{
+	struct sessions *s = calloc(1, sizeof *s);
+
+	if (!s)
+		return NULL;
+	s->options = *options;
+	if (!s->options.now_ns)
+		s->options.now_ns = clock_monotonic_ns;
+	s->bucket_count = SESSION_BUCKETS_MIN;
+	while (s->bucket_count < options->max)
+		s->bucket_count *= 2;
+	s->buckets = calloc(s->bucket_count, sizeof(struct session_entry *));
+	if (!s->buckets) {
+		free(s);
+		return NULL;
+	}
+	pthread_mutex_init(&s->mutex, NULL);
+	return s;
+}
+
+/* Removes the entries that gone says yes to. The mutex is held. */
+static void
+sessions_remove(struct sessions *s, bool (*gone)(const struct session_entry *e, const void *arg),
+    const void *arg)
+{
+	size_t i;
+
+	for (i = 0; i < s->bucket_count; i++) {
+		struct session_entry **link = &s->buckets[i];
+
+		while (*link) {
+			struct session_entry *e = *link;
+
+			if (!gone(e, arg)) {
+				link = &e->next;
+				continue;
+			}
+			*link = e->next;
+			free(e);
+			s->count--;
+		}
+	}
+}
+
+static bool
+session_any(const struct session_entry *e, const void *arg)
+{
+	(void)e;
+	(void)arg;
+	return true;
+}
+
+/* arg is the time at or before which entries must have expired. */
+static bool
+session_expired_by(const struct session_entry *e, const void *arg)
+{
+	const int64_t *time_ns = arg;
+
+	return e->expires_ns <= *time_ns;
+}
+
+static bool
+session_of_user(const struct session_entry *e, const void *arg)
+{
+	return strcmp(e->session.user, arg) == 0;
+}
+
+void
+sessions_free(struct sessions *s)
+{
+	if (!s)
+		return;
+	sessions_remove(s, session_any, NULL);
+	pthread_mutex_destroy(&s->mutex);
+	free(s->buckets);
+	free(s);
+}
+
+/* Removes what has been expired for a while; when the table is full, all that has expired. */
+static void
+sessions_sweep(struct sessions *s, int64_t now)
+{
+	int64_t until = s->count >= s->options.max ? now : now - SESSION_KEEP_NS;
+
+	if (s->count < s->options.max && now < s->sweep_ns)
+		return;
+	sessions_remove(s, session_expired_by, &until);
+	s->sweep_ns = now + SESSION_KEEP_NS;
+}
+
+/* A session id ends in the padding of base64 and a token does not: so an unknown one can be told. */
+static bool
+session_text_is_open(struct bytes text)
+{
+	return text.len == SESSION_TEXT_MAX - 1 && text.data[text.len - 1] == '=';
+}
+
+static enum im_err
+session_make_text(enum session_kind kind, char text[SESSION_TEXT_MAX])
+{
+	uint8_t token[SESSION_TOKEN_LEN];
+	enum im_err err;
+	struct buf b;
+
+	if (getrandom(token, sizeof token, 0) != (ssize_t)sizeof token)
+		return err_set(IM_ERR_INTERNAL, "no random bytes available");
+	buf_init(&b, SESSION_TEXT_MAX);
+	base64_append(&b, BASE64_URL, bytes_of(token, sizeof token));
+	if (kind == SESSION_OPEN)
+		buf_append_u8(&b, '=');
+	buf_append_u8(&b, '\0');
+	err = b.err;
+	if (err == IM_OK)
+		memcpy(text, b.data, b.len);
+	buf_wipe(&b);
+	explicit_bzero(token, sizeof token);
+	return err;
+}
+
+static int64_t
+session_expiry(const struct sessions *s, enum session_kind kind, int64_t now)
+{
+	return now + (kind == SESSION_OPEN ? s->options.idle_ns : s->options.token_life_ns);
+}
+
+enum im_err
+sessions_start(struct sessions *s, const struct session *session, char text[SESSION_TEXT_MAX])
+{
+	int64_t now = s->options.now_ns();
+	struct session_entry *e = calloc(1, sizeof *e), **bucket;
+	enum im_err err = e ? session_make_text(session->kind, text) : IM_ERR_NOMEM;
+
+	if (err != IM_OK) {
+		free(e);
+		return err;
+	}
+	hash_sha256(bytes_str(text), &e->digest);
+	e->session = *session;
+	e->expires_ns = session_expiry(s, session->kind, now);
+	pthread_mutex_lock(&s->mutex);
+	sessions_sweep(s, now);
+	if (s->count < s->options.max) {
+		bucket = sessions_bucket(s, &e->digest);
+		e->next = *bucket;
+		*bucket = e;
+		s->count++;
+		e = NULL;
+	} else {
+		err = IM_ERR_TOO_MANY_SESSIONS;
+		explicit_bzero(text, SESSION_TEXT_MAX);
+	}
+	pthread_mutex_unlock(&s->mutex);
+	free(e);
+	return err;
+}
+
+/* The link to the live entry of a text; NULL and *err when there is none. The mutex is held. */
+static struct session_entry **
+sessions_lookup(struct sessions *s, struct bytes text, int64_t now, enum im_err *err)
+{
+	struct session_entry **link;
+	struct hash digest;
+
+	*err = session_text_is_open(text) ? IM_ERR_SESSION_NOT_FOUND : IM_ERR_NOT_LOGGED_IN;
+	if (text.len >= SESSION_TEXT_MAX || text.len == 0)
+		return NULL;
+	hash_sha256(text, &digest);
+	for (link = sessions_bucket(s, &digest); *link; link = &(*link)->next)
+		if (hash_equal(&(*link)->digest, &digest))
+			break;
+	if (!*link)
+		return NULL;
+	if ((*link)->expires_ns <= now) {
+		if ((*link)->session.kind == SESSION_TOKEN)
+			*err = IM_ERR_TOKEN_EXPIRED;
+		return NULL;
+	}
+	*err = IM_OK;
+	return link;
+}
+
+enum im_err
+sessions_find(struct sessions *s, struct bytes text, struct session *out)
+{
+	int64_t now = s->options.now_ns();
+	struct session_entry **link;
+	enum im_err err;
+
+	pthread_mutex_lock(&s->mutex);
+	link = sessions_lookup(s, text, now, &err);
+	if (link) {
+		*out = (*link)->session;
+		if (out->kind == SESSION_OPEN)
+			(*link)->expires_ns = session_expiry(s, SESSION_OPEN, now);
+	}
+	pthread_mutex_unlock(&s->mutex);
+	return err;
+}
+
+enum im_err
+sessions_rebind(
+    struct sessions *s, struct bytes text, struct database *database, enum meta_level level)
+{
+	int64_t now = s->options.now_ns();
+	struct session_entry **link;
+	enum im_err err;
+
+	pthread_mutex_lock(&s->mutex);
+	link = sessions_lookup(s, text, now, &err);
+	if (link) {
+		(*link)->session.database = database;
+		(*link)->session.level = level;
+	}
+	pthread_mutex_unlock(&s->mutex);
+	return err;
+}
+
+enum im_err
+sessions_end(struct sessions *s, struct bytes text)
+{
+	int64_t now = s->options.now_ns();
+	struct session_entry **link, *gone = NULL;
+	enum im_err err;
+
+	pthread_mutex_lock(&s->mutex);
+	link = sessions_lookup(s, text, now, &err);
+	if (link) {
+		gone = *link;
+		*link = gone->next;
+		s->count--;
+	}
+	pthread_mutex_unlock(&s->mutex);
+	free(gone);
+	return err;
+}
+
+void
+sessions_end_user(struct sessions *s, const char *user)
+{
+	pthread_mutex_lock(&s->mutex);
+	sessions_remove(s, session_of_user, user);
+	pthread_mutex_unlock(&s->mutex);
+}
+
+size_t
+sessions_count(struct sessions *s)
+{
+	int64_t now = s->options.now_ns();
+	const struct session_entry *e;
+	size_t i, alive = 0;
+
+	pthread_mutex_lock(&s->mutex);
+	sessions_sweep(s, now);
+	for (i = 0; i < s->bucket_count; i++)
+		for (e = s->buckets[i]; e; e = e->next)
+			alive += e->expires_ns > now;
+	pthread_mutex_unlock(&s->mutex);
+	return alive;
+}

@@ -1,0 +1,125 @@
+/*
+ * A pool of threads behind one bounded queue. The server has two: one for reads, one for passwords.
+ *
+ * Invariant: a job that was accepted is run, also when the pool is stopped.
+ */
+#include "server/workers.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+struct workers {
+	pthread_mutex_t mutex; /* covers head to stopping */
+	pthread_cond_t work;
+	struct job *head, **tail;
+	size_t waiting;
+	bool stopping;
+	size_t max;
+	size_t thread_count;
+	pthread_t threads[];
+};
+
+/* The next job; NULL when the pool stops and the queue is empty. */
+static struct job *
+workers_take(struct workers *w)
+{
+	struct job *job;
+
+	pthread_mutex_lock(&w->mutex);
+	while (!w->head && !w->stopping)
+		pthread_cond_wait(&w->work, &w->mutex);
+	job = w->head;
+	if (job) {
+		w->head = job->next;
+		if (!w->head)
+			w->tail = &w->head;
+		w->waiting--;
+	}
+	pthread_mutex_unlock(&w->mutex);
+	return job;
+}
+
+static void *
+workers_loop(void *arg)
+{
+	struct workers *w = arg;
+	struct job *job;
+
+	while ((job = workers_take(w)) != NULL)
+		job->run(job);
+	return NULL;
+}
+
+enum im_err
+workers_start(const char *name, size_t threads, size_t max, struct workers **out)
+{
+	struct workers *w = calloc(1, sizeof *w + threads * sizeof *w->threads);
+	size_t i;
+
+	*out = NULL;
+	if (!w)
+		return IM_ERR_NOMEM;
+	w->max = max;
+	w->tail = &w->head;
+	pthread_mutex_init(&w->mutex, NULL);
+	pthread_cond_init(&w->work, NULL);
+	for (i = 0; i < threads; i++) {
+		if (pthread_create(&w->threads[i], NULL, workers_loop, w) != 0) {
+			workers_stop(w);
+			return err_set(IM_ERR_NOMEM, "cannot start a thread");
+		}
+		w->thread_count++;
+		pthread_setname_np(w->threads[i], name);
+	}
+	*out = w;
+	return IM_OK;
+}
+
+void
+workers_stop(struct workers *w)
+{
+	size_t i;
+
+	if (!w)
+		return;
+	pthread_mutex_lock(&w->mutex);
+	w->stopping = true;
+	pthread_cond_broadcast(&w->work);
+	pthread_mutex_unlock(&w->mutex);
+	for (i = 0; i < w->thread_count; i++)
+		pthread_join(w->threads[i], NULL);
+	pthread_cond_destroy(&w->work);
+	pthread_mutex_destroy(&w->mutex);
+	free(w);
+}
+
+enum im_err
+workers_submit(struct workers *w, struct job *job)
+{
+	enum im_err err = IM_OK;
+
+	job->next = NULL;
+	pthread_mutex_lock(&w->mutex);
+	if (w->waiting >= w->max || w->stopping) {
+		err = IM_ERR_BUSY;
+	} else {
+		*w->tail = job;
+		w->tail = &job->next;
+		w->waiting++;
+		pthread_cond_signal(&w->work);
+	}
+	pthread_mutex_unlock(&w->mutex);
+	return err;
+}
+
+size_t
+workers_waiting(struct workers *w)
+{
+	size_t n;
+
+	pthread_mutex_lock(&w->mutex);
+	n = w->waiting;
+	pthread_mutex_unlock(&w->mutex);
+	return n;
+}

@@ -1,0 +1,35 @@
+#ifndef SERVER_WORKERS_H
+#define SERVER_WORKERS_H
+
+#include <stddef.h>
+
+#include "util/err.h"
+
+/*
+ * Threads that do what must not be done in a callback of the transport: hashing passwords, reading
+ * cold data. First come, first served; the queue is bounded.
+ */
+struct workers;
+
+/* A unit of work, embedded in what it works on. run is called once and may free the job. */
+struct job {
+	struct job *next;
+	void (*run)(struct job *job);
+};
+
+/*
+ * Starts threads threads (their name, at most 15 bytes, is shown by ps and top). At most max jobs
+ * wait at a time. IM_ERR_NOMEM. Stop with workers_stop().
+ */
+enum im_err workers_start(const char *name, size_t threads, size_t max, struct workers **out);
+
+/* Runs the jobs that wait, joins the threads and frees. NULL is accepted. */
+void workers_stop(struct workers *w);
+
+/* Queues a job; never waits. IM_ERR_BUSY when the queue is full: then run is not called. */
+enum im_err workers_submit(struct workers *w, struct job *job);
+
+/* Jobs waiting now. */
+size_t workers_waiting(struct workers *w);
+
+#endif

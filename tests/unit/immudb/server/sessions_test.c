@@ -1,0 +1,211 @@
+/* Sessions: tokens and session ids, expiry of both kinds, limits, ends, rebinding. */
+#include "server/sessions.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define SECOND INT64_C(1000000000)
+#define TOKEN_LIFE (60 * SECOND)
+#define IDLE (10 * SECOND)
+
+static int64_t fake_now;
+
+static int64_t
+fake_clock(void)
+{
+	return fake_now;
+}
+
+static int
+table_make(void **state)
+{
+	struct sessions_options options = {3, TOKEN_LIFE, IDLE, fake_clock};
+
+	fake_now = 5 * SECOND;
+	*state = sessions_new(&options);
+	return *state ? 0 : -1;
+}
+
+static int
+table_remove(void **state)
+{
+	sessions_free(*state);
+	return 0;
+}
+
+static struct session
+session_of(const char *user, enum session_kind kind)
+{
+	struct session session = {.kind = kind, .level = META_LEVEL_READ};
+
+	strcpy(session.user, user);
+	session.database = (struct database *)(void *)&fake_now;
+	return session;
+}
+
+static void
+start(struct sessions *s, const char *user, enum session_kind kind, char text[SESSION_TEXT_MAX])
+{
+	struct session session = session_of(user, kind);
+
+	assert_int_equal(sessions_start(s, &session, text), IM_OK);
+}
+
+static enum im_err
+find(struct sessions *s, const char *text)
+{
+	struct session out;
+
+	return sessions_find(s, bytes_str(text), &out);
+}
+
+static void
+sessions_are_found_by_text(void **state)
+{
+	char token[SESSION_TEXT_MAX], id[SESSION_TEXT_MAX];
+	struct session out;
+
+	start(*state, "alice", SESSION_TOKEN, token);
+	start(*state, "bob", SESSION_OPEN, id);
+	assert_int_equal(strlen(token), 43);
+	assert_int_equal(strlen(id), 44);
+	assert_int_equal(id[43], '=');
+	assert_int_equal(sessions_find(*state, bytes_str(token), &out), IM_OK);
+	assert_string_equal(out.user, "alice");
+	assert_ptr_equal(out.database, &fake_now);
+	assert_int_equal(out.level, META_LEVEL_READ);
+	assert_int_equal(sessions_find(*state, bytes_str(id), &out), IM_OK);
+	assert_string_equal(out.user, "bob");
+	assert_int_equal(sessions_count(*state), 2);
+}
+
+static void
+sessions_unknown(void **state)
+{
+	char token[SESSION_TEXT_MAX], id[SESSION_TEXT_MAX];
+	struct session out;
+	size_t i;
+
+	start(*state, "alice", SESSION_TOKEN, token);
+	start(*state, "alice", SESSION_OPEN, id);
+	assert_int_equal(find(*state, ""), IM_ERR_NOT_LOGGED_IN);
+	assert_int_equal(find(*state, "x"), IM_ERR_NOT_LOGGED_IN);
+	assert_int_equal(sessions_find(*state, bytes_of(token, 42), &out), IM_ERR_NOT_LOGGED_IN);
+	assert_int_equal(sessions_find(*state, bytes_of(NULL, 0), &out), IM_ERR_NOT_LOGGED_IN);
+	for (i = 0; i < 43; i++) {
+		token[i] ^= 1;
+		assert_int_equal(find(*state, token), IM_ERR_NOT_LOGGED_IN);
+		token[i] ^= 1;
+		id[i] ^= 1;
+		assert_int_equal(find(*state, id), IM_ERR_SESSION_NOT_FOUND);
+		id[i] ^= 1;
+	}
+	assert_int_equal(find(*state, token), IM_OK);
+}
+
+static void
+sessions_token_expires_although_used(void **state)
+{
+	char token[SESSION_TEXT_MAX];
+
+	start(*state, "alice", SESSION_TOKEN, token);
+	fake_now += TOKEN_LIFE - 1;
+	assert_int_equal(find(*state, token), IM_OK);
+	fake_now += 1;
+	assert_int_equal(find(*state, token), IM_ERR_TOKEN_EXPIRED);
+	assert_int_equal(sessions_end(*state, bytes_str(token)), IM_ERR_TOKEN_EXPIRED);
+	assert_int_equal(sessions_count(*state), 0);
+	/* Long after that it is forgotten. */
+	fake_now += 200 * SECOND;
+	assert_int_equal(sessions_count(*state), 0);
+	assert_int_equal(find(*state, token), IM_ERR_NOT_LOGGED_IN);
+}
+
+static void
+sessions_open_lives_while_used(void **state)
+{
+	char id[SESSION_TEXT_MAX];
+	size_t i;
+
+	start(*state, "alice", SESSION_OPEN, id);
+	for (i = 0; i < 20; i++) {
+		fake_now += IDLE - 1;
+		assert_int_equal(find(*state, id), IM_OK);
+	}
+	fake_now += IDLE;
+	assert_int_equal(find(*state, id), IM_ERR_SESSION_NOT_FOUND);
+}
+
+static void
+sessions_limit(void **state)
+{
+	char a[SESSION_TEXT_MAX], b[SESSION_TEXT_MAX], c[SESSION_TEXT_MAX], d[SESSION_TEXT_MAX];
+	struct session session = session_of("d", SESSION_TOKEN);
+
+	start(*state, "a", SESSION_OPEN, a);
+	start(*state, "b", SESSION_TOKEN, b);
+	start(*state, "c", SESSION_TOKEN, c);
+	assert_int_equal(sessions_start(*state, &session, d), IM_ERR_TOO_MANY_SESSIONS);
+	assert_string_equal(d, "");
+	/* An expired session makes room at once. */
+	fake_now += IDLE;
+	assert_int_equal(sessions_start(*state, &session, d), IM_OK);
+	assert_int_equal(sessions_start(*state, &session, a), IM_ERR_TOO_MANY_SESSIONS);
+	assert_int_equal(sessions_end(*state, bytes_str(b)), IM_OK);
+	assert_int_equal(find(*state, b), IM_ERR_NOT_LOGGED_IN);
+	assert_int_equal(sessions_end(*state, bytes_str(b)), IM_ERR_NOT_LOGGED_IN);
+	assert_int_equal(sessions_start(*state, &session, a), IM_OK);
+}
+
+static void
+sessions_end_with_their_user(void **state)
+{
+	char a[SESSION_TEXT_MAX], b[SESSION_TEXT_MAX], c[SESSION_TEXT_MAX];
+
+	start(*state, "alice", SESSION_OPEN, a);
+	start(*state, "alice", SESSION_TOKEN, b);
+	start(*state, "alice2", SESSION_TOKEN, c);
+	sessions_end_user(*state, "alice");
+	assert_int_equal(find(*state, a), IM_ERR_SESSION_NOT_FOUND);
+	assert_int_equal(find(*state, b), IM_ERR_NOT_LOGGED_IN);
+	assert_int_equal(find(*state, c), IM_OK);
+}
+
+static void
+sessions_are_rebound(void **state)
+{
+	char a[SESSION_TEXT_MAX], b[SESSION_TEXT_MAX];
+	struct session out;
+
+	start(*state, "alice", SESSION_OPEN, a);
+	start(*state, "alice", SESSION_OPEN, b);
+	assert_int_equal(sessions_rebind(*state, bytes_str(a), NULL, META_LEVEL_ADMIN), IM_OK);
+	assert_int_equal(sessions_find(*state, bytes_str(a), &out), IM_OK);
+	assert_null(out.database);
+	assert_int_equal(out.level, META_LEVEL_ADMIN);
+	assert_int_equal(sessions_find(*state, bytes_str(b), &out), IM_OK);
+	assert_ptr_equal(out.database, &fake_now);
+	assert_int_equal(
+	    sessions_rebind(*state, bytes_str("x"), NULL, META_LEVEL_ADMIN), IM_ERR_NOT_LOGGED_IN);
+}
+
+#define SESSIONS_TEST(f) cmocka_unit_test_setup_teardown(f, table_make, table_remove)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    SESSIONS_TEST(sessions_are_found_by_text),
+	    SESSIONS_TEST(sessions_unknown),
+	    SESSIONS_TEST(sessions_token_expires_although_used),
+	    SESSIONS_TEST(sessions_open_lives_while_used),
+	    SESSIONS_TEST(sessions_limit),
+	    SESSIONS_TEST(sessions_end_with_their_user),
+	    SESSIONS_TEST(sessions_are_rebound),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
