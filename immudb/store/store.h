@@ -37,6 +37,9 @@ struct store_options {
 	 * return. NULL: logs the text and ends the process with exit code 1.
 	 */
 	void (*fatal)(void *ctx, const char *text);
+	/* Called by the committing thread around the answers of a batch; may be NULL. */
+	void (*answers_begin)(void *ctx);
+	void (*answers_end)(void *ctx);
 	void *ctx;
 };
 
@@ -224,6 +227,9 @@ enum im_err store_cursor_next(struct store_cursor *c, struct arena *arena, struc
 
 /* Skips n entries. IM_ERR_NOT_FOUND when the range ends before that. */
 enum im_err store_cursor_skip(struct store_cursor *c, uint64_t n);
+
+/* From now on the cursor waits for the disk: after IM_ERR_WOULD_BLOCK, in another thread. */
+void store_cursor_wait(struct store_cursor *c);
 
 void store_cursor_close(struct store_cursor *c);
 

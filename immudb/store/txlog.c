@@ -406,6 +406,18 @@ txlog_disk_bytes(struct txlog *log)
 	return sum;
 }
 
+uint64_t
+txlog_used_bytes(struct txlog *log)
+{
+	uint64_t end = txlog_end(log), sum = TXLOG_OFFSET(end);
+
+	pthread_mutex_lock(&log->lock);
+	for (uint32_t i = 0; i < TXLOG_SEGMENT(end) && i < log->nsegments; i++)
+		sum += log->segments[i]->size;
+	pthread_mutex_unlock(&log->lock);
+	return sum;
+}
+
 /* ---- Creating segments ---- */
 
 static enum im_err
@@ -502,7 +514,7 @@ txlog_prepare(struct txlog *log)
 	uint32_t next;
 
 	pthread_mutex_lock(&log->prepare_lock);
-	next = TXLOG_SEGMENT(__atomic_load_n(&log->end, __ATOMIC_ACQUIRE)) + 1;
+	next = TXLOG_SEGMENT(txlog_end(log)) + 1;
 	if (txlog_segments(log) == next)
 		err = segment_create(log, next, 0);
 	pthread_mutex_unlock(&log->prepare_lock);
@@ -587,7 +599,7 @@ txlog_start(struct txlog *log, uint64_t pos)
 uint64_t
 txlog_end(const struct txlog *log)
 {
-	return log->end;
+	return __atomic_load_n(&log->end, __ATOMIC_ACQUIRE);
 }
 
 size_t
@@ -623,8 +635,7 @@ txlog_sync(struct txlog *log)
 	enum im_err err;
 
 	/* The writer syncs a segment before it leaves it, so the present one is all there is to sync. */
-	err = segment_acquire(
-	    log, TXLOG_SEGMENT(__atomic_load_n(&log->end, __ATOMIC_ACQUIRE)), &tail);
+	err = segment_acquire(log, TXLOG_SEGMENT(txlog_end(log)), &tail);
 	if (err != IM_OK)
 		return err;
 	err = vfs_sync(&tail->file);

@@ -73,7 +73,7 @@ void txlog_path(const struct txlog *log, uint32_t segment, char path[VFS_PATH_MA
  */
 enum im_err txlog_start(struct txlog *log, uint64_t pos);
 
-/* The end of the log, where the next append goes. */
+/* The end of the log, where the next append goes; from any thread. */
 uint64_t txlog_end(const struct txlog *log);
 
 /* Bytes that can still be appended to the present segment, the room for its seal kept back. */
@@ -102,7 +102,8 @@ enum im_err txlog_sync(struct txlog *log);
 /* Prepares the segment behind the present one, if that is not done yet. IM_ERR_NO_SPACE, IM_ERR_IO. */
 enum im_err txlog_prepare(struct txlog *log);
 
-/* Bytes of all segments on disk. */
+/* Bytes of all segments on disk, and how many of them lie before the end of the log. */
 uint64_t txlog_disk_bytes(struct txlog *log);
+uint64_t txlog_used_bytes(struct txlog *log);
 
 #endif

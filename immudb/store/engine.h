@@ -1,0 +1,220 @@
+#ifndef STORE_ENGINE_H
+#define STORE_ENGINE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/uio.h>
+
+#include "store/durable.h"
+#include "store/index.h"
+#include "store/offsets.h"
+#include "store/record.h"
+#include "store/store.h"
+#include "store/tree.h"
+#include "store/txlog.h"
+
+/*
+ * The inside of a store, shared by the files of the engine and nobody else. Who may touch what:
+ *
+ *   fixed        set by store_open() before the threads start, never changed
+ *   published    written by the committer (or recovery), read by anybody
+ *   queue        under queue_lock
+ *   committer    the committing thread alone (recovery before it starts)
+ *   durable      under durable_lock
+ *   upkeep       under upkeep_lock
+ */
+
+/* A checkpoint is made after this much log or this many entries. */
+#define ENGINE_CHECKPOINT_BYTES (64u * 1024 * 1024)
+#define ENGINE_CHECKPOINT_ENTRIES 250000u
+/* Quiet time after which the mark is synced, and how often an unsynced log is. */
+#define ENGINE_IDLE_SYNC_MS 1000
+/* When maintenance keeps failing, writes are refused once this much waits for a checkpoint. */
+#define ENGINE_BACKLOG_BYTES (4u * ENGINE_CHECKPOINT_BYTES)
+#define ENGINE_BACKLOG_ENTRIES (4u * ENGINE_CHECKPOINT_ENTRIES)
+/* How often maintenance that failed for want of space or memory is tried again. */
+#define ENGINE_RETRY_MS 1000
+/* Pieces of one write; a batch ends when they are used up. One transaction always fits. */
+#define ENGINE_BATCH_PIECES 2048u
+/* Transactions of one batch. */
+#define ENGINE_BATCH_TXS 512u
+
+/* What store_write() computed ahead, in the memory of the request. */
+struct store_prepared {
+	uint64_t snapshot; /* newest transaction that the conditions were evaluated at */
+	size_t record_len; /* of the whole record */
+	uint8_t *section;  /* the entries section */
+	uint32_t section_len;
+	uint32_t section_crc;
+	struct hash *digests; /* of the entries, in order; kept when an entry is bound */
+	struct hash eh;
+	struct iovec *values; /* the values that follow the section */
+	size_t nvalues;
+	struct index_entry *index; /* indexable entries; pos counts from the section's start */
+	size_t nindex;
+	bool bound; /* some entry carries the id of the transaction */
+};
+
+struct store {
+	/* Fixed. */
+	const struct vfs *vfs;
+	char *dir;
+	char *name;
+	struct store_options options;
+	uint8_t database_id[TXLOG_DATABASE_ID_SIZE];
+	struct vfs_file lock_file;
+	struct txlog *log;
+	struct tree *tree;
+	struct offsets *offsets;
+	struct index *index;
+	bool damaged; /* opened read-only because of damage_text */
+	char *damage_text;
+
+	/* Published. */
+	_Atomic uint64_t published; /* newest transaction that readers see */
+	pthread_mutex_t state_lock;
+	struct store_state state; /* under state_lock */
+	_Atomic uint64_t damaged_values, batches, syncs;
+	_Atomic bool no_space; /* the last attempt to get log space failed */
+
+	/* Queue. */
+	pthread_mutex_t queue_lock;
+	pthread_cond_t queue_filled;
+	struct store_write *queue_head, **queue_tail;
+	size_t queue_bytes;
+	bool started; /* the threads run; they start with the first write */
+	bool stopping;
+
+	/* Committer. */
+	pthread_t committer;
+	uint64_t last_tx;
+	struct hash last_alh;
+	int64_t last_ts;
+	uint64_t checkpoint_bytes; /* log and entries since the last checkpoint was asked for */
+	uint64_t checkpoint_entries;
+	struct iovec *pieces; /* of a batch: ENGINE_BATCH_PIECES */
+	uint8_t *heads;       /* of a batch: ENGINE_BATCH_TXS times RECORD_HEAD_MAX */
+
+	/* Durable. */
+	pthread_mutex_t durable_lock;
+	struct record_mark durable; /* newest known to be synced */
+	struct record_mark written; /* newest written; ahead of durable only when unsynced */
+	struct mark_file mark;
+	bool mark_dirty; /* the mark file was written since it was last synced */
+
+	/* Upkeep. */
+	pthread_t syncer, indexer;
+	bool syncer_started, indexer_started;
+	pthread_mutex_t upkeep_lock;
+	pthread_cond_t syncer_wanted, indexer_wanted;
+	pthread_cond_t upkeep_done; /* a checkpoint was made, or could not be */
+	bool upkeep_stop;
+	bool syncer_asleep;     /* the syncer waits for the next batch, however long */
+	bool prepare_wanted;    /* the next log segment is to be prepared */
+	bool checkpoint_wanted; /* checkpoint is to be reached */
+	struct record_mark checkpoint;
+	uint64_t checkpoint_tx; /* of the newest checkpoint on disk */
+	enum im_err upkeep_err; /* of the last checkpoint; IM_OK when there is nothing to retry */
+};
+
+/* ---- prepare.c ---- */
+
+/* Validates w and computes w->prepared from w->arena. Errors as store_write(). */
+enum im_err engine_prepare(struct store *s, struct store_write *w);
+
+/* Evaluates the conditions of w against transactions up to as_of. IM_ERR_PRECONDITION, read errors. */
+enum im_err engine_check_conditions(struct store *s, const struct store_write *w, uint64_t as_of);
+
+/* Puts the transaction id into the bound entries of w and recomputes what depends on them. */
+void engine_bind(struct store *s, struct store_write *w, uint64_t tx);
+
+/* ---- commit.c ---- */
+
+/* Lets the committer answer what is queued and ends it. No write may come any more. */
+void engine_commit_stop(struct store *s);
+
+/* Ends the process through the fatal hook: allocated log could not be written or synced. */
+_Noreturn void engine_fatal(struct store *s, enum im_err err);
+
+/* Makes tx the newest that readers see. */
+void engine_publish(struct store *s, uint64_t tx, const struct hash *alh);
+
+/* ---- upkeep.c ---- */
+
+/* Starts the syncer and the indexer. IM_ERR_INTERNAL. */
+enum im_err engine_upkeep_start(struct store *s);
+
+/* Ends both threads, whatever they are doing. */
+void engine_upkeep_stop(struct store *s);
+
+/* Syncs the log and raises the durable mark to what was written before; ends the process if not. */
+void engine_sync_log(struct store *s);
+
+/*
+ * Makes a checkpoint durable: log, tree, offsets, index, mark, then the checkpoint itself. The
+ * memtable was frozen at that transaction. IM_ERR_NO_SPACE, IM_ERR_IO, IM_ERR_NOMEM,
+ * IM_ERR_INTERRUPTED; it can be tried again.
+ */
+enum im_err engine_checkpoint(struct store *s, const struct record_mark *checkpoint);
+
+/* For index_options.flushed: there is room for a frozen memtable again. */
+void engine_memtable_flushed(void *ctx);
+
+/* ---- recover.c ---- */
+
+/*
+ * Finds the end of the log, cuts what is torn, and brings tree, offsets and index up to it; after
+ * that the store can be read and, unless it is damaged, written. Errors as store_open().
+ */
+enum im_err engine_recover(struct store *s);
+
+/* ---- reading.c ---- */
+
+/* A transaction's record in memory; section and values are one piece of the arena. */
+struct engine_record {
+	struct record_tx head;
+	uint64_t pos;
+	struct record_entry *entries; /* head.header.nentries */
+	struct bytes section;
+	bool with_values; /* the long values follow the section */
+};
+
+/* What to read of a log record, and how. */
+struct engine_read {
+	uint64_t pos;
+	unsigned flags; /* STORE_NOWAIT, STORE_NO_VALUE */
+};
+
+/* Reads the head of the record. IM_ERR_CORRUPT naming file and offset, IM_ERR_WOULD_BLOCK, IM_ERR_IO. */
+enum im_err engine_read_head(struct store *s, struct engine_read how, struct record_tx *out);
+
+/* Reads a whole record, its checksums checked, its values not. Errors as engine_read_head(). */
+enum im_err engine_read_record(
+    struct store *s, struct engine_read how, struct arena *arena, struct engine_record *out);
+
+/* The raw value of entry i of a record that was read with values. */
+struct bytes engine_record_value(const struct engine_record *r, uint32_t i);
+
+/*
+ * Reads the version that an index entry points to, checks that it is what the index says and that
+ * the value matches its hash, and fills out. Errors as store_get().
+ */
+enum im_err engine_read_value(struct store *s, const struct index_entry *e, unsigned flags,
+    struct arena *arena, struct store_value *out);
+
+/* Whether e is deleted, or expired by now. */
+bool engine_is_hidden(const struct store *s, const struct index_entry *e);
+
+/* Prefixes the detail of err with file and offset of a position in the log, and returns err. */
+enum im_err engine_err_at(struct store *s, enum im_err err, uint64_t pos);
+
+/* The wall clock of the store, in unix seconds. */
+int64_t engine_now(const struct store *s);
+
+/* The flags that the index keeps of an entry with this metadata. */
+uint8_t engine_index_flags(const struct kv_metadata *md);
+
+/* The index form of a raw key, in the arena; empty on exhaustion. */
+struct bytes engine_index_key(struct arena *arena, struct bytes raw_key);
+
+#endif

@@ -1,0 +1,516 @@
+/*
+ * Reading entries, transactions and proofs.
+ *
+ * Neighbours: index.c and offsets.c say where, txlog.c gives the bytes, record.c understands them,
+ * crypto/ makes proofs of them.
+ * Invariants: nothing above the published transaction is ever looked at; every byte handed out was
+ * checked, record bytes against their checksums or the index, values against their hashes; damage
+ * is reported with the name of the file and harms nobody else.
+ */
+#include <assert.h>
+#include <inttypes.h>
+
+#include "crypto/entry.h"
+#include "crypto/htree.h"
+#include "crypto/rawkey.h"
+#include "store/engine.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/text.h"
+
+/* A first read takes this much, so that small records come whole with their heads. */
+#define READ_AHEAD 1024u
+/* Bytes of a key that a message shows. */
+#define KEY_SHOWN_MAX 256u
+
+int64_t
+engine_now(const struct store *s)
+{
+	return s->options.now ? s->options.now(s->options.ctx) : clock_wall_s();
+}
+
+uint8_t
+engine_index_flags(const struct kv_metadata *md)
+{
+	return (
+	    uint8_t)((md->deleted ? INDEX_DELETED : 0u) | (md->has_expiry ? INDEX_EXPIRES : 0u));
+}
+
+bool
+engine_is_hidden(const struct store *s, const struct index_entry *e)
+{
+	return (e->flags & INDEX_DELETED) ||
+	    ((e->flags & INDEX_EXPIRES) && e->expires_at <= engine_now(s));
+}
+
+struct bytes
+engine_index_key(struct arena *arena, struct bytes raw_key)
+{
+	struct bytes key = arena_copy(arena, raw_key);
+
+	if (key.data)
+		raw_key_to_index((uint8_t *)(uintptr_t)key.data, key.len);
+	return key;
+}
+
+enum im_err
+engine_err_at(struct store *s, enum im_err err, uint64_t pos)
+{
+	char path[VFS_PATH_MAX];
+
+	txlog_path(s->log, TXLOG_SEGMENT(pos), path);
+	return err_set(
+	    err, "%s: offset %u: %s", path, (unsigned)TXLOG_OFFSET(pos), err_detail(err));
+}
+
+/* The newest transaction that a read may see; IM_ERR_TX_NOT_FOUND when as_of is newer. */
+static enum im_err
+snapshot_of(struct store *s, uint64_t as_of, uint64_t *out)
+{
+	uint64_t published = atomic_load_explicit(&s->published, memory_order_acquire);
+
+	*out = as_of ? as_of : published;
+	if (as_of > published)
+		return err_set(IM_ERR_TX_NOT_FOUND, "tx not found");
+	return IM_OK;
+}
+
+/* ---- Records ---- */
+
+static enum im_err
+read_log(struct store *s, struct engine_read how, void *data, size_t n)
+{
+	struct txlog_read read = {how.pos, data, n, how.flags & STORE_NOWAIT};
+
+	return txlog_read(s->log, &read);
+}
+
+/* How much can be read at pos in one go without reaching behind the log or its segment. */
+static enum im_err
+read_ahead_size(struct store *s, uint64_t pos, uint32_t *salt, size_t *n)
+{
+	uint64_t end = txlog_end(s->log), size;
+	enum im_err err = txlog_segment_info(s->log, TXLOG_SEGMENT(pos), salt, &size);
+
+	if (err != IM_OK)
+		return err;
+	/* During recovery, and in a damaged store, the end is not known. */
+	if (end && TXLOG_SEGMENT(end) == TXLOG_SEGMENT(pos))
+		size = TXLOG_OFFSET(end);
+	if (TXLOG_OFFSET(pos) + (uint64_t)RECORD_TX_FIXED > size)
+		return engine_err_at(
+		    s, err_set(IM_ERR_CORRUPT, "no transaction record fits here"), pos);
+	size -= TXLOG_OFFSET(pos);
+	*n = size < READ_AHEAD ? (size_t)size : READ_AHEAD;
+	return IM_OK;
+}
+
+/* Reads the start of a record into ahead and its head into out. */
+static enum im_err
+read_start(struct store *s, struct engine_read how, uint8_t ahead[READ_AHEAD], size_t *n,
+    struct record_tx *out)
+{
+	uint32_t salt;
+	enum im_err err = read_ahead_size(s, how.pos, &salt, n);
+
+	if (err == IM_OK)
+		err = read_log(s, how, ahead, *n);
+	if (err == IM_OK && record_tx_get(bytes_of(ahead, *n), salt, out) != IM_OK)
+		err = engine_err_at(s, IM_ERR_CORRUPT, how.pos);
+	return err;
+}
+
+enum im_err
+engine_read_head(struct store *s, struct engine_read how, struct record_tx *out)
+{
+	uint8_t ahead[READ_AHEAD];
+	size_t n;
+
+	static_assert(READ_AHEAD >= RECORD_HEAD_MAX, "a head comes with one read");
+	return read_start(s, how, ahead, &n, out);
+}
+
+enum im_err
+engine_read_record(
+    struct store *s, struct engine_read how, struct arena *arena, struct engine_record *out)
+{
+	uint8_t ahead[READ_AHEAD], *data;
+	size_t have, want;
+	enum im_err err = read_start(s, how, ahead, &have, &out->head);
+
+	if (err != IM_OK)
+		return err;
+	out->pos = how.pos;
+	out->with_values = !(how.flags & STORE_NO_VALUE);
+	want = out->with_values ? out->head.length : out->head.head_len + out->head.entries_len;
+	data = (uint8_t *)arena_alloc(arena, want);
+	out->entries = (struct record_entry *)arena_alloc(
+	    arena, (out->head.header.nentries + 1) * sizeof *out->entries);
+	if (!data || !out->entries)
+		return IM_ERR_NOMEM;
+	have = have < want ? have : want;
+	memcpy(data, ahead, have);
+	how.pos += have;
+	if (have < want)
+		err = read_log(s, how, data + have, want - have);
+	if (err != IM_OK)
+		return err;
+	out->section = bytes_of(data + out->head.head_len, out->head.entries_len);
+	if (record_entries_get(&out->head, out->section, out->entries) != IM_OK)
+		return engine_err_at(s, IM_ERR_CORRUPT, out->pos);
+	return IM_OK;
+}
+
+struct bytes
+engine_record_value(const struct engine_record *r, uint32_t i)
+{
+	const struct record_entry *e = &r->entries[i];
+
+	/* Long values follow the section in memory as they do in the log. */
+	return bytes_of(r->section.data + e->offset + e->value_offset, e->value_len);
+}
+
+/* ---- Values ---- */
+
+/* What is wrong with an entry. */
+struct entry_fault {
+	uint64_t tx;
+	struct bytes key; /* raw */
+	uint64_t pos;     /* of the bad bytes */
+	const char *what;
+};
+
+static enum im_err
+data_loss(struct store *s, const struct entry_fault *fault)
+{
+	char path[VFS_PATH_MAX];
+	struct bytes key = fault->key;
+	struct buf shown;
+
+	/* Plain keys are shown as users know them, without the prefix byte. */
+	if (key.len > 1 && key.data[0] == RAW_KEY_PLAIN)
+		key = bytes_of(key.data + 1, key.len - 1);
+	if (key.len > KEY_SHOWN_MAX)
+		key.len = KEY_SHOWN_MAX;
+	buf_init(&shown, 8 * KEY_SHOWN_MAX);
+	text_append_printable(&shown, key);
+	txlog_path(s->log, TXLOG_SEGMENT(fault->pos), path);
+	err_set(IM_ERR_DATA_LOSS,
+	    "data is corrupted: database %s, transaction %" PRIu64 ", key %.*s: %s: %s, offset %u",
+	    s->name, fault->tx, (int)shown.len, shown.data ? (const char *)shown.data : "",
+	    fault->what, path, (unsigned)TXLOG_OFFSET(fault->pos));
+	buf_free(&shown);
+	atomic_fetch_add_explicit(&s->damaged_values, 1, memory_order_relaxed);
+	log_error_limited("%s", err_detail(IM_ERR_DATA_LOSS));
+	return IM_ERR_DATA_LOSS;
+}
+
+/* Is the entry that stands there the one that the index means? */
+static bool
+is_entry_of(const struct record_entry *r, const struct index_entry *e, struct kv_metadata *md)
+{
+	uint8_t key[RAW_KEY_MAX];
+
+	if (r->key.len != e->key.len || kv_metadata_decode(r->metadata, md) != IM_OK)
+		return false;
+	memcpy(key, r->key.data, r->key.len);
+	raw_key_to_index(key, r->key.len);
+	return memcmp(key, e->key.data, e->key.len) == 0 && r->len == e->len &&
+	    engine_index_flags(md) == e->flags && md->expires_at == e->expires_at;
+}
+
+/* The value itself: inline behind the entry at data, or a read of its own. */
+static enum im_err
+fetch_value(struct store *s, const struct record_entry *r, struct engine_read how,
+    struct arena *arena, struct store_value *out)
+{
+	struct hash h;
+	uint8_t *p;
+	enum im_err err;
+
+	if (r->value_len <= RECORD_INLINE_MAX) {
+		out->value =
+		    bytes_of(r->key.data - RECORD_ENTRY_FIXED + r->value_offset, r->value_len);
+	} else {
+		p = (uint8_t *)arena_alloc(arena, r->value_len);
+		how.pos += r->value_offset;
+		err = p ? read_log(s, how, p, r->value_len) : IM_ERR_NOMEM;
+		if (err != IM_OK)
+			return err;
+		out->value = bytes_of(p, r->value_len);
+	}
+	hash_sha256(out->value, &h);
+	if (!hash_equal(&h, &r->hval))
+		return data_loss(s,
+		    &(struct entry_fault){
+			out->tx, r->key, how.pos, "the value does not match its hash"});
+	return IM_OK;
+}
+
+enum im_err
+engine_read_value(struct store *s, const struct index_entry *e, unsigned flags, struct arena *arena,
+    struct store_value *out)
+{
+	struct engine_read how = {e->pos, flags};
+	uint8_t *p = (uint8_t *)arena_alloc(arena, e->len);
+	struct record_entry r;
+	enum im_err err = p ? read_log(s, how, p, e->len) : IM_ERR_NOMEM;
+
+	if (err != IM_OK)
+		return err;
+	*out = (struct store_value){.tx = e->tx, .revision = e->revision};
+	if (record_entry_get(bytes_of(p, e->len), &r) != IM_OK ||
+	    !is_entry_of(&r, e, &out->metadata))
+		return data_loss(s,
+		    &(struct entry_fault){e->tx, engine_index_key(arena, e->key), e->pos,
+			"the entry is not the one that was written"});
+	out->key = r.key;
+	out->hval = r.hval;
+	out->value_len = r.value_len;
+	out->expired = kv_metadata_is_expired(&out->metadata, engine_now(s));
+	if (flags & STORE_NO_VALUE)
+		return IM_OK;
+	return fetch_value(s, &r, how, arena, out);
+}
+
+/* ---- Getting one version ---- */
+
+/* A version that a transaction wrote without its being indexed can still be found by transaction. */
+static enum im_err
+get_from_tx(
+    struct store *s, const struct store_query *q, struct arena *arena, struct store_value *out)
+{
+	struct store_tx tx;
+	enum im_err err = store_read_tx(s, q->at_tx, q->flags, arena, &tx);
+
+	for (uint32_t i = 0; err == IM_OK && i < tx.nentries; i++) {
+		const struct store_tx_entry *e = &tx.entries[i];
+
+		if (!bytes_equal(e->key, q->key))
+			continue;
+		*out = (struct store_value){.key = e->key,
+		    .value = e->value,
+		    .value_len = e->value_len,
+		    .hval = e->hval,
+		    .tx = q->at_tx};
+		err = kv_metadata_decode(e->metadata, &out->metadata);
+		out->expired = kv_metadata_is_expired(&out->metadata, engine_now(s));
+		if (err == IM_OK && !(q->flags & STORE_WITH_HIDDEN) &&
+		    (out->metadata.deleted || out->expired))
+			return IM_ERR_KEY_NOT_FOUND;
+		return err;
+	}
+	return err == IM_OK ? IM_ERR_KEY_NOT_FOUND : err;
+}
+
+static enum im_err
+find_revision(struct store *s, struct bytes key, int64_t revision, const struct index_read *how,
+    struct index_entry *out)
+{
+	uint64_t count, back;
+	enum im_err err;
+
+	if (revision > 0)
+		return index_get_revision(s->index, key, (uint64_t)revision, how, out);
+	back = (uint64_t) - (revision + 1) + 1;
+	err = index_revision_count(s->index, key, how, &count);
+	if (err != IM_OK)
+		return err;
+	if (count == 0)
+		return IM_ERR_KEY_NOT_FOUND;
+	if (back >= count)
+		return IM_ERR_REVISION;
+	return index_get_revision(s->index, key, count - back, how, out);
+}
+
+static enum im_err
+find_version(struct store *s, const struct store_query *q, struct bytes key, struct index_entry *e)
+{
+	struct index_read how = {.nowait = q->flags & STORE_NOWAIT, .no_revision = q->at_tx != 0};
+	enum im_err err = snapshot_of(s, q->at_tx ? q->at_tx : q->as_of, &how.as_of);
+
+	if (err != IM_OK)
+		return err;
+	if (q->revision)
+		return find_revision(s, key, q->revision, &how, e);
+	return index_get(s->index, key, &how, e);
+}
+
+enum im_err
+store_get(
+    struct store *s, const struct store_query *q, struct arena *arena, struct store_value *out)
+{
+	uint8_t key[RAW_KEY_MAX];
+	struct index_entry e;
+	enum im_err err;
+
+	if (q->key.len == 0 || q->key.len > RAW_KEY_MAX)
+		return q->key.len ? IM_ERR_KEY_LENGTH : IM_ERR_ARGUMENT;
+	if (q->at_tx && (q->revision || q->as_of))
+		return IM_ERR_ARGUMENT;
+	memcpy(key, q->key.data, q->key.len);
+	raw_key_to_index(key, q->key.len);
+	err = find_version(s, q, bytes_of(key, q->key.len), &e);
+	if (q->at_tx && (err == IM_ERR_KEY_NOT_FOUND || (err == IM_OK && e.tx != q->at_tx)))
+		return get_from_tx(s, q, arena, out);
+	if (err != IM_OK)
+		return err;
+	if (!(q->flags & STORE_WITH_HIDDEN) && engine_is_hidden(s, &e))
+		return IM_ERR_KEY_NOT_FOUND;
+	return engine_read_value(s, &e, q->flags, arena, out);
+}
+
+/* ---- Transactions ---- */
+
+static enum im_err
+find_tx(struct store *s, uint64_t tx, unsigned flags, uint64_t *pos)
+{
+	uint64_t snapshot;
+	enum im_err err =
+	    tx ? snapshot_of(s, tx, &snapshot) : err_set(IM_ERR_TX_NOT_FOUND, "tx not found");
+
+	if (err == IM_OK)
+		err = offsets_get(s->offsets, tx, flags & STORE_NOWAIT, pos);
+	return err;
+}
+
+static enum im_err
+check_id(struct store *s, const struct record_tx *head, uint64_t tx, uint64_t pos)
+{
+	if (head->header.id == tx)
+		return IM_OK;
+	err_set(IM_ERR_CORRUPT, "transaction %" PRIu64 " instead of %" PRIu64, head->header.id, tx);
+	return engine_err_at(s, IM_ERR_CORRUPT, pos);
+}
+
+enum im_err
+store_read_header(struct store *s, uint64_t tx, unsigned flags, struct tx_header *out)
+{
+	struct record_tx head;
+	uint64_t pos;
+	enum im_err err = find_tx(s, tx, flags, &pos);
+
+	if (err == IM_OK)
+		err = engine_read_head(s, (struct engine_read){pos, flags}, &head);
+	if (err == IM_OK)
+		err = check_id(s, &head, tx, pos);
+	if (err == IM_OK)
+		*out = head.header;
+	return err;
+}
+
+static enum im_err
+digest_entries(
+    struct store *s, const struct engine_record *r, struct arena *arena, struct store_tx *out)
+{
+	uint32_t n = out->nentries;
+	struct entry_parts *parts =
+	    (struct entry_parts *)arena_alloc(arena, (n + 1) * sizeof *parts);
+	struct hash *digests = (struct hash *)arena_alloc(arena, (n + 1) * sizeof *digests);
+	struct hash root;
+	enum im_err err;
+
+	if (!parts || !digests)
+		return IM_ERR_NOMEM;
+	for (uint32_t i = 0; i < n; i++)
+		parts[i] = (struct entry_parts){
+		    r->entries[i].key, r->entries[i].metadata, r->entries[i].hval};
+	err = entry_digests(out->header.version, parts, n, digests);
+	if (err != IM_OK)
+		return err;
+	for (uint32_t i = 0; i < n; i++)
+		out->entries[i].digest = digests[i];
+	htree_root(digests, n, digests, &root);
+	if (hash_equal(&root, &out->header.eh))
+		return IM_OK;
+	err_set(IM_ERR_CORRUPT, "the entries do not match the header");
+	return engine_err_at(s, IM_ERR_CORRUPT, r->pos);
+}
+
+static enum im_err
+take_values(struct store *s, const struct engine_record *r, struct store_tx *out)
+{
+	for (uint32_t i = 0; i < out->nentries; i++) {
+		struct store_tx_entry *e = &out->entries[i];
+		struct hash h;
+
+		e->value = engine_record_value(r, i);
+		hash_sha256(e->value, &h);
+		if (!hash_equal(&h, &e->hval))
+			return data_loss(s,
+			    &(struct entry_fault){out->header.id, e->key,
+				r->pos + r->head.head_len + r->entries[i].offset,
+				"the value does not match its hash"});
+	}
+	return IM_OK;
+}
+
+enum im_err
+store_read_tx(
+    struct store *s, uint64_t tx, unsigned flags, struct arena *arena, struct store_tx *out)
+{
+	struct engine_record r;
+	uint64_t pos;
+	enum im_err err = find_tx(s, tx, flags, &pos);
+
+	if (err == IM_OK)
+		err = engine_read_record(s, (struct engine_read){pos, flags}, arena, &r);
+	if (err == IM_OK)
+		err = check_id(s, &r.head, tx, pos);
+	if (err != IM_OK)
+		return err;
+	out->header = r.head.header;
+	tx_header_alh(&out->header, &out->alh);
+	out->nentries = out->header.nentries;
+	out->entries =
+	    (struct store_tx_entry *)arena_calloc(arena, out->nentries + 1, sizeof *out->entries);
+	if (!out->entries)
+		return IM_ERR_NOMEM;
+	for (uint32_t i = 0; i < out->nentries; i++) {
+		const struct record_entry *e = &r.entries[i];
+
+		out->entries[i] = (struct store_tx_entry){.key = e->key,
+		    .metadata = e->metadata,
+		    .hval = e->hval,
+		    .value_len = e->value_len};
+	}
+	err = digest_entries(s, &r, arena, out);
+	if (err == IM_OK && r.with_values)
+		err = take_values(s, &r, out);
+	return err;
+}
+
+/* ---- Proofs ---- */
+
+struct proof_reader {
+	struct store *s;
+	unsigned flags;
+};
+
+static enum im_err
+proof_range_root(void *ctx, uint64_t lo, uint64_t hi, struct hash *out)
+{
+	const struct proof_reader *r = (const struct proof_reader *)ctx;
+
+	return tree_range_root(r->s->tree, lo, hi, r->flags & STORE_NOWAIT, out);
+}
+
+static enum im_err
+proof_header(void *ctx, uint64_t tx, struct tx_header *out)
+{
+	const struct proof_reader *r = (const struct proof_reader *)ctx;
+
+	return store_read_header(r->s, tx, r->flags, out);
+}
+
+enum im_err
+store_dual_proof(struct store *s, struct store_span span, unsigned flags, struct arena *arena,
+    struct dual_proof *out)
+{
+	struct proof_reader reader = {s, flags};
+	struct proof_source source = {{proof_range_root, &reader}, proof_header, &reader};
+
+	if (span.source > span.target)
+		return err_set(IM_ERR_ILLEGAL_STATE, "illegal state");
+	return proof_make_dual(&source, span.source, span.target, arena, out);
+}

@@ -1,0 +1,453 @@
+/*
+ * Recovery: from the files of a store that was stopped in any way to a store that can be used.
+ *
+ *   checkpoint ---> log read from there ---> end found ---> torn rest cut ---> index brought up
+ *   load_base()     find_end()               judge_end()    start_log()        replay_index()
+ *
+ * Neighbours: logscan.c reads the log, durable.c the marks; tree.c, offsets.c and index.c are brought
+ * up to the end of the log and nothing else is.
+ * Invariants:
+ *   1. Bad bytes in front of the highest durable mark are damage: nothing is cut, the store is
+ *      read-only up to them. Bad bytes behind it were never promised to anybody: they are cut.
+ *   2. Nothing is written before the end is known; a damaged store's log is never written.
+ *   3. A transaction behind the mark counts only if it is whole to the last byte of its values.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "crypto/rawkey.h"
+#include "store/engine.h"
+#include "store/logscan.h"
+#include "util/log.h"
+
+#define TREE_NAME "tree"
+#define OFFSETS_NAME "offsets"
+#define INDEX_DIR "index"
+
+/* Where recovery stands. */
+struct recovery {
+	struct record_mark base;    /* checkpoint, or nothing: where reading began */
+	struct record_mark highest; /* highest durable mark found */
+	struct record_mark end;     /* last good transaction, and the position behind it */
+	int64_t ts;                 /* of that transaction */
+	uint64_t bad_pos;           /* where reading stopped */
+	char *why;                  /* why it stopped there; NULL at a clean end */
+	bool values_only;           /* all that was wrong there is a value */
+};
+
+static void
+raise_mark(struct record_mark *mark, const struct record_mark *other)
+{
+	if (other->tx > mark->tx)
+		*mark = *other;
+}
+
+/* ---- Derived files ---- */
+
+static enum im_err
+read_alh(void *ctx, uint64_t tx, struct hash *out)
+{
+	struct store *s = (struct store *)ctx;
+	struct record_tx head;
+	uint64_t pos;
+	enum im_err err = offsets_get(s->offsets, tx, false, &pos);
+
+	if (err == IM_OK)
+		err = engine_read_head(s, (struct engine_read){pos, 0}, &head);
+	if (err == IM_OK)
+		tx_header_alh(&head.header, out);
+	return err;
+}
+
+static void
+close_derived(struct store *s)
+{
+	tree_close(s->tree);
+	offsets_close(s->offsets);
+	s->tree = NULL;
+	s->offsets = NULL;
+}
+
+static enum im_err
+open_derived(struct store *s, uint64_t size)
+{
+	struct tree_options tree = {s->vfs, s->dir, TREE_NAME, read_alh, s};
+	struct offsets_options offsets = {s->vfs, s->dir, OFFSETS_NAME};
+	enum im_err err = tree_open(&tree, size, &s->tree);
+
+	if (err == IM_OK)
+		err = offsets_open(&offsets, size, &s->offsets);
+	if (err != IM_OK)
+		close_derived(s);
+	return err;
+}
+
+/* Do log, tree and offsets agree with the checkpoint at its transaction? */
+static enum im_err
+check_base(struct store *s, const struct record_mark *base, int64_t *ts)
+{
+	struct record_tx head;
+	struct hash alh, root;
+	uint64_t pos;
+	enum im_err err;
+
+	if (base->tx == 0)
+		return IM_OK;
+	err = offsets_get(s->offsets, base->tx, false, &pos);
+	if (err == IM_OK)
+		err = engine_read_head(s, (struct engine_read){pos, 0}, &head);
+	if (err == IM_OK)
+		err = tree_root(s->tree, base->tx - 1, false, &root);
+	if (err != IM_OK)
+		return err;
+	tx_header_alh(&head.header, &alh);
+	*ts = head.header.ts;
+	if (head.header.id != base->tx || !hash_equal(&alh, &base->alh) ||
+	    !hash_equal(&root, &head.header.bl_root) || pos + head.length != base->pos)
+		return err_set(IM_ERR_CORRUPT, "it contradicts the log at transaction %llu",
+		    (unsigned long long)base->tx);
+	return IM_OK;
+}
+
+static bool
+is_rebuildable(enum im_err err)
+{
+	return err == IM_ERR_CORRUPT || err == IM_ERR_NOT_FOUND || err == IM_ERR_TX_NOT_FOUND;
+}
+
+/* Opens tree and offsets at the checkpoint, or empty when anything about it is wrong. */
+static enum im_err
+load_base(struct store *s, struct recovery *r)
+{
+	struct record_mark mark;
+	enum im_err err = checkpoint_read(s->vfs, s->dir, &r->base);
+
+	if (err == IM_OK)
+		err = mark_file_open(&s->mark, s->vfs, s->dir, &mark);
+	if (err != IM_OK)
+		return err;
+	r->highest = r->base;
+	raise_mark(&r->highest, &mark);
+	err = open_derived(s, r->base.tx);
+	if (err == IM_OK)
+		err = check_base(s, &r->base, &r->ts);
+	if (is_rebuildable(err)) {
+		log_warn("database %s: tree and offsets are made anew from the log: %s", s->name,
+		    err_detail(err));
+		close_derived(s);
+		r->base = (struct record_mark){0};
+		err = open_derived(s, 0);
+	}
+	if (r->base.tx == 0) {
+		r->base = (struct record_mark){0, TXLOG_START, hash_empty()};
+		r->ts = 0;
+	}
+	r->end = r->base;
+	return err;
+}
+
+/* ---- Reading the log ---- */
+
+static bool
+are_values_whole(const struct logscan_record *r)
+{
+	for (uint32_t i = 0; i < r->tx.header.nentries; i++) {
+		struct hash h;
+
+		hash_sha256(logscan_value(r, i), &h);
+		if (!hash_equal(&h, &r->entries[i].hval))
+			return false;
+	}
+	return true;
+}
+
+static const char values_torn[] = "a transaction whose values are not whole";
+
+/* The transaction must continue the chain that was read so far. */
+static const char *
+judge_tx(struct store *s, const struct recovery *r, const struct logscan_record *rec)
+{
+	const struct tx_header *h = &rec->tx.header;
+	struct hash root;
+
+	tree_edge_root(s->tree, &root);
+	if (h->id != r->end.tx + 1)
+		return "a transaction out of order";
+	if (!hash_equal(&h->prev_alh, &r->end.alh))
+		return "a transaction that does not continue the chain";
+	if (h->bl_tx_id != r->end.tx || !hash_equal(&h->bl_root, &root))
+		return "a transaction with a wrong tree root";
+	if (tx_header_check(h) != IM_OK)
+		return "a transaction with an impossible header";
+	if (h->id > r->highest.tx && !are_values_whole(rec))
+		return values_torn;
+	return NULL;
+}
+
+static enum im_err
+take_tx(struct store *s, struct recovery *r, const struct logscan_record *rec)
+{
+	enum im_err err = tree_reserve(s->tree, 1);
+
+	if (err == IM_OK)
+		err = offsets_reserve(s->offsets, 1);
+	if (err != IM_OK)
+		return err;
+	r->end.tx = rec->tx.header.id;
+	tx_header_alh(&rec->tx.header, &r->end.alh);
+	r->ts = rec->tx.header.ts;
+	tree_append(s->tree, &r->end.alh);
+	offsets_append(s->offsets, rec->pos);
+	return IM_OK;
+}
+
+static enum im_err
+stop_reading(struct recovery *r, uint64_t pos, const char *why)
+{
+	free(r->why);
+	r->bad_pos = pos;
+	r->values_only = why == values_torn;
+	r->why = why ? strdup(why) : NULL;
+	return why && !r->why ? IM_ERR_NOMEM : IM_OK;
+}
+
+/* Takes one record; *more is false when reading ends with it. */
+static enum im_err
+take_record(struct store *s, struct recovery *r, const struct logscan_record *rec, bool *more)
+{
+	const char *why = NULL;
+	enum im_err err = IM_OK;
+
+	if (rec->kind == RECORD_TX) {
+		why = judge_tx(s, r, rec);
+		if (!why)
+			err = take_tx(s, r, rec);
+	} else if (rec->kind == RECORD_MARK) {
+		if (rec->mark.tx > r->end.tx)
+			why = "a mark of a transaction that is not there";
+		raise_mark(&r->highest, &rec->mark);
+	}
+	if (err == IM_OK && !why)
+		r->end.pos = rec->end;
+	*more = err == IM_OK && !why && rec->kind != RECORD_END;
+	return err == IM_OK && !*more ? stop_reading(r, rec->pos, why) : err;
+}
+
+static enum im_err
+scan_log(struct store *s, struct recovery *r)
+{
+	struct logscan scan;
+	struct logscan_record rec;
+	bool more = true;
+	enum im_err err = logscan_init(&scan, s->log, r->end.pos);
+
+	while (err == IM_OK && more) {
+		/* Only values behind the mark are looked at, and only those are worth reading. */
+		scan.with_values = r->end.tx >= r->highest.tx;
+		err = logscan_next(&scan, &rec);
+		if (err == IM_OK)
+			err = take_record(s, r, &rec, &more);
+		else if (err == IM_ERR_CORRUPT) {
+			more = false;
+			err = stop_reading(r, scan.pos, err_detail(err));
+		}
+	}
+	logscan_free(&scan);
+	return err;
+}
+
+/* ---- The end ---- */
+
+static enum im_err
+declare_damage(struct store *s, const struct recovery *r)
+{
+	char path[VFS_PATH_MAX];
+	size_t size = VFS_PATH_MAX + 256;
+
+	txlog_path(s->log, TXLOG_SEGMENT(r->bad_pos), path);
+	s->damaged = true;
+	s->damage_text = (char *)malloc(size);
+	if (!s->damage_text)
+		return IM_ERR_NOMEM;
+	snprintf(s->damage_text, size,
+	    "the log is damaged behind transaction %llu, but was durable up to %llu: %s, offset %u: %s",
+	    (unsigned long long)r->end.tx, (unsigned long long)r->highest.tx, path,
+	    (unsigned)TXLOG_OFFSET(r->bad_pos), r->why ? r->why : "nothing written");
+	log_error("database %s: read-only: %s", s->name, s->damage_text);
+	return IM_OK;
+}
+
+/*
+ * Reads to the end; what stands behind it may show that it was durable. A value that is not whole
+ * although it was durable spoils only itself: reading goes on behind it.
+ */
+static enum im_err
+find_end(struct store *s, struct recovery *r)
+{
+	enum im_err err;
+
+	do {
+		err = scan_log(s, r);
+		if (err == IM_OK)
+			err = logscan_find_marks(s->log, r->bad_pos, &r->highest);
+	} while (err == IM_OK && r->values_only && r->highest.tx > r->end.tx);
+	return err;
+}
+
+/* Decides between torn and damaged. */
+static enum im_err
+judge_end(struct store *s, const struct recovery *r)
+{
+	if (r->highest.tx > r->end.tx)
+		return declare_damage(s, r);
+	if (r->why)
+		log_warn("database %s: cut a torn end behind transaction %llu: %s", s->name,
+		    (unsigned long long)r->end.tx, r->why);
+	return IM_OK;
+}
+
+static enum im_err
+start_log(struct store *s, const struct recovery *r)
+{
+	enum im_err err;
+
+	s->last_tx = r->end.tx;
+	s->last_alh = r->end.alh;
+	s->last_ts = r->ts;
+	if (s->damaged)
+		return IM_OK;
+	err = txlog_start(s->log, r->end.pos);
+	/* What was read may so far be in the page cache only. */
+	if (err == IM_OK)
+		err = txlog_sync(s->log);
+	s->durable = r->end;
+	s->written = r->end;
+	return err;
+}
+
+/* ---- The index ---- */
+
+static enum im_err
+index_record(struct store *s, const struct logscan_record *rec)
+{
+	uint64_t section = rec->pos + rec->tx.head_len;
+	struct index_entry entries[TX_ENTRIES_MAX];
+	uint8_t *keys = NULL;
+	size_t n = 0, key_bytes = 0;
+	enum im_err err = IM_OK;
+
+	keys = (uint8_t *)malloc(rec->section.len + 1);
+	if (!keys)
+		return IM_ERR_NOMEM;
+	for (uint32_t i = 0; i < rec->tx.header.nentries && err == IM_OK; i++) {
+		const struct record_entry *e = &rec->entries[i];
+		struct index_entry *x = &entries[n];
+		struct kv_metadata md;
+
+		err = kv_metadata_decode(e->metadata, &md);
+		if (err != IM_OK || md.non_indexable)
+			continue;
+		memcpy(keys + key_bytes, e->key.data, e->key.len);
+		raw_key_to_index(keys + key_bytes, e->key.len);
+		*x = (struct index_entry){bytes_of(keys + key_bytes, e->key.len), rec->tx.header.id,
+		    section + e->offset, e->len, engine_index_flags(&md), md.expires_at, 0};
+		key_bytes += e->key.len;
+		n++;
+	}
+	if (err == IM_OK)
+		err = index_insert(s->index, entries, n);
+	free(keys);
+	return err;
+}
+
+static enum im_err
+make_index_room(struct store *s, uint64_t tx)
+{
+	bool did = true;
+	enum im_err err = IM_OK;
+
+	if (!index_should_freeze(s->index))
+		return IM_OK;
+	err = index_freeze(s->index, tx);
+	while (err == IM_OK && did)
+		err = index_flush(s->index, &did);
+	did = true;
+	while (err == IM_OK && did)
+		err = index_merge(s->index, &did);
+	return err;
+}
+
+static enum im_err
+replay_index(struct store *s, const struct recovery *r, uint64_t covered)
+{
+	struct logscan scan;
+	struct logscan_record rec;
+	uint64_t pos, tx = covered;
+	enum im_err err;
+
+	if (covered >= r->end.tx)
+		return IM_OK;
+	err = offsets_get(s->offsets, covered + 1, false, &pos);
+	if (err != IM_OK)
+		return err;
+	err = logscan_init(&scan, s->log, pos);
+	while (err == IM_OK && tx < r->end.tx) {
+		err = logscan_next(&scan, &rec);
+		if (err == IM_OK && rec.kind == RECORD_END)
+			err = engine_err_at(s, IM_ERR_CORRUPT, rec.pos);
+		if (err != IM_OK || rec.kind != RECORD_TX)
+			continue;
+		err = index_record(s, &rec);
+		tx = rec.tx.header.id;
+		if (err == IM_OK)
+			err = make_index_room(s, tx);
+	}
+	logscan_free(&scan);
+	return err;
+}
+
+static enum im_err
+open_index(struct store *s, const struct recovery *r)
+{
+	char dir[VFS_PATH_MAX];
+	struct index_options options = {.vfs = s->vfs,
+	    .dir = dir,
+	    .name = s->name,
+	    .log_tx = r->end.tx,
+	    .flushed = engine_memtable_flushed,
+	    .ctx = s};
+	uint64_t covered;
+	enum im_err err = vfs_path(dir, s->dir, INDEX_DIR);
+
+	if (err == IM_OK)
+		err = index_open(&options, &s->index);
+	if (err != IM_OK)
+		return err;
+	covered = index_covered_tx(s->index);
+	if (covered < r->base.tx)
+		log_warn("database %s: the index is made anew from transaction %llu on", s->name,
+		    (unsigned long long)covered + 1);
+	return replay_index(s, r, covered);
+}
+
+enum im_err
+engine_recover(struct store *s)
+{
+	struct recovery r = {0};
+	enum im_err err = load_base(s, &r);
+
+	if (err == IM_OK)
+		err = find_end(s, &r);
+	if (err == IM_OK)
+		err = judge_end(s, &r);
+	if (err == IM_OK)
+		err = start_log(s, &r);
+	if (err == IM_OK)
+		err = open_index(s, &r);
+	if (err == IM_OK) {
+		s->checkpoint_tx = r.base.tx;
+		engine_publish(s, r.end.tx, &r.end.alh);
+	}
+	free(r.why);
+	return err;
+}

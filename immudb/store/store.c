@@ -1,0 +1,281 @@
+/*
+ * Opening and closing a store: its folder, its marker, its lock; and its figures.
+ *
+ * Neighbours: recover.c does the work of opening, commit.c and upkeep.c run between open and close.
+ * Invariants: a folder is a database only if it holds the marker file; the lock is taken before
+ * anything else is read and given up last.
+ */
+#include "store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "store/engine.h"
+#include "util/hex.h"
+#include "util/log.h"
+
+#define LOCK_NAME "lock"
+#define MARKER_NAME "immudb.database"
+#define MARKER_VERSION 1u
+#define MARKER_MAX 4096u
+#define MARKER_FORM "immudb database\nformat %u\nid %32s\n"
+
+/* ---- The marker ---- */
+
+static enum im_err
+marker_create(struct store *s)
+{
+	char hex[2 * TXLOG_DATABASE_ID_SIZE + 1], text[MARKER_MAX];
+	int n;
+
+	if (getrandom(s->database_id, sizeof s->database_id, 0) != (ssize_t)sizeof s->database_id)
+		return err_set(IM_ERR_INTERNAL, "getrandom failed");
+	hex_encode(bytes_of(s->database_id, sizeof s->database_id), hex);
+	n = snprintf(text, sizeof text, MARKER_FORM, MARKER_VERSION, hex);
+	return vfs_replace_file(s->vfs, s->dir, MARKER_NAME, bytes_of(text, (size_t)n));
+}
+
+static enum im_err
+marker_parse(struct store *s, const char *text)
+{
+	char hex[2 * TXLOG_DATABASE_ID_SIZE + 1];
+	unsigned version;
+
+	if (sscanf(text, "immudb database\nformat %u\n", &version) != 1)
+		return err_set(
+		    IM_ERR_CORRUPT, "%s/%s: not the marker of a database", s->dir, MARKER_NAME);
+	if (version > MARKER_VERSION)
+		return err_set(IM_ERR_VERSION, "%s/%s: format %u, this version knows up to %u",
+		    s->dir, MARKER_NAME, version, MARKER_VERSION);
+	if (sscanf(text, MARKER_FORM, &version, hex) != 2 ||
+	    hex_decode(bytes_str(hex), s->database_id, sizeof s->database_id) != IM_OK)
+		return err_set(IM_ERR_CORRUPT, "%s/%s: no database id", s->dir, MARKER_NAME);
+	return IM_OK;
+}
+
+struct folder {
+	bool has_other; /* something that a fresh folder does not have */
+};
+
+static int
+note_other(void *arg, const char *name)
+{
+	struct folder *folder = (struct folder *)arg;
+
+	if (strcmp(name, LOCK_NAME) != 0 && strcmp(name, MARKER_NAME ".tmp") != 0)
+		folder->has_other = true;
+	return 0;
+}
+
+/* Reads the marker, or makes one in a folder that holds nothing yet. */
+static enum im_err
+load_marker(struct store *s)
+{
+	struct folder folder = {false};
+	struct buf text;
+	enum im_err err;
+
+	buf_init(&text, MARKER_MAX);
+	err = vfs_read_file(s->vfs, s->dir, MARKER_NAME, &text);
+	if (err == IM_OK && buf_append_u8(&text, '\0')) {
+		err = marker_parse(s, (const char *)text.data);
+	} else if (err == IM_ERR_NOT_FOUND) {
+		if (s->vfs->list(s->vfs->ctx, s->dir, note_other, &folder) != 0)
+			err = err_set_errno(IM_ERR_IO, "list", s->dir);
+		else if (folder.has_other)
+			err =
+			    err_set(IM_ERR_CORRUPT, "%s: has files but no %s", s->dir, MARKER_NAME);
+		else
+			err = marker_create(s);
+	}
+	buf_free(&text);
+	return err;
+}
+
+/* ---- The folder ---- */
+
+static enum im_err
+make_folder(struct store *s)
+{
+	char parent[VFS_PATH_MAX];
+	char *slash;
+
+	if (s->vfs->mkdir(s->vfs->ctx, s->dir, VFS_DIR_MODE) != 0)
+		return errno == EEXIST ? IM_OK : err_set_errno(IM_ERR_IO, "mkdir", s->dir);
+	snprintf(parent, sizeof parent, "%s", s->dir);
+	slash = strrchr(parent, '/');
+	if (slash && slash != parent)
+		*slash = '\0';
+	if (s->vfs->sync_dir(s->vfs->ctx, slash ? parent : ".") != 0)
+		return err_set_errno(IM_ERR_IO, "fsync", parent);
+	return IM_OK;
+}
+
+static enum im_err
+lock_folder(struct store *s)
+{
+	enum im_err err = vfs_file_open(&s->lock_file, s->vfs, s->dir, LOCK_NAME, O_RDWR | O_CREAT);
+
+	if (err != IM_OK || s->vfs->lock(s->vfs->ctx, s->lock_file.fd) == 0)
+		return err;
+	if (errno == EWOULDBLOCK)
+		return err_set(IM_ERR_LOCKED, "%s: in use by another process", s->dir);
+	return err_set_errno(IM_ERR_IO, "lock", s->lock_file.path);
+}
+
+/* ---- Open and close ---- */
+
+static struct store *
+store_new(const struct store_options *options)
+{
+	struct store *s = (struct store *)calloc(1, sizeof *s);
+
+	if (!s)
+		return NULL;
+	s->options = *options;
+	s->vfs = options->vfs ? options->vfs : &vfs_posix;
+	s->dir = strdup(options->dir);
+	s->name = strdup(options->name);
+	s->lock_file = VFS_FILE_CLOSED;
+	s->mark.file = VFS_FILE_CLOSED;
+	s->queue_tail = &s->queue_head;
+	pthread_mutex_init(&s->state_lock, NULL);
+	pthread_mutex_init(&s->queue_lock, NULL);
+	pthread_cond_init(&s->queue_filled, NULL);
+	pthread_mutex_init(&s->durable_lock, NULL);
+	pthread_mutex_init(&s->upkeep_lock, NULL);
+	pthread_cond_init(&s->syncer_wanted, NULL);
+	pthread_cond_init(&s->indexer_wanted, NULL);
+	pthread_cond_init(&s->upkeep_done, NULL);
+	return s;
+}
+
+static void
+store_free(struct store *s)
+{
+	index_close(s->index);
+	offsets_close(s->offsets);
+	tree_close(s->tree);
+	txlog_close(s->log);
+	mark_file_close(&s->mark);
+	vfs_file_close(&s->lock_file);
+	pthread_mutex_destroy(&s->state_lock);
+	pthread_mutex_destroy(&s->queue_lock);
+	pthread_cond_destroy(&s->queue_filled);
+	pthread_mutex_destroy(&s->durable_lock);
+	pthread_mutex_destroy(&s->upkeep_lock);
+	pthread_cond_destroy(&s->syncer_wanted);
+	pthread_cond_destroy(&s->indexer_wanted);
+	pthread_cond_destroy(&s->upkeep_done);
+	free(s->damage_text);
+	free(s->name);
+	free(s->dir);
+	free(s);
+}
+
+enum im_err
+store_open(const struct store_options *options, struct store **out)
+{
+	struct store *s = store_new(options);
+	struct txlog_options log;
+	enum im_err err = IM_OK;
+
+	if (!s)
+		return IM_ERR_NOMEM;
+	if (!s->dir || !s->name)
+		err = IM_ERR_NOMEM;
+	else if (options->header_version > TX_HEADER_VERSION_MAX)
+		err = IM_ERR_ARGUMENT;
+	if (err == IM_OK)
+		err = make_folder(s);
+	if (err == IM_OK)
+		err = lock_folder(s);
+	if (err == IM_OK)
+		err = load_marker(s);
+	log = (struct txlog_options){s->vfs, s->dir, s->database_id};
+	if (err == IM_OK)
+		err = txlog_open(&log, &s->log);
+	if (err == IM_OK)
+		err = engine_recover(s);
+	if (err != IM_OK) {
+		store_free(s);
+		return err;
+	}
+	*out = s;
+	return IM_OK;
+}
+
+/* A checkpoint at the very end makes the next open short. */
+static void
+checkpoint_at_close(struct store *s)
+{
+	struct record_mark end = {s->last_tx, txlog_end(s->log), s->last_alh};
+	enum im_err err;
+
+	if (s->damaged || s->checkpoint_tx == end.tx)
+		return;
+	err = index_freeze(s->index, end.tx);
+	if (err == IM_ERR_BUSY) {
+		/* The frozen ones wait because nobody flushed them any more. */
+		bool did = true;
+
+		err = IM_OK;
+		while (err == IM_OK && did)
+			err = index_flush(s->index, &did);
+		if (err == IM_OK)
+			err = index_freeze(s->index, end.tx);
+	}
+	if (err == IM_OK)
+		err = engine_checkpoint(s, &end);
+	if (err != IM_OK)
+		log_warn("database %s: no checkpoint at close: %s", s->name, err_detail(err));
+}
+
+void
+store_close(struct store *s)
+{
+	if (!s)
+		return;
+	engine_commit_stop(s);
+	engine_upkeep_stop(s);
+	checkpoint_at_close(s);
+	store_free(s);
+}
+
+/* ---- Figures ---- */
+
+void
+store_state(struct store *s, struct store_state *out)
+{
+	pthread_mutex_lock(&s->state_lock);
+	*out = s->state;
+	pthread_mutex_unlock(&s->state_lock);
+}
+
+void
+store_stats(struct store *s, struct store_stats *out)
+{
+	uint64_t tree = 0, offsets = 0;
+	struct index_stats index;
+
+	index_stats(s->index, &index);
+	if (tree_disk_bytes(s->tree, &tree) != IM_OK)
+		tree = 0;
+	if (offsets_disk_bytes(s->offsets, &offsets) != IM_OK)
+		offsets = 0;
+	*out = (struct store_stats){
+	    .tx = atomic_load_explicit(&s->published, memory_order_acquire),
+	    .log_bytes = txlog_used_bytes(s->log),
+	    .disk_bytes = txlog_disk_bytes(s->log) + tree + offsets + index.run_bytes,
+	    .damaged_values = atomic_load(&s->damaged_values),
+	    .batches = atomic_load(&s->batches),
+	    .syncs = atomic_load(&s->syncs),
+	    .read_only = s->damaged || atomic_load(&s->no_space),
+	};
+	pthread_mutex_lock(&s->durable_lock);
+	out->durable_tx = s->durable.tx;
+	pthread_mutex_unlock(&s->durable_lock);
+}
