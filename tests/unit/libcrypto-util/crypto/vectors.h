@@ -25,6 +25,8 @@ struct vectors {
 	struct arena arena;
 	size_t checks;
 	size_t failures;
+	size_t malformed; /* texts that are not what they should be, each also a failure */
+	bool quiet;       /* malformed texts are expected: count, do not fail */
 };
 
 /* Counts a failed check and prints it. */
@@ -51,7 +53,10 @@ struct hash vectors_hash_at(struct vectors *v, struct json_object *o, const char
 struct hash_list vectors_hashes(struct vectors *v, struct json_object *array);
 bool hash_list_equal(struct hash_list a, struct hash_list b);
 
-/* Metadata objects as the files have them, encoded; a header with its fields. */
+/*
+ * Metadata objects as the files have them, encoded. A header takes the fields that o has and keeps
+ * the others.
+ */
 struct bytes vectors_kv_metadata(struct vectors *v, struct json_object *o);
 void vectors_header(struct vectors *v, struct json_object *o, struct tx_header *out);
 
