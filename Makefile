@@ -7,7 +7,7 @@ PRESET ?= release
 all: build
 
 build:
-	cmake --preset $(PRESET)
+	cmake --preset $(PRESET) -DIMMUDB_TESTS=OFF
 	cmake --build build/$(PRESET)
 
 test:
