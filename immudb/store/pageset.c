@@ -480,7 +480,8 @@ check_page(const struct pageset *p, const struct page *page)
 		return err_set(IM_ERR_CORRUPT, "%s: damaged page at offset %llu", path,
 		    (unsigned long long)page_offset(p, page->index));
 	if (stamp > p->options.stamp)
-		return err_set(IM_ERR_VERSION, "%s: format version %u", path, stamp & 0xff);
+		return err_set(IM_ERR_VERSION, "%s: format %u, known is %u", path, stamp & 0xff,
+		    p->options.stamp & 0xff);
 	return IM_OK;
 }
 

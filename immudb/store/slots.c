@@ -53,7 +53,8 @@ note_state(struct slots *s, int i, const uint8_t *slot, size_t n)
 	if (length > n - SLOT_HEADER || be32_get(slot + SLOT_CRC) != slot_crc(slot, length))
 		return IM_OK;
 	if (magic > s->options.magic)
-		return err_set(IM_ERR_VERSION, "%s: format version %u", s->file.path, magic & 0xff);
+		return err_set(IM_ERR_VERSION, "%s: format %u, known is %u", s->file.path,
+		    magic & 0xff, s->options.magic & 0xff);
 	s->generation[i] = be64_get(slot + SLOT_GENERATION);
 	s->length[i] = (size_t)length;
 	return IM_OK;
