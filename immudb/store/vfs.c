@@ -63,8 +63,17 @@ posix_fdatasync(void *ctx, int fd)
 static int
 posix_allocate(void *ctx, int fd, off_t size)
 {
+	int error;
+
 	(void)ctx;
-	return fallocate(fd, 0, 0, size);
+	if (fallocate(fd, 0, 0, size) == 0)
+		return 0;
+	if (errno != EOPNOTSUPP)
+		return -1;
+	/* A file system that cannot: the library writes to every block instead. */
+	error = posix_fallocate(fd, 0, size);
+	errno = error;
+	return error ? -1 : 0;
 }
 
 static int

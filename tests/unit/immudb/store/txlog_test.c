@@ -1,0 +1,261 @@
+/*
+ * The segments of the log, and reading it record after record.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "store/durable.h"
+#include "store/logscan.h"
+#include "store/txlog.h"
+
+static const uint8_t database_id[TXLOG_DATABASE_ID_SIZE] = "0123456789abcdef";
+
+struct fixture {
+	char dir[64];
+	struct txlog *log;
+};
+
+static enum im_err
+open_log(struct fixture *f, const uint8_t *id)
+{
+	struct txlog_options options = {&vfs_posix, f->dir, id};
+
+	return txlog_open(&options, &f->log);
+}
+
+static int
+setup(void **state)
+{
+	struct fixture *f = (struct fixture *)calloc(1, sizeof *f);
+
+	assert_non_null(f);
+	strcpy(f->dir, "/tmp/txlog_test.XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	assert_int_equal(open_log(f, database_id), IM_OK);
+	*state = f;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct fixture *f = (struct fixture *)*state;
+	char command[160];
+
+	txlog_close(f->log);
+	snprintf(command, sizeof command, "rm -rf '%s'", f->dir);
+	assert_int_equal(system(command), 0);
+	free(f);
+	return 0;
+}
+
+static uint64_t
+append_mark(struct fixture *f, uint64_t tx)
+{
+	struct record_mark m = {tx, 0, {{0}}};
+	uint8_t record[RECORD_MARK_SIZE];
+	struct iovec iov = {record, sizeof record};
+	uint64_t pos;
+
+	record_mark_put(record, &m, txlog_salt(f->log));
+	assert_int_equal(txlog_append(f->log, &iov, 1, sizeof record, &pos), IM_OK);
+	return pos;
+}
+
+static void
+test_append_and_scan(void **state)
+{
+	struct fixture *f = (struct fixture *)*state;
+	struct logscan scan;
+	struct logscan_record r;
+	uint64_t positions[5];
+
+	assert_int_equal(txlog_start(f->log, TXLOG_START), IM_OK);
+	for (uint64_t i = 0; i < 5; i++) {
+		if (i == 2)
+			assert_int_equal(txlog_next_segment(f->log, RECORD_MARK_SIZE), IM_OK);
+		positions[i] = append_mark(f, i + 1);
+	}
+	assert_int_equal(txlog_sync(f->log), IM_OK);
+	assert_int_equal(TXLOG_SEGMENT(positions[1]), 0);
+	assert_int_equal(TXLOG_SEGMENT(positions[2]), 1);
+	assert_int_equal(logscan_init(&scan, f->log, TXLOG_START), IM_OK);
+	for (uint64_t i = 0; i < 5; i++) {
+		assert_int_equal(logscan_next(&scan, &r), IM_OK);
+		assert_int_equal(r.kind, RECORD_MARK);
+		assert_int_equal(r.mark.tx, i + 1);
+		assert_int_equal(r.pos, positions[i]);
+	}
+	assert_int_equal(logscan_next(&scan, &r), IM_OK);
+	assert_int_equal(r.kind, RECORD_END);
+	assert_int_equal(r.pos, txlog_end(f->log));
+	logscan_free(&scan);
+}
+
+static void
+test_start_cuts(void **state)
+{
+	struct fixture *f = (struct fixture *)*state;
+	struct record_mark mark = {0};
+	struct logscan scan;
+	struct logscan_record r;
+	uint64_t cut;
+
+	assert_int_equal(txlog_start(f->log, TXLOG_START), IM_OK);
+	append_mark(f, 1);
+	cut = append_mark(f, 2);
+	append_mark(f, 3);
+	assert_int_equal(txlog_next_segment(f->log, 100), IM_OK);
+	append_mark(f, 4);
+	assert_int_equal(txlog_prepare(f->log), IM_OK);
+	assert_int_equal(txlog_segments(f->log), 3);
+	txlog_close(f->log);
+	assert_int_equal(open_log(f, database_id), IM_OK);
+	assert_int_equal(logscan_find_marks(f->log, TXLOG_START, &mark), IM_OK);
+	assert_int_equal(mark.tx, 4);
+	assert_int_equal(txlog_start(f->log, cut), IM_OK);
+	assert_int_equal(txlog_segments(f->log), 1);
+	mark.tx = 0;
+	assert_int_equal(logscan_find_marks(f->log, TXLOG_START, &mark), IM_OK);
+	assert_int_equal(mark.tx, 1);
+	assert_int_equal(logscan_init(&scan, f->log, cut), IM_OK);
+	assert_int_equal(logscan_next(&scan, &r), IM_OK);
+	assert_int_equal(r.kind, RECORD_END);
+	logscan_free(&scan);
+}
+
+static void
+test_sizes(void **state)
+{
+	struct fixture *f = (struct fixture *)*state;
+	const size_t huge = 70u * 1024 * 1024;
+	uint64_t size;
+	uint32_t salt;
+
+	assert_int_equal(txlog_start(f->log, TXLOG_START), IM_OK);
+	assert_true(txlog_room(f->log) < 1024 * 1024);
+	/* A prepared segment that is too small for what comes is replaced by one that is not. */
+	assert_int_equal(txlog_prepare(f->log), IM_OK);
+	assert_int_equal(txlog_next_segment(f->log, huge), IM_OK);
+	assert_true(txlog_room(f->log) >= huge);
+	assert_int_equal(txlog_segment_info(f->log, 1, &salt, &size), IM_OK);
+	assert_true(size >= huge + TXLOG_HEADER_SIZE);
+	assert_int_equal(txlog_segment_info(f->log, 2, &salt, &size), IM_ERR_CORRUPT);
+}
+
+static void
+test_foreign_and_damaged(void **state)
+{
+	struct fixture *f = (struct fixture *)*state;
+	const uint8_t other_id[TXLOG_DATABASE_ID_SIZE] = "another database";
+	char path[192];
+	uint64_t size;
+	uint32_t salt;
+	FILE *file;
+
+	txlog_close(f->log);
+	f->log = NULL;
+	assert_int_equal(open_log(f, other_id), IM_OK);
+	assert_int_equal(txlog_segment_info(f->log, 0, &salt, &size), IM_ERR_CORRUPT);
+	txlog_close(f->log);
+	f->log = NULL;
+	snprintf(path, sizeof path, "%s/00000000.log", f->dir);
+	file = fopen(path, "r+b");
+	assert_non_null(file);
+	fseek(file, 11, SEEK_SET);
+	fputc(2, file);
+	fclose(file);
+	assert_int_equal(open_log(f, database_id), IM_ERR_VERSION);
+	assert_non_null(strstr(err_detail(IM_ERR_VERSION), "00000000.log"));
+	snprintf(path, sizeof path, "mv %s/00000000.log %s/00000001.log", f->dir, f->dir);
+	assert_int_equal(system(path), 0);
+	assert_int_equal(open_log(f, database_id), IM_ERR_CORRUPT);
+}
+
+/* More segments than descriptors: all stay readable. */
+static void
+test_many_segments(void **state)
+{
+	struct fixture *f = (struct fixture *)*state;
+	uint64_t first[TXLOG_OPEN_SEGMENTS_MAX + 8];
+	const size_t n = sizeof first / sizeof *first;
+	uint8_t record[RECORD_MARK_SIZE];
+
+	assert_int_equal(txlog_start(f->log, TXLOG_START), IM_OK);
+	for (size_t i = 0; i < n; i++) {
+		if (i)
+			assert_int_equal(txlog_next_segment(f->log, RECORD_MARK_SIZE), IM_OK);
+		first[i] = append_mark(f, i + 1);
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct txlog_read read = {first[i], record, sizeof record, false};
+		struct record_mark m;
+		uint64_t size;
+		uint32_t salt;
+
+		assert_int_equal(txlog_read(f->log, &read), IM_OK);
+		assert_int_equal(
+		    txlog_segment_info(f->log, TXLOG_SEGMENT(first[i]), &salt, &size), IM_OK);
+		assert_int_equal(record_mark_get(record, salt, &m), IM_OK);
+		assert_int_equal(m.tx, i + 1);
+	}
+}
+
+static void
+test_durable_files(void **state)
+{
+	struct fixture *f = (struct fixture *)*state;
+	struct mark_file m;
+	struct record_mark mark, in = {5, 77, {{9}}};
+	char path[192];
+	FILE *file;
+
+	assert_int_equal(mark_file_open(&m, &vfs_posix, f->dir, &mark), IM_OK);
+	assert_int_equal(mark.tx, 0);
+	for (in.tx = 5; in.tx < 9; in.tx++)
+		assert_int_equal(mark_file_write(&m, &in), IM_OK);
+	assert_int_equal(mark_file_sync(&m), IM_OK);
+	mark_file_close(&m);
+	assert_int_equal(mark_file_open(&m, &vfs_posix, f->dir, &mark), IM_OK);
+	assert_int_equal(mark.tx, 8);
+	assert_int_equal(mark.pos, 77);
+	mark_file_close(&m);
+	/* A torn slot leaves the other one. */
+	snprintf(path, sizeof path, "%s/mark", f->dir);
+	file = fopen(path, "r+b");
+	assert_non_null(file);
+	fputs("torn", file);
+	fclose(file);
+	assert_int_equal(mark_file_open(&m, &vfs_posix, f->dir, &mark), IM_OK);
+	assert_int_equal(mark.tx, 7);
+	mark_file_close(&m);
+	assert_int_equal(checkpoint_read(&vfs_posix, f->dir, &mark), IM_OK);
+	assert_int_equal(mark.tx, 0);
+	assert_int_equal(checkpoint_write(&vfs_posix, f->dir, &in), IM_OK);
+	assert_int_equal(checkpoint_read(&vfs_posix, f->dir, &mark), IM_OK);
+	assert_int_equal(mark.tx, in.tx);
+	assert_true(hash_equal(&mark.alh, &in.alh));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(test_append_and_scan, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_start_cuts, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_sizes, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_foreign_and_damaged, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_many_segments, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_durable_files, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
