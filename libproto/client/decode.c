@@ -202,12 +202,27 @@ decode_public_metadata(const struct kv_metadata *md)
 	    .expires_at = md->expires_at};
 }
 
+/* A value that comes along is the one that was hashed. */
+static enum im_err
+check_tx_value(const Immudb__Schema__TxEntry *m, const struct hash *hval)
+{
+	struct hash h;
+
+	if (m->value.len == 0)
+		return IM_OK;
+	hash_sha256(decode_bytes(m->value), &h);
+	if (!hash_equal(&h, hval) || m->value.len != (size_t)m->vlen)
+		return err_set(IM_ERR_PROOF, "an entry's value does not match its hash or length");
+	return IM_OK;
+}
+
 enum im_err
 decode_tx_entry(const Immudb__Schema__TxEntry *m, struct arena *arena, struct entry_parts *out)
 {
 	struct kv_metadata md;
 	uint8_t encoded[KV_METADATA_MAX];
 	struct bytes view;
+	enum im_err err;
 
 	if (m->vlen < 0)
 		return err_set(IM_ERR_PROOF, "an entry's value length is out of range");
@@ -217,7 +232,8 @@ decode_tx_entry(const Immudb__Schema__TxEntry *m, struct arena *arena, struct en
 	out->md = arena_copy(arena, view);
 	if (out->md.len != view.len)
 		return err_set(IM_ERR_NOMEM, "out of memory");
-	return decode_hash("an entry's value hash", m->hvalue, &out->hval);
+	err = decode_hash("an entry's value hash", m->hvalue, &out->hval);
+	return err ? err : check_tx_value(m, &out->hval);
 }
 
 void

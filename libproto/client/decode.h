@@ -35,7 +35,10 @@ void decode_metadata(const Immudb__Schema__KVMetadata *m, struct kv_metadata *ou
 /* The same in the form of the public interface. */
 struct immu_metadata decode_public_metadata(const struct kv_metadata *md);
 
-/* An entry as it is hashed; the encoded metadata comes from the arena. */
+/*
+ * An entry as it is hashed; the encoded metadata comes from the arena. A value that the message
+ * holds must be the one that was hashed.
+ */
 enum im_err
 decode_tx_entry(const Immudb__Schema__TxEntry *m, struct arena *arena, struct entry_parts *out);
 
