@@ -214,8 +214,9 @@ enum im_err
 index_versions(struct index *idx, const struct index_history *history, struct index_iter **out);
 
 /*
- * The next entry; out->key is valid until the next call. IM_ERR_NOT_FOUND at the end. After any other
- * error the walk stays where it is and the call may be repeated: errors as index_get().
+ * The next entry; out->key is valid until the next call. IM_ERR_NOT_FOUND at the end. After
+ * IM_ERR_WOULD_BLOCK or IM_ERR_IO the walk stays where it is and the call may be repeated; after
+ * IM_ERR_CORRUPT every later call fails with it too.
  */
 enum im_err index_iter_next(struct index_iter *it, struct index_entry *out);
 
