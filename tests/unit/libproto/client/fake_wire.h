@@ -1,0 +1,249 @@
+#ifndef FAKE_WIRE_H
+#define FAKE_WIRE_H
+
+/*
+ * A transport without a network, in place of rpc/client_conn.c: requests are answered at once by a
+ * fake_db, and the answers are kept until the test delivers them, in the order it likes.
+ */
+#include "client/immu.h"
+#include "fake_db.h"
+#include "rpc/client_conn.h"
+
+#define WIRE_CALLS_MAX 512
+
+struct wire_answer {
+	rpc_answer_cb *cb;
+	void *ctx;
+	enum im_err err;
+	struct buf body;
+};
+
+struct rpc_client_conn {
+	struct rpc_hello_info hello;
+};
+
+/* What the next connections and requests meet. Tests change it as they go. */
+static struct wire {
+	struct fake_db *db;
+	struct arena arena;
+	const char *server_id;
+	bool automatic;      /* answers are delivered at once */
+	bool repeats_writes; /* answers a write with the transaction of the one before */
+	unsigned links;      /* VerifiableTxById requests so far */
+	struct wire_answer waiting[WIRE_CALLS_MAX];
+	size_t waiting_len;
+} wire;
+
+static inline void
+wire_deliver(size_t i)
+{
+	struct wire_answer a = wire.waiting[i];
+	struct rpc_answer answer = {.err = a.err,
+	    .status = err_status(a.err),
+	    .text = err_text(a.err),
+	    .body = buf_bytes(&a.body)};
+
+	memmove(&wire.waiting[i], &wire.waiting[i + 1],
+	    (wire.waiting_len - i - 1) * sizeof wire.waiting[0]);
+	wire.waiting_len--;
+	a.cb(a.ctx, &answer);
+	buf_free(&a.body);
+}
+
+static inline void
+wire_deliver_all(void)
+{
+	while (wire.waiting_len > 0)
+		wire_deliver(0);
+}
+
+static inline uint64_t
+wire_write(const Immudb__Schema__SetRequest *m)
+{
+	struct fake_db *db = wire.db;
+
+	if (wire.repeats_writes && db->last > 0)
+		return db->last;
+	for (size_t i = 0; i < m->n_kvs; i++) {
+		struct kv_metadata md;
+
+		decode_metadata(m->kvs[i]->metadata, &md);
+		fake_fill_entry(db, &db->txs[db->last + 1], i, decode_bytes(m->kvs[i]->key),
+		    decode_bytes(m->kvs[i]->value), &md);
+	}
+	return fake_db_commit(db, m->n_kvs);
+}
+
+static inline const ProtobufCMessage *
+wire_verifiable_set(const ProtobufCMessage *request, enum im_err *err)
+{
+	const Immudb__Schema__VerifiableSetRequest *m =
+	    (const Immudb__Schema__VerifiableSetRequest *)request;
+
+	if (m->provesincetx > wire.db->last) {
+		*err = IM_ERR_ILLEGAL_STATE;
+		return NULL;
+	}
+	return &fake_verifiable_tx(wire.db, &wire.arena, wire_write(m->setrequest), m->provesincetx)
+		    ->base;
+}
+
+static inline const ProtobufCMessage *
+wire_verifiable_get(const ProtobufCMessage *request, enum im_err *err)
+{
+	const Immudb__Schema__VerifiableGetRequest *m =
+	    (const Immudb__Schema__VerifiableGetRequest *)request;
+	uint64_t tx[2] = {0, m->provesincetx};
+	size_t i;
+
+	if (m->provesincetx > wire.db->last)
+		*err = IM_ERR_ILLEGAL_STATE;
+	else if (!fake_db_find(wire.db, decode_bytes(m->keyrequest->key), &tx[0], &i))
+		*err = IM_ERR_KEY_NOT_FOUND;
+	return *err ? NULL : &fake_verifiable_entry(wire.db, &wire.arena, tx, i)->base;
+}
+
+static inline const ProtobufCMessage *
+wire_verifiable_tx(const ProtobufCMessage *request, enum im_err *err)
+{
+	const Immudb__Schema__VerifiableTxRequest *m =
+	    (const Immudb__Schema__VerifiableTxRequest *)request;
+
+	wire.links++;
+	if (m->provesincetx > wire.db->last)
+		*err = IM_ERR_ILLEGAL_STATE;
+	else if (m->tx > wire.db->last)
+		*err = IM_ERR_TX_NOT_FOUND;
+	return *err ? NULL
+		    : &fake_verifiable_tx(wire.db, &wire.arena, m->tx, m->provesincetx)->base;
+}
+
+static inline const ProtobufCMessage *
+wire_set(const ProtobufCMessage *request)
+{
+	uint64_t tx = wire_write((const Immudb__Schema__SetRequest *)request);
+
+	return &fake_header(&wire.arena, &wire.db->txs[tx].header)->base;
+}
+
+static inline const ProtobufCMessage *
+wire_answer_to(const struct rpc_call *call, enum im_err *err)
+{
+	static const Immudb__Schema__LoginResponse login = {
+	    PROTOBUF_C_MESSAGE_INIT(&immudb__schema__login_response__descriptor),
+	    (char *)(uintptr_t) "token-1", {0, NULL}};
+	static const Immudb__Schema__UseDatabaseReply use = {
+	    PROTOBUF_C_MESSAGE_INIT(&immudb__schema__use_database_reply__descriptor),
+	    (char *)(uintptr_t) "token-2"};
+
+	switch (call->method) {
+	case RPC_METHOD_Login:
+		return &login.base;
+	case RPC_METHOD_UseDatabase:
+		return &use.base;
+	case RPC_METHOD_CurrentState:
+		return &fake_state(wire.db, &wire.arena)->base;
+	case RPC_METHOD_Set:
+		return wire_set(call->request);
+	case RPC_METHOD_VerifiableSet:
+		return wire_verifiable_set(call->request, err);
+	case RPC_METHOD_VerifiableGet:
+		return wire_verifiable_get(call->request, err);
+	case RPC_METHOD_VerifiableTxById:
+		return wire_verifiable_tx(call->request, err);
+	default:
+		*err = IM_ERR_UNIMPLEMENTED;
+		return NULL;
+	}
+}
+
+static inline void
+wire_pack(const ProtobufCMessage *m, struct buf *out)
+{
+	size_t len = protobuf_c_message_get_packed_size(m);
+	uint8_t *to;
+
+	buf_init(out, SIZE_MAX);
+	to = buf_reserve(out, len + 1);
+	assert(to);
+	out->len += protobuf_c_message_pack(m, to);
+}
+
+/* ---- The functions of rpc/client_conn.h that the library calls ---- */
+
+enum im_err
+rpc_client_connect(const struct rpc_client_options *options, struct rpc_client_conn **out)
+{
+	(void)options;
+	*out = calloc(1, sizeof **out);
+	assert(*out);
+	(*out)->hello = (struct rpc_hello_info){.version = "test",
+	    .server_id = wire.server_id,
+	    .default_database = FAKE_NAME,
+	    .max_message_bytes = 32u << 20,
+	    .max_outstanding = WIRE_CALLS_MAX};
+	return IM_OK;
+}
+
+void
+rpc_client_close(struct rpc_client_conn *c)
+{
+	/* The calls of other connections are not ours; tests close with nothing else in flight. */
+	for (size_t i = 0; c && i < wire.waiting_len; i++) {
+		wire.waiting[i].err = IM_ERR_CANCELLED;
+		buf_clear(&wire.waiting[i].body);
+	}
+	if (c)
+		wire_deliver_all();
+	free(c);
+}
+
+const struct rpc_hello_info *
+rpc_client_hello(const struct rpc_client_conn *c)
+{
+	return &c->hello;
+}
+
+bool
+rpc_client_is_usable(struct rpc_client_conn *c)
+{
+	return c != NULL;
+}
+
+enum im_err
+rpc_call_start(struct rpc_client_conn *c, const struct rpc_call *call, rpc_answer_cb *cb, void *ctx)
+{
+	struct wire_answer *a = &wire.waiting[wire.waiting_len];
+	const ProtobufCMessage *m;
+
+	(void)c;
+	assert(wire.waiting_len < WIRE_CALLS_MAX);
+	*a = (struct wire_answer){.cb = cb, .ctx = ctx};
+	m = wire_answer_to(call, &a->err);
+	if (m)
+		wire_pack(m, &a->body);
+	wire.waiting_len++;
+	if (wire.automatic)
+		wire_deliver(wire.waiting_len - 1);
+	return IM_OK;
+}
+
+enum im_err
+rpc_call_wait(struct rpc_client_conn *c, const struct rpc_call *call, struct arena *arena,
+    ProtobufCMessage **answer, enum im_status *status)
+{
+	enum im_err err = IM_OK;
+	const ProtobufCMessage *m = wire_answer_to(call, &err);
+	struct buf body;
+
+	(void)c;
+	(void)status;
+	if (err)
+		return err_set(err, "%s", err_text(err));
+	wire_pack(m, &body);
+	err = decode_message(m->descriptor, buf_bytes(&body), arena, answer);
+	buf_free(&body);
+	return err;
+}
+
+#endif
