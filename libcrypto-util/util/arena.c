@@ -45,6 +45,27 @@ arena_wipe(struct arena *a)
 	arena_free(a);
 }
 
+void
+arena_reset(struct arena *a, size_t keep)
+{
+	struct arena_block *b = a->blocks, *next, *kept = NULL;
+
+	for (; b; b = next) {
+		next = b->next;
+		if (!kept && b->size <= keep)
+			kept = b;
+		else
+			free(b);
+	}
+	arena_init(a, a->cap);
+	if (!kept)
+		return;
+	kept->next = NULL;
+	a->blocks = kept;
+	a->next = kept->data;
+	a->left = a->used = kept->size;
+}
+
 static struct arena_block *
 arena_block_new(struct arena *a, size_t size)
 {

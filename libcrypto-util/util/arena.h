@@ -28,6 +28,12 @@ void arena_free(struct arena *a);
 /* Like arena_free(), and wipes the memory first; for secrets. */
 void arena_wipe(struct arena *a);
 
+/*
+ * Empties the arena like arena_free() but keeps one block of at most keep bytes if it has one, so
+ * that the next small use asks the system for nothing. Contents are gone.
+ */
+void arena_reset(struct arena *a, size_t keep);
+
 /* n bytes, aligned for any type, not cleared; NULL when memory or the cap is exhausted. */
 void *arena_alloc(struct arena *a, size_t n);
 

@@ -33,8 +33,8 @@ struct rpc_request {
 	struct bytes session; /* the token as sent; empty when there is none */
 	struct bytes body;    /* the packed message; lives as long as the request */
 	struct arena arena;   /* for whatever the answer needs; freed with the request */
-	uint64_t received_ns; /* CLOCK_MONOTONIC */
-	uint64_t deadline_ns; /* CLOCK_MONOTONIC; 0 when the client waits for ever */
+	int64_t received_ns;  /* clock_monotonic_ns() */
+	int64_t deadline_ns;  /* clock_monotonic_ns(); 0 when the client waits for ever */
 	const struct rpc_peer *peer;
 	void *user; /* the handler's own; NULL at first */
 };
@@ -58,7 +58,7 @@ struct rpc_server_options {
 	uint32_t frame_timeout_ms; /* until a frame that has begun is complete, 30,000 */
 	uint32_t write_timeout_ms; /* without progress in writing to a peer, 60,000 */
 	uint32_t idle_buffer_ms;   /* until a quiet connection gives back its buffers, 1,000 */
-	struct metrics *metrics; /* where ours are added; may be NULL */
+	struct metrics *metrics;   /* where ours are added; may be NULL */
 	/*
 	 * A complete request. Called in a thread of the transport, in order of arrival per connection
 	 * and never twice at once for one connection; it must not block.
