@@ -77,7 +77,7 @@ struct rpc_server_options {
 };
 
 /*
- * Listens on all urls and serves. IM_ERR_ARGUMENT for a bad url, IM_ERR_EXISTS when an address is
+ * Listens on all urls and serves. IM_ERR_ARGUMENT for a bad url, IM_ERR_LOCKED when an address is
  * in use, IM_ERR_IO, IM_ERR_NOMEM; the detail names the url. Everything in options is copied.
  * The process must not fork after this.
  */

@@ -1,0 +1,592 @@
+/*
+ * A framed connection: read chain, write chain, and the end of both. Above it are server_conn.c and
+ * client_conn.c; below it only the byte stream, touched in three places (link_read_more, link_write,
+ * link_close), which is where a cipher would stand.
+ *
+ *	reading --(frame says wait)--> paused --(ready: link_resume)--> reading
+ *	reading, writing --(fault, peer gone, link_close)--> closed --(both chains out)--> ended
+ *
+ * Invariants: the stream is used only by a chain that runs or a counted closer, so it can be freed
+ * once ended is set; wire is not touched while writing but by the write chain; what was appended
+ * under one lock leaves in that order; a failed append closes the connection, since half a frame
+ * may be in the buffer.
+ */
+#include "rpc/link.h"
+
+#include <stdlib.h>
+
+#include "rpc/batch.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/metrics.h"
+
+/* Never more than this is gathered for one connection. */
+#define LINK_OUT_MAX ((size_t)256 * 1024 * 1024)
+/* Output buffers up to these sizes are kept while the connection is busy, and while it is quiet. */
+#define LINK_KEEP_BUSY ((size_t)128 * 1024)
+#define LINK_KEEP_QUIET ((size_t)4096)
+
+static _Thread_local unsigned callback_depth;
+
+static void link_read_done(void *arg);
+static void link_write_done(void *arg);
+
+bool
+link_in_callback(void)
+{
+	return callback_depth > 0;
+}
+
+void
+link_callback_begin(void)
+{
+	callback_depth++;
+}
+
+void
+link_callback_end(void)
+{
+	callback_depth--;
+}
+
+bool
+link_budget_take(struct link_budget *b, size_t n)
+{
+	if (!b)
+		return true;
+	if (atomic_fetch_add_explicit(&b->used, n, memory_order_relaxed) + n <= b->max)
+		return true;
+	atomic_fetch_sub_explicit(&b->used, n, memory_order_relaxed);
+	return false;
+}
+
+void
+link_budget_give(struct link_budget *b, size_t n)
+{
+	if (b)
+		atomic_fetch_sub_explicit(&b->used, n, memory_order_relaxed);
+}
+
+enum im_err
+link_init(struct link *l, nng_stream *stream, const struct link_ops *ops,
+    const struct link_limits *limits, struct link_budget *budget)
+{
+	l->ops = ops;
+	l->limits = limits;
+	l->budget = budget;
+	l->in = l->small;
+	l->in_cap = sizeof l->small;
+	atomic_init(&l->refs, 1);
+	atomic_init(&l->frame_max, FRAME_PAYLOAD_MAX_BEFORE_LOGIN);
+	l->peer_frame_max = FRAME_PAYLOAD_MAX_BEFORE_LOGIN;
+	buf_init(&l->out, LINK_OUT_MAX);
+	buf_init(&l->wire, LINK_OUT_MAX);
+	if (nng_aio_alloc(&l->read_aio, link_read_done, l) != 0)
+		return IM_ERR_NOMEM;
+	if (nng_aio_alloc(&l->write_aio, link_write_done, l) != 0) {
+		nng_aio_free(l->read_aio);
+		return IM_ERR_NOMEM;
+	}
+	pthread_mutex_init(&l->lock, NULL);
+	l->stream = stream;
+	return IM_OK;
+}
+
+void
+link_ref(struct link *l)
+{
+	atomic_fetch_add_explicit(&l->refs, 1, memory_order_relaxed);
+}
+
+void
+link_unref(struct link *l)
+{
+	if (atomic_fetch_sub_explicit(&l->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	link_out_free_all(l);
+	buf_free(&l->out);
+	buf_free(&l->wire);
+	if (l->in != l->small)
+		free(l->in);
+	pthread_mutex_destroy(&l->lock);
+	l->ops->destroy(l);
+}
+
+void
+link_lock(struct link *l)
+{
+	pthread_mutex_lock(&l->lock);
+}
+
+size_t
+link_queued(const struct link *l)
+{
+	return l->out.len + (l->writing ? l->wire.len : 0);
+}
+
+bool
+link_is_drained(const struct link *l)
+{
+	return l->closed || (l->out.len == 0 && !l->writing && !l->outs);
+}
+
+/* Locked. True when the caller must tell the owner, after unlocking, that it is over. */
+static bool
+link_is_over(struct link *l)
+{
+	if (!l->closed || l->reading || l->writing || l->closers || l->ended)
+		return false;
+	l->ended = true;
+	return true;
+}
+
+static void
+link_unlock_over(struct link *l)
+{
+	bool over = link_is_over(l);
+
+	pthread_mutex_unlock(&l->lock);
+	if (over)
+		l->ops->ended(l);
+}
+
+void
+link_close(struct link *l)
+{
+	pthread_mutex_lock(&l->lock);
+	if (!l->closed) {
+		l->closed = true;
+		l->closers++;
+		pthread_mutex_unlock(&l->lock);
+		nng_stream_close(l->stream);
+		pthread_mutex_lock(&l->lock);
+		l->closers--;
+	}
+	link_unlock_over(l);
+}
+
+void
+link_teardown(struct link *l)
+{
+	nng_stream_close(l->stream);
+	nng_aio_stop(l->read_aio);
+	nng_aio_stop(l->write_aio);
+	nng_stream_free(l->stream);
+	nng_aio_free(l->read_aio);
+	nng_aio_free(l->write_aio);
+}
+
+/* ---- Writing. ---- */
+
+/* Hands what is left of wire to the stream. Only by whoever has claimed the write chain. */
+static void
+link_write(struct link *l)
+{
+	nng_iov iov = {.iov_buf = l->wire.data + l->written, .iov_len = l->wire.len - l->written};
+
+	nng_aio_set_iov(l->write_aio, 1, &iov);
+	nng_aio_set_timeout(l->write_aio, (nng_duration)l->limits->write_timeout_ms);
+	nng_stream_send(l->stream, l->write_aio);
+}
+
+/* Locked. True when the caller must call link_write() after unlocking. */
+static bool
+link_write_claim(struct link *l)
+{
+	struct buf t;
+
+	if (l->writing || l->closed)
+		return false;
+	link_out_fill(l);
+	if (l->out.len == 0 || l->out.err != IM_OK)
+		return false;
+	t = l->wire;
+	l->wire = l->out;
+	l->out = t;
+	buf_clear(&l->out);
+	l->written = 0;
+	l->writing = true;
+	return true;
+}
+
+/* Locked. True when the caller must kick the read chain after unlocking. */
+static bool
+link_resume_claim(struct link *l)
+{
+	if (!l->paused || l->closed || !l->ops->ready(l))
+		return false;
+	l->paused = false;
+	l->reading = true;
+	return true;
+}
+
+/* Runs the read chain's callback without a read: there may be frames left in the buffer. */
+static void
+link_kick(struct link *l)
+{
+	l->kicked = true;
+	nng_aio_set_timeout(l->read_aio, NNG_DURATION_INFINITE);
+	if (nng_aio_begin(l->read_aio))
+		nng_aio_finish(l->read_aio, 0);
+}
+
+void
+link_unlock(struct link *l)
+{
+	bool wanted = !l->writing && !l->closed && (l->out.len > 0 || l->outs);
+	bool send = wanted && !batch_add(l) && link_write_claim(l);
+	bool kick = link_resume_claim(l);
+	bool broken = l->out.err != IM_OK;
+
+	pthread_mutex_unlock(&l->lock);
+	if (send)
+		link_write(l);
+	if (kick)
+		link_kick(l);
+	if (broken)
+		link_close(l);
+}
+
+void
+link_flush(struct link *l)
+{
+	bool send;
+
+	pthread_mutex_lock(&l->lock);
+	send = link_write_claim(l);
+	pthread_mutex_unlock(&l->lock);
+	if (send)
+		link_write(l);
+}
+
+/* Locked, nothing in flight: gives back what a quiet connection should not hold. */
+static void
+link_write_trim(struct link *l)
+{
+	size_t keep = atomic_load(&l->busy) ? LINK_KEEP_BUSY : LINK_KEEP_QUIET;
+
+	buf_clear(&l->wire);
+	if (l->wire.cap > keep)
+		buf_free(&l->wire);
+	if (l->out.len == 0 && l->out.cap > keep && l->out.err == IM_OK)
+		buf_free(&l->out);
+}
+
+static void
+link_write_failed(struct link *l)
+{
+	pthread_mutex_lock(&l->lock);
+	l->writing = false;
+	pthread_mutex_unlock(&l->lock);
+	link_close(l);
+}
+
+static void
+link_write_done(void *arg)
+{
+	struct link *l = (struct link *)arg;
+	bool send, kick, leave;
+	size_t n = nng_aio_count(l->write_aio);
+
+	if (nng_aio_result(l->write_aio) != 0) {
+		link_write_failed(l);
+		return;
+	}
+	l->written += n;
+	metric_add(l->limits->bytes_sent, n);
+	if (l->written < l->wire.len) {
+		link_write(l);
+		return;
+	}
+	pthread_mutex_lock(&l->lock);
+	l->writing = false;
+	link_write_trim(l);
+	send = link_write_claim(l);
+	leave = l->leaving && !send;
+	kick = link_resume_claim(l);
+	/* The chain stays claimed until the owner has been told, so that the link is not over yet. */
+	l->closers++;
+	pthread_mutex_unlock(&l->lock);
+	if (send)
+		link_write(l);
+	if (kick)
+		link_kick(l);
+	if (l->ops->written)
+		l->ops->written(l);
+	if (leave)
+		link_close(l);
+	pthread_mutex_lock(&l->lock);
+	l->closers--;
+	link_unlock_over(l);
+}
+
+/* ---- Reading. ---- */
+
+/* False when there is no memory for it. */
+static bool
+link_read_grow(struct link *l)
+{
+	uint8_t *big = (uint8_t *)malloc(LINK_BIG_BYTES);
+
+	if (!big)
+		return false;
+	memcpy(big, l->in, l->in_len);
+	l->in = big;
+	l->in_cap = LINK_BIG_BYTES;
+	atomic_store(&l->busy, true);
+	return true;
+}
+
+/* The connection is quiet: it holds no buffer from here on. */
+static void
+link_read_shrink(struct link *l)
+{
+	free(l->in);
+	l->in = l->small;
+	l->in_cap = sizeof l->small;
+	atomic_store(&l->busy, false);
+	pthread_mutex_lock(&l->lock);
+	if (!l->writing)
+		link_write_trim(l);
+	pthread_mutex_unlock(&l->lock);
+	if (l->ops->quiet)
+		l->ops->quiet(l);
+}
+
+static int64_t
+link_earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* When the peer must have sent more; INT64_MAX when it owes nothing. */
+static int64_t
+link_read_deadline(const struct link *l)
+{
+	int64_t timeout = l->limits->frame_timeout_ms * CLOCK_NS_PER_MS;
+	int64_t by = l->greeted ? INT64_MAX : l->hello_by_ns;
+
+	if (l->in_len > 0)
+		by = link_earlier(by, l->frame_since_ns + timeout);
+	for (const struct link_in *in = l->ins; in; in = in->next)
+		by = link_earlier(by, in->progress_ns + timeout);
+	return by;
+}
+
+static void
+link_read_more(struct link *l)
+{
+	nng_iov iov = {.iov_buf = l->in + l->in_len, .iov_len = l->in_cap - l->in_len};
+	int64_t by = link_read_deadline(l), ms;
+
+	if (l->in != l->small && l->in_len == 0)
+		by = link_earlier(by, l->now_ns + l->limits->idle_buffer_ms * CLOCK_NS_PER_MS);
+	ms = (by - l->now_ns) / CLOCK_NS_PER_MS + 1;
+	nng_aio_set_iov(l->read_aio, 1, &iov);
+	nng_aio_set_timeout(l->read_aio,
+	    by == INT64_MAX      ? NNG_DURATION_INFINITE
+		: ms < 1         ? 1
+		: ms > INT32_MAX ? INT32_MAX
+				 : (nng_duration)ms);
+	nng_stream_recv(l->stream, l->read_aio);
+}
+
+void
+link_start(struct link *l)
+{
+	l->now_ns = clock_monotonic_ns();
+	l->hello_by_ns = l->now_ns + l->limits->hello_timeout_ms * CLOCK_NS_PER_MS;
+	pthread_mutex_lock(&l->lock);
+	l->reading = true;
+	pthread_mutex_unlock(&l->lock);
+	link_read_more(l);
+}
+
+/* The read chain stops for good. */
+static void
+link_read_end(struct link *l)
+{
+	pthread_mutex_lock(&l->lock);
+	l->reading = false;
+	pthread_mutex_unlock(&l->lock);
+	link_close(l);
+}
+
+void
+link_dismiss(struct link *l, const char *text)
+{
+	link_lock(l);
+	frame_put_goaway(&l->out, bytes_str(text));
+	l->leaving = true;
+	link_unlock(l);
+}
+
+static enum im_err
+link_dispatch(struct link *l, const struct frame *f)
+{
+	if (l->greeted) {
+		if (f->kind == FRAME_DATA)
+			return link_in_data(l, f);
+		if (f->kind == FRAME_END)
+			return link_in_end(l, f);
+		if (f->kind == FRAME_CREDIT && f->id != 0)
+			return link_out_credit(l, f);
+	}
+	return l->ops->frame(l, f);
+}
+
+/* Handles the complete frames of the buffer; *need is what the incomplete one behind them takes. */
+static enum im_err
+link_take_frames(struct link *l, size_t *need)
+{
+	size_t pos = 0, size = 0;
+	enum im_err err;
+	struct frame f;
+
+	for (;;) {
+		err = frame_next(bytes_of(l->in + pos, l->in_len - pos),
+		    atomic_load_explicit(&l->frame_max, memory_order_relaxed), &f, &size);
+		*need = size;
+		if (err != IM_OK) {
+			err = err == IM_ERR_WOULD_BLOCK ? IM_OK : err;
+			break;
+		}
+		err = link_dispatch(l, &f);
+		if (err != IM_OK)
+			break;
+		pos += size;
+	}
+	if (pos > 0 && pos < l->in_len)
+		memmove(l->in, l->in + pos, l->in_len - pos);
+	l->in_len -= pos;
+	if (pos > 0)
+		l->frame_since_ns = l->now_ns;
+	return err;
+}
+
+/* What to do after a batch of frames; locked. */
+enum link_next { LINK_READ, LINK_TAKE, LINK_PAUSE, LINK_STOP };
+
+static enum link_next
+link_read_next(struct link *l, bool stalled)
+{
+	if (l->closed || l->leaving)
+		return LINK_STOP;
+	if (l->ops->ready && !l->ops->ready(l)) {
+		l->paused = true;
+		l->reading = false;
+		return LINK_PAUSE;
+	}
+	return stalled ? LINK_TAKE : LINK_READ;
+}
+
+static void
+link_fault(struct link *l, enum im_err err)
+{
+	metric_inc(l->limits->faults);
+	if (l->limits->log_faults)
+		log_info_limited("rpc: %s: closing the connection: %s", l->name, err_detail(err));
+	if (l->greeted)
+		link_dismiss(l, err_detail(err));
+	else
+		link_close(l);
+}
+
+/* Reading stops but the connection stays until its last words are written. */
+static void
+link_read_leave(struct link *l)
+{
+	bool written;
+
+	pthread_mutex_lock(&l->lock);
+	l->reading = false;
+	written = !l->writing && l->out.len == 0;
+	link_unlock_over(l);
+	if (written)
+		link_close(l);
+}
+
+/* Takes the frames that have come and goes on as fits. */
+static void
+link_read_take(struct link *l)
+{
+	bool filled = l->in_len == l->in_cap;
+	enum link_next next;
+	enum im_err err;
+	size_t need;
+
+	do {
+		rpc_batch_begin();
+		err = link_take_frames(l, &need);
+		if (err != IM_OK && err != IM_ERR_WOULD_BLOCK)
+			link_fault(l, err);
+		rpc_batch_end();
+		pthread_mutex_lock(&l->lock);
+		next = link_read_next(l, err == IM_ERR_WOULD_BLOCK);
+		pthread_mutex_unlock(&l->lock);
+	} while (next == LINK_TAKE);
+	if (next == LINK_PAUSE)
+		return;
+	if (next == LINK_STOP) {
+		link_read_leave(l);
+		return;
+	}
+	if (l->in == l->small && (filled || need > l->in_cap) && !link_read_grow(l)) {
+		link_read_end(l);
+		return;
+	}
+	link_read_more(l);
+}
+
+static void
+link_read_expired(struct link *l)
+{
+	if (link_read_deadline(l) <= l->now_ns) {
+		metric_inc(l->limits->faults);
+		if (l->limits->log_faults)
+			log_info_limited("rpc: %s: closing the connection: %s", l->name,
+			    l->greeted ? "a frame was begun and not finished" : "no hello");
+		link_read_end(l);
+		return;
+	}
+	if (l->in != l->small && l->in_len == 0)
+		link_read_shrink(l);
+	link_read_more(l);
+}
+
+/* Reading starts again after a pause that was our doing: the peer's time counts anew. */
+static void
+link_read_restart(struct link *l)
+{
+	l->kicked = false;
+	l->frame_since_ns = l->now_ns;
+	for (struct link_in *in = l->ins; in; in = in->next)
+		in->progress_ns = l->now_ns;
+	link_read_take(l);
+}
+
+static void
+link_read_done(void *arg)
+{
+	struct link *l = (struct link *)arg;
+	int rv = nng_aio_result(l->read_aio);
+	size_t n;
+
+	link_callback_begin();
+	l->now_ns = clock_monotonic_ns();
+	if (l->kicked) {
+		link_read_restart(l);
+	} else if (rv == NNG_ETIMEDOUT) {
+		link_read_expired(l);
+	} else if (rv != 0) {
+		link_read_end(l);
+	} else {
+		n = nng_aio_count(l->read_aio);
+		metric_add(l->limits->bytes_received, n);
+		if (l->in_len == 0)
+			l->frame_since_ns = l->now_ns;
+		l->in_len += n;
+		link_read_take(l);
+	}
+	link_callback_end();
+}

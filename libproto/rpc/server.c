@@ -1,0 +1,511 @@
+/*
+ * The server as a whole: listeners, the list of connections, the reaper, and the end.
+ *
+ * Invariants: every connection in the list is in memory; one leaves the list only in the reaper,
+ * which is the one place where streams and aios are freed, outside any callback of the transport;
+ * locks are taken in the order server, link.
+ */
+#include "rpc/server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "rpc/server_conn.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/metrics.h"
+
+#define DEFAULT_MESSAGE_BYTES ((size_t)32 * 1024 * 1024)
+/* On top of the configured limit: what wraps the largest value in an answer with its proof. */
+#define MESSAGE_SLACK_BYTES ((size_t)1024 * 1024)
+#define MESSAGE_BYTES_MAX ((size_t)1024 * 1024 * 1024)
+#define DEFAULT_CONNECTIONS 1024
+/* Connections over the limit that are still told so, rather than just closed. */
+#define SURPLUS_CONNECTIONS 64
+#define DEFAULT_OUTSTANDING 1024
+#define DEFAULT_QUEUED_BYTES ((size_t)4 * 1024 * 1024)
+#define DEFAULT_TOTAL_BYTES ((size_t)1024 * 1024 * 1024)
+#define DEFAULT_HELLO_MS 10000
+#define DEFAULT_FRAME_MS 30000
+#define DEFAULT_WRITE_MS 60000
+#define DEFAULT_IDLE_BUFFER_MS 1000
+/* Credit of each incoming body, and how many of the largest bodies may be under way each way. */
+#define WINDOW_BYTES (1024u * 1024)
+#define BODIES_UNDER_WAY 4
+/* How long to wait before accepting again when descriptors or memory ran out. */
+#define ACCEPT_RETRY_MS 100
+
+struct listener {
+	struct rpc_server *server;
+	nng_stream_listener *listener;
+	nng_aio *aio;
+	uint16_t port;
+	bool waiting; /* the aio sleeps before the next try; of the callback */
+};
+
+void
+server_wake(struct rpc_server *s)
+{
+	pthread_mutex_lock(&s->lock);
+	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void
+server_conn_destroyed(struct rpc_server *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->live--;
+	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void
+server_conn_ended(struct server_conn *c)
+{
+	struct rpc_server *s = c->server;
+
+	pthread_mutex_lock(&s->lock);
+	c->reap_next = s->reap;
+	s->reap = c;
+	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* ---- Reaping. ---- */
+
+static void
+server_bury(struct rpc_server *s, struct server_conn *c)
+{
+	link_teardown(&c->link);
+	server_conn_finish(c);
+	pthread_mutex_lock(&s->lock);
+	if (c->prev)
+		c->prev->next = c->next;
+	else
+		s->conns = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
+	s->nconns--;
+	metric_set(s->metrics.connections, (double)s->nconns);
+	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+	link_unref(&c->link);
+}
+
+static void *
+server_reap(void *arg)
+{
+	struct rpc_server *s = (struct rpc_server *)arg;
+	struct server_conn *c;
+
+	pthread_mutex_lock(&s->lock);
+	for (;;) {
+		while (!s->reap && !s->reaper_ends)
+			pthread_cond_wait(&s->changed, &s->lock);
+		c = s->reap;
+		if (!c)
+			break;
+		s->reap = c->reap_next;
+		pthread_mutex_unlock(&s->lock);
+		server_bury(s, c);
+		pthread_mutex_lock(&s->lock);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return NULL;
+}
+
+/* ---- Accepting. ---- */
+
+/* Puts the connection into the list; false when there are so many that it is not even greeted. */
+static bool
+server_admit(struct rpc_server *s, struct server_conn *c)
+{
+	bool admitted;
+
+	pthread_mutex_lock(&s->lock);
+	c->next = s->conns;
+	if (s->conns)
+		s->conns->prev = c;
+	s->conns = c;
+	s->live++;
+	s->nconns++;
+	c->surplus = s->nconns > s->options.max_connections;
+	admitted = s->nconns <= s->options.max_connections + SURPLUS_CONNECTIONS &&
+	    !atomic_load(&s->stopping);
+	metric_set(s->metrics.connections, (double)s->nconns);
+	pthread_mutex_unlock(&s->lock);
+	metric_inc(c->surplus ? s->metrics.refused : s->metrics.accepted);
+	if (c->surplus)
+		log_warn_limited("rpc: %s: refused: %zu connections are open", c->peer.address,
+		    s->options.max_connections);
+	return admitted;
+}
+
+static void
+server_accepted(struct rpc_server *s, nng_stream *stream)
+{
+	struct server_conn *c;
+
+	if (server_conn_new(s, stream, &c) != IM_OK) {
+		log_error_limited("rpc: no memory for a connection");
+		nng_stream_close(stream);
+		nng_stream_free(stream);
+		return;
+	}
+	if (server_admit(s, c))
+		link_start(&c->link);
+	else
+		link_close(&c->link);
+}
+
+static void
+listener_accepted(void *arg)
+{
+	struct listener *at = (struct listener *)arg;
+	int rv = nng_aio_result(at->aio);
+
+	if (at->waiting) {
+		at->waiting = false;
+		if (rv != 0)
+			return;
+	} else if (rv == 0) {
+		server_accepted(at->server, (nng_stream *)nng_aio_get_output(at->aio, 0));
+	} else if (rv == NNG_ECLOSED || rv == NNG_ECANCELED || atomic_load(&at->server->stopping)) {
+		return;
+	} else {
+		log_warn_limited("rpc: cannot accept a connection: %s", nng_strerror(rv));
+		at->waiting = true;
+		nng_sleep_aio(ACCEPT_RETRY_MS, at->aio);
+		return;
+	}
+	nng_stream_listener_accept(at->listener, at->aio);
+}
+
+static enum im_err
+listener_error(int rv, const char *what, const char *url)
+{
+	enum im_err err = rv == NNG_EADDRINUSE                              ? IM_ERR_LOCKED
+	    : rv == NNG_ENOMEM                                              ? IM_ERR_NOMEM
+	    : rv == NNG_EINVAL || rv == NNG_EADDRINVAL || rv == NNG_ENOTSUP ? IM_ERR_ARGUMENT
+									    : IM_ERR_IO;
+
+	return err_set(err, "cannot %s %s: %s", what, url, nng_strerror(rv));
+}
+
+static enum im_err
+listener_open(struct listener *at, const char *url)
+{
+	bool tcp = strncmp(url, "tcp://", 6) == 0;
+	int rv, port = 0;
+
+	if (!tcp && strncmp(url, "ipc://", 6) != 0)
+		return err_set(
+		    IM_ERR_ARGUMENT, "cannot listen on %s: unknown kind of address", url);
+	rv = nng_stream_listener_alloc(&at->listener, url);
+	if (rv != 0)
+		return listener_error(rv, "listen on", url);
+	if (tcp) {
+		nng_stream_listener_set_bool(at->listener, NNG_OPT_TCP_NODELAY, true);
+		nng_stream_listener_set_bool(at->listener, NNG_OPT_TCP_KEEPALIVE, true);
+	}
+	rv = nng_aio_alloc(&at->aio, listener_accepted, at);
+	if (rv == 0)
+		rv = nng_stream_listener_listen(at->listener);
+	if (rv != 0)
+		return listener_error(rv, "listen on", url);
+	if (tcp && nng_stream_listener_get_int(at->listener, NNG_OPT_TCP_BOUND_PORT, &port) == 0)
+		at->port = (uint16_t)port;
+	return IM_OK;
+}
+
+static void
+listener_close(struct listener *at)
+{
+	if (at->listener)
+		nng_stream_listener_close(at->listener);
+	if (at->aio) {
+		nng_aio_stop(at->aio);
+		nng_aio_free(at->aio);
+	}
+	if (at->listener)
+		nng_stream_listener_free(at->listener);
+	at->listener = NULL;
+	at->aio = NULL;
+}
+
+static enum im_err
+server_listen(struct rpc_server *s)
+{
+	enum im_err err = IM_OK;
+
+	s->listeners = (struct listener *)calloc(s->options.nurls, sizeof *s->listeners);
+	if (!s->listeners)
+		return IM_ERR_NOMEM;
+	for (; s->nlisteners < s->options.nurls && err == IM_OK; s->nlisteners++) {
+		s->listeners[s->nlisteners].server = s;
+		err = listener_open(&s->listeners[s->nlisteners], s->options.urls[s->nlisteners]);
+	}
+	return err;
+}
+
+/* ---- Start. ---- */
+
+static void
+server_set_limits(struct rpc_server *s)
+{
+	struct rpc_server_options *o = &s->options;
+
+#define LIMIT(field, value) o->field = o->field ? o->field : (value)
+	LIMIT(max_message_bytes, DEFAULT_MESSAGE_BYTES);
+	LIMIT(max_connections, DEFAULT_CONNECTIONS);
+	LIMIT(max_outstanding, DEFAULT_OUTSTANDING);
+	LIMIT(max_queued_bytes, DEFAULT_QUEUED_BYTES);
+	LIMIT(max_total_bytes, DEFAULT_TOTAL_BYTES);
+	LIMIT(hello_timeout_ms, DEFAULT_HELLO_MS);
+	LIMIT(frame_timeout_ms, DEFAULT_FRAME_MS);
+	LIMIT(write_timeout_ms, DEFAULT_WRITE_MS);
+	LIMIT(idle_buffer_ms, DEFAULT_IDLE_BUFFER_MS);
+#undef LIMIT
+	s->max_message = o->max_message_bytes + MESSAGE_SLACK_BYTES;
+	s->budget.max = o->max_total_bytes;
+	s->limits = (struct link_limits){
+	    .hello_timeout_ms = o->hello_timeout_ms,
+	    .frame_timeout_ms = o->frame_timeout_ms,
+	    .write_timeout_ms = o->write_timeout_ms,
+	    .idle_buffer_ms = o->idle_buffer_ms,
+	    .log_faults = true,
+	    .window = WINDOW_BYTES,
+	    .body_bytes = BODIES_UNDER_WAY * s->max_message,
+	};
+}
+
+static double
+server_held_bytes(void *arg)
+{
+	return (double)atomic_load(&((struct rpc_server *)arg)->budget.used);
+}
+
+static struct metric *
+server_metric(struct metrics *m, enum metric_type type, const char *name, const char *help)
+{
+	struct metric_desc desc = {.name = name, .help = help, .type = type};
+
+	return m ? metric_single(metrics_family(m, &desc)) : NULL;
+}
+
+static void
+server_add_metrics(struct rpc_server *s)
+{
+	struct metrics *m = s->options.metrics;
+
+	s->metrics.connections =
+	    server_metric(m, METRIC_GAUGE, "immudb_rpc_connections", "Open connections.");
+	s->metrics.accepted = server_metric(
+	    m, METRIC_COUNTER, "immudb_rpc_connections_accepted_total", "Connections accepted.");
+	s->metrics.refused = server_metric(m, METRIC_COUNTER,
+	    "immudb_rpc_connections_refused_total", "Connections refused because of the limit.");
+	s->metrics.held = server_metric(
+	    m, METRIC_GAUGE, "immudb_rpc_held_bytes", "Payload bytes held for all connections.");
+	metric_set_callback(s->metrics.held, server_held_bytes, s);
+	s->limits.faults = server_metric(m, METRIC_COUNTER, "immudb_rpc_faults_total",
+	    "Connections closed because of what the peer sent or failed to send.");
+	s->limits.bytes_received =
+	    server_metric(m, METRIC_COUNTER, "immudb_rpc_received_bytes_total", "Bytes received.");
+	s->limits.bytes_sent =
+	    server_metric(m, METRIC_COUNTER, "immudb_rpc_sent_bytes_total", "Bytes sent.");
+}
+
+static void
+server_release(struct rpc_server *s)
+{
+	for (size_t i = 0; i < s->nlisteners; i++)
+		listener_close(&s->listeners[i]);
+	free(s->listeners);
+	for (size_t i = 0; s->options.urls && i < s->options.nurls; i++)
+		free((char *)s->options.urls[i]);
+	free((void *)s->options.urls);
+	free((char *)s->options.version);
+	free((char *)s->options.server_id);
+	free((char *)s->options.default_database);
+	pthread_cond_destroy(&s->changed);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+/* Copies the texts; what could not be copied is NULL. */
+static enum im_err
+server_copy_texts(struct rpc_server *s, const struct rpc_server_options *o)
+{
+	char **urls = (char **)calloc(o->nurls, sizeof *urls);
+	bool ok = urls != NULL;
+
+	s->options.urls = (const char *const *)urls;
+	for (size_t i = 0; ok && i < o->nurls; i++) {
+		urls[i] = strdup(o->urls[i]);
+		ok = urls[i] != NULL;
+	}
+	s->options.version = strdup(o->version ? o->version : "");
+	s->options.server_id = strdup(o->server_id ? o->server_id : "");
+	s->options.default_database = strdup(o->default_database ? o->default_database : "");
+	ok = ok && s->options.version && s->options.server_id && s->options.default_database;
+	return ok ? IM_OK : IM_ERR_NOMEM;
+}
+
+static struct rpc_server *
+server_new(const struct rpc_server_options *o)
+{
+	struct rpc_server *s = (struct rpc_server *)calloc(1, sizeof *s);
+	pthread_condattr_t attr;
+
+	if (!s)
+		return NULL;
+	s->options = *o;
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->changed, &attr);
+	pthread_condattr_destroy(&attr);
+	server_set_limits(s);
+	return s;
+}
+
+enum im_err
+rpc_server_start(const struct rpc_server_options *options, struct rpc_server **out)
+{
+	struct rpc_server *s;
+	enum im_err err;
+
+	*out = NULL;
+	if (options->nurls == 0 || !options->handle ||
+	    options->max_message_bytes > MESSAGE_BYTES_MAX)
+		return err_set(IM_ERR_ARGUMENT, "bad server options");
+	s = server_new(options);
+	if (!s)
+		return IM_ERR_NOMEM;
+	err = server_copy_texts(s, options);
+	if (err == IM_OK)
+		err = server_listen(s);
+	if (err == IM_OK && pthread_create(&s->reaper, NULL, server_reap, s) != 0)
+		err = err_set(IM_ERR_NOMEM, "cannot start a thread");
+	if (err != IM_OK) {
+		server_release(s);
+		return err;
+	}
+	server_add_metrics(s);
+	for (size_t i = 0; i < s->nlisteners; i++)
+		nng_stream_listener_accept(s->listeners[i].listener, s->listeners[i].aio);
+	*out = s;
+	return IM_OK;
+}
+
+uint16_t
+rpc_server_port(const struct rpc_server *s, size_t i)
+{
+	return i < s->nlisteners ? s->listeners[i].port : 0;
+}
+
+size_t
+rpc_server_connections(struct rpc_server *s)
+{
+	size_t n;
+
+	pthread_mutex_lock(&s->lock);
+	n = s->nconns;
+	pthread_mutex_unlock(&s->lock);
+	return n;
+}
+
+/* ---- The end. ---- */
+
+/* Locked. */
+static bool
+server_is_idle(struct rpc_server *s)
+{
+	for (struct server_conn *c = s->conns; c; c = c->next)
+		if (!server_conn_is_idle(c))
+			return false;
+	return true;
+}
+
+static void
+server_wait_idle(struct rpc_server *s, uint32_t drain_ms)
+{
+	int64_t by = clock_monotonic_ns() + drain_ms * CLOCK_NS_PER_MS;
+	struct timespec ts = {by / CLOCK_NS_PER_S, by % CLOCK_NS_PER_S};
+	int rv = 0;
+
+	pthread_mutex_lock(&s->lock);
+	while (rv == 0 && !server_is_idle(s))
+		rv = pthread_cond_timedwait(&s->changed, &s->lock, &ts);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* The next connection of a round, with a reference; NULL at its end. */
+static struct server_conn *
+server_next(struct rpc_server *s, unsigned round)
+{
+	struct server_conn *c;
+
+	pthread_mutex_lock(&s->lock);
+	for (c = s->conns; c && c->round == round; c = c->next)
+		;
+	if (c) {
+		c->round = round;
+		link_ref(&c->link);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return c;
+}
+
+/*
+ * Does something to every connection. The lock is released meanwhile: what is done may end the
+ * connection, which takes the lock.
+ */
+static void
+server_for_each(struct rpc_server *s, unsigned round, void (*act)(struct server_conn *c))
+{
+	struct server_conn *c;
+
+	while ((c = server_next(s, round)) != NULL) {
+		act(c);
+		link_unref(&c->link);
+	}
+}
+
+static void
+server_close_conn(struct server_conn *c)
+{
+	link_close(&c->link);
+}
+
+void
+rpc_server_stop(struct rpc_server *s, uint32_t drain_ms)
+{
+	atomic_store(&s->stopping, true);
+	for (size_t i = 0; i < s->nlisteners; i++)
+		listener_close(&s->listeners[i]);
+	server_for_each(s, 1, server_conn_goaway);
+	server_wait_idle(s, drain_ms);
+	server_for_each(s, 2, server_close_conn);
+	pthread_mutex_lock(&s->lock);
+	while (s->nconns > 0)
+		pthread_cond_wait(&s->changed, &s->lock);
+	s->reaper_ends = true;
+	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+	pthread_join(s->reaper, NULL);
+	metric_set_callback(s->metrics.held, NULL, NULL);
+}
+
+void
+rpc_server_free(struct rpc_server *s)
+{
+	if (!s)
+		return;
+	pthread_mutex_lock(&s->lock);
+	while (s->live > 0)
+		pthread_cond_wait(&s->changed, &s->lock);
+	pthread_mutex_unlock(&s->lock);
+	server_release(s);
+}

@@ -1,0 +1,87 @@
+#ifndef RPC_SERVER_CONN_H
+#define RPC_SERVER_CONN_H
+
+#include "rpc/link.h"
+#include "rpc/server.h"
+
+/* The server and its connections, as they know each other (internal to rpc/). */
+
+#define CONN_TABLE_SIZE 64u
+
+struct server_conn;
+
+/* A request and what the handler does not see of it. */
+struct request {
+	struct rpc_request pub; /* first: handlers hold a pointer to it */
+	struct server_conn *conn;
+	struct request *next; /* in the connection's table or pool */
+	uint32_t id;
+	atomic_bool cancelled;
+	size_t charged; /* of the budget */
+	uint8_t *large; /* body that came in chunks; NULL otherwise */
+};
+
+struct server_conn {
+	struct link link; /* first */
+	struct rpc_server *server;
+	struct server_conn *next, *prev; /* all connections; under the server's lock */
+	unsigned round;                  /* the last one that has come by, see server.c; likewise */
+	struct server_conn *reap_next;
+	struct rpc_peer peer;
+	bool surplus;     /* over the limit of connections: it is told so and closed */
+	void *user;       /* rpc_request_set_conn_user(); of the read chain */
+	atomic_bool gone; /* nobody will read an answer */
+	atomic_bool authenticated;
+	uint32_t peer_max_message;
+
+	/* Under link.lock. */
+	size_t outstanding;
+	struct request *table[CONN_TABLE_SIZE]; /* unanswered requests by id */
+	struct request *pool;
+	size_t pooled;
+};
+
+struct server_metrics {
+	struct metric *connections, *accepted, *refused, *held;
+};
+
+struct rpc_server {
+	struct rpc_server_options options; /* texts and urls are copies */
+	struct link_limits limits;
+	struct link_budget budget;
+	struct server_metrics metrics;
+	size_t max_message; /* of any body, all included */
+	atomic_bool stopping;
+	struct listener *listeners;
+	size_t nlisteners;
+	pthread_t reaper;
+
+	pthread_mutex_t lock;
+	pthread_cond_t changed; /* something to reap, or something that stop or free waits for */
+	struct server_conn *conns;
+	size_t nconns; /* in the list */
+	size_t live;   /* connections in memory */
+	struct server_conn *reap;
+	bool reaper_ends;
+};
+
+/* A connection for a stream that was accepted; takes the stream over on success. Adds no thread. */
+enum im_err server_conn_new(struct rpc_server *s, nng_stream *stream, struct server_conn **out);
+
+/* Releases the requests that never reached the handler. After link_teardown(). */
+void server_conn_finish(struct server_conn *c);
+
+/* Tells the client to go away. */
+void server_conn_goaway(struct server_conn *c);
+
+/* Nothing unanswered, nothing unsent. */
+bool server_conn_is_idle(struct server_conn *c);
+
+/* Of server.c: the connection is over; hands it to the reaper. */
+void server_conn_ended(struct server_conn *c);
+/* The connection's memory is given back. */
+void server_conn_destroyed(struct rpc_server *s);
+/* Something happened that rpc_server_stop() may wait for. */
+void server_wake(struct rpc_server *s);
+
+#endif
