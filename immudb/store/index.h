@@ -128,19 +128,19 @@ enum im_err index_freeze(struct index *idx, uint64_t last_tx);
  * Writes the oldest frozen memtable as a run, syncs it and then replaces the manifest. The log must
  * be synced up to the newest transaction frozen before. *did is false when nothing was waiting.
  * After a failure (IM_ERR_IO, IM_ERR_NO_SPACE, IM_ERR_NOMEM) the index stays usable, and a later call
- * tries again. IM_ERR_INTERRUPTED after index_stop().
+ * tries again.
  */
 enum im_err index_flush(struct index *idx, bool *did);
 
 /*
  * Merges some neighbouring runs if there are too many of a size; *did says whether. While it works
  * it also flushes memtables as they are frozen, and merges the small runs these make, so that a
- * long merge holds up nobody. Call until *did is false. Errors as index_flush(), and IM_ERR_CORRUPT
- * (index_damaged() is true from then on).
+ * long merge holds up nobody. Call until *did is false. Errors as index_flush(), IM_ERR_CORRUPT
+ * (index_damaged() is true from then on), and IM_ERR_INTERRUPTED after index_stop().
  */
 enum im_err index_merge(struct index *idx, bool *did);
 
-/* Makes a flush or merge under way, and all later ones, end soon with IM_ERR_INTERRUPTED. */
+/* Makes a merge under way, and all later ones, end soon with IM_ERR_INTERRUPTED. From any thread. */
 void index_stop(struct index *idx);
 
 /* A fault in a run. */

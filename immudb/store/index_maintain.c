@@ -179,17 +179,14 @@ floor_of(const struct index_version *v, const struct merging *around)
 }
 
 static enum im_err
-table_write(struct index *idx, const struct memtable *t, struct run_writer *w, struct run **out)
+table_write(const struct memtable *t, struct run_writer *w, struct run **out)
 {
-	unsigned steps = 0;
 	enum im_err err = IM_OK;
 
 	for (const struct memtable_node *node = memtable_first(t); node && err == IM_OK;
 	     node = memtable_next(node)) {
 		struct index_entry e;
 
-		if (++steps % STRIDE == 0 && atomic_load(&idx->stop))
-			return IM_ERR_INTERRUPTED;
 		memtable_entry(node, &e);
 		err = run_writer_add(w, &e);
 	}
@@ -210,7 +207,7 @@ table_to_run(struct index *idx, const struct memtable *t, uint64_t last_tx, stru
 	*out = NULL;
 	if (err != IM_OK)
 		return err;
-	err = table_write(idx, t, w, out);
+	err = table_write(t, w, out);
 	atomic_fetch_add(&idx->written_bytes, run_writer_bytes(w));
 	run_writer_close(w);
 	return err;
@@ -418,8 +415,6 @@ index_flush(struct index *idx, bool *did)
 	enum im_err err;
 
 	*did = false;
-	if (atomic_load(&idx->stop))
-		return IM_ERR_INTERRUPTED;
 	err = manifest_settle(idx);
 	return err == IM_OK ? flush_one(idx, NULL, did) : err;
 }

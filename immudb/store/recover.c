@@ -201,12 +201,12 @@ take_tx(struct store *s, struct recovery *r, const struct logscan_record *rec)
 	return IM_OK;
 }
 
+/* why: file, offset and what is wrong there; NULL where nothing was written. */
 static enum im_err
 stop_reading(struct recovery *r, uint64_t pos, const char *why)
 {
 	free(r->why);
 	r->bad_pos = pos;
-	r->values_only = why == values_torn;
 	r->why = why ? strdup(why) : NULL;
 	return why && !r->why ? IM_ERR_NOMEM : IM_OK;
 }
@@ -229,8 +229,15 @@ take_record(struct store *s, struct recovery *r, const struct logscan_record *re
 	}
 	if (err == IM_OK && !why)
 		r->end.pos = rec->end;
+	r->values_only = why == values_torn;
 	*more = err == IM_OK && !why && rec->kind != RECORD_END;
-	return err == IM_OK && !*more ? stop_reading(r, rec->pos, why) : err;
+	if (err != IM_OK || *more)
+		return err;
+	if (why) {
+		engine_err_at(s, err_set(IM_ERR_CORRUPT, "%s", why), rec->pos);
+		why = err_detail(IM_ERR_CORRUPT);
+	}
+	return stop_reading(r, rec->pos, why);
 }
 
 static enum im_err
@@ -262,17 +269,21 @@ static enum im_err
 declare_damage(struct store *s, const struct recovery *r)
 {
 	char path[VFS_PATH_MAX];
-	size_t size = VFS_PATH_MAX + 256;
+	size_t size = 2 * VFS_PATH_MAX;
 
-	txlog_path(s->log, TXLOG_SEGMENT(r->bad_pos), path);
 	s->damaged = true;
 	s->damage_text = (char *)malloc(size);
 	if (!s->damage_text)
 		return IM_ERR_NOMEM;
-	snprintf(s->damage_text, size,
-	    "the log is damaged behind transaction %llu, but was durable up to %llu: %s, offset %u: %s",
-	    (unsigned long long)r->end.tx, (unsigned long long)r->highest.tx, path,
-	    (unsigned)TXLOG_OFFSET(r->bad_pos), r->why ? r->why : "nothing written");
+	txlog_path(s->log, TXLOG_SEGMENT(r->bad_pos), path);
+	if (r->why)
+		snprintf(s->damage_text, size, "the log is damaged behind transaction %llu: %s",
+		    (unsigned long long)r->end.tx, r->why);
+	else
+		snprintf(s->damage_text, size,
+		    "the log ends behind transaction %llu, at %s, offset %u, but was durable up to %llu",
+		    (unsigned long long)r->end.tx, path, (unsigned)TXLOG_OFFSET(r->bad_pos),
+		    (unsigned long long)r->highest.tx);
 	log_error("database %s: read-only: %s", s->name, s->damage_text);
 	return IM_OK;
 }

@@ -292,6 +292,7 @@ engine_upkeep_stop(struct store *s)
 	pthread_cond_broadcast(&s->syncer_wanted);
 	pthread_cond_broadcast(&s->indexer_wanted);
 	pthread_cond_broadcast(&s->upkeep_done);
+	index_stop(s->index);
 	if (s->syncer_started)
 		pthread_join(s->syncer, NULL);
 	if (s->indexer_started)
