@@ -150,7 +150,8 @@ dual_lengths(struct dual_case *d)
 		struct hash longer[32] = {0};
 		struct hash_list was = *lists[i];
 
-		memcpy(longer, was.items, was.len * sizeof *longer);
+		if (was.len > 0)
+			memcpy(longer, was.items, was.len * sizeof *longer);
 		*lists[i] = (struct hash_list){longer, was.len + 1};
 		assert_false(dual_holds(d));
 		lists[i]->len = was.len - 1;
