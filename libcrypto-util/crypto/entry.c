@@ -51,26 +51,38 @@ entry_message(uint16_t version, const struct entry_parts *e, uint8_t msg[MESSAGE
 	return (size_t)(p - msg) + HASH_SIZE;
 }
 
-enum im_err
-entry_digests(uint16_t version, const struct entry_parts *entries, size_t n, struct hash *out)
+/* At most BATCH entries, all of whose messages are on the stack at once. */
+static enum im_err
+batch_digests(uint16_t version, const struct entry_parts *entries, size_t n, struct hash *out)
 {
 	uint8_t msgs[BATCH][MESSAGE_MAX];
 	struct bytes views[BATCH];
 
-	for (size_t done = 0; done < n; done += BATCH) {
-		size_t batch = n - done < BATCH ? n - done : BATCH;
+	for (size_t i = 0; i < n; i++) {
+		enum im_err err = entry_check(version, &entries[i]);
 
-		for (size_t i = 0; i < batch; i++) {
-			enum im_err err = entry_check(version, &entries[done + i]);
-
-			if (err != IM_OK)
-				return err;
-			views[i] =
-			    bytes_of(msgs[i], entry_message(version, &entries[done + i], msgs[i]));
-		}
-		hash_many(views, batch, out + done);
+		if (err != IM_OK)
+			return err;
+		views[i] = bytes_of(msgs[i], entry_message(version, &entries[i], msgs[i]));
 	}
+	hash_many(views, n, out);
 	return IM_OK;
+}
+
+enum im_err
+entry_digests(uint16_t version, const struct entry_parts *entries, size_t n, struct hash *out)
+{
+	enum im_err err = IM_OK;
+
+	while (n > 0 && err == IM_OK) {
+		size_t batch = n < BATCH ? n : BATCH;
+
+		err = batch_digests(version, entries, batch, out);
+		entries += batch;
+		out += batch;
+		n -= batch;
+	}
+	return err;
 }
 
 enum im_err

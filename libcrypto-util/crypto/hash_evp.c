@@ -97,7 +97,7 @@ evp_pairs(const struct hash *in, size_t npairs, struct hash *out)
 	struct bytes view = bytes_of(msg, sizeof msg);
 
 	for (size_t i = 0; i < npairs; i++) {
-		memcpy(msg + 1, in[2 * i].b, 2 * HASH_SIZE);
+		memcpy(msg + 1, &in[2 * i], 2 * HASH_SIZE);
 		evp_parts(&view, 1, &out[i]);
 	}
 }

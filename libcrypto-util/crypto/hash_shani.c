@@ -320,8 +320,8 @@ shani_pairs(const struct hash *in, size_t npairs, struct hash *out)
 	for (; i + 2 <= npairs; i += 2) {
 		struct state st[2] = {state_initial(), state_initial()};
 
-		memcpy(msg[0] + 1, in[2 * i].b, 2 * HASH_SIZE);
-		memcpy(msg[1] + 1, in[2 * i + 2].b, 2 * HASH_SIZE);
+		memcpy(msg[0] + 1, &in[2 * i], 2 * HASH_SIZE);
+		memcpy(msg[1] + 1, &in[2 * i + 2], 2 * HASH_SIZE);
 		compress2(st, msg[0], msg[1], 2);
 		state_store(&st[0], &out[i]);
 		state_store(&st[1], &out[i + 1]);
@@ -329,7 +329,7 @@ shani_pairs(const struct hash *in, size_t npairs, struct hash *out)
 	if (i < npairs) {
 		struct state st = state_initial();
 
-		memcpy(msg[0] + 1, in[2 * i].b, 2 * HASH_SIZE);
+		memcpy(msg[0] + 1, &in[2 * i], 2 * HASH_SIZE);
 		compress1(&st, msg[0], 2);
 		state_store(&st, &out[i]);
 	}
