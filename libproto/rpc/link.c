@@ -1,7 +1,7 @@
 /*
  * A framed connection: read chain, write chain, and the end of both. Above it are server_conn.c and
  * client_conn.c; below it only the byte stream, touched in three places (link_read_more, link_write,
- * link_close), which is where a cipher would stand.
+ * link_shut), which is where a cipher would stand.
  *
  *	reading --(frame says wait)--> paused --(ready: link_resume)--> reading
  *	reading, writing --(fault, peer gone, link_close)--> closed --(both chains out)--> ended
@@ -88,6 +88,8 @@ link_init(struct link *l, nng_stream *stream, const struct link_ops *ops,
 		return IM_ERR_NOMEM;
 	}
 	pthread_mutex_init(&l->lock, NULL);
+	pthread_mutex_init(&l->read_gate, NULL);
+	pthread_mutex_init(&l->write_gate, NULL);
 	l->stream = stream;
 	return IM_OK;
 }
@@ -109,6 +111,8 @@ link_unref(struct link *l)
 	if (l->in != l->small)
 		free(l->in);
 	pthread_mutex_destroy(&l->lock);
+	pthread_mutex_destroy(&l->read_gate);
+	pthread_mutex_destroy(&l->write_gate);
 	l->ops->destroy(l);
 }
 
@@ -150,6 +154,17 @@ link_unlock_over(struct link *l)
 		l->ops->ended(l);
 }
 
+static void
+link_shut(struct link *l)
+{
+	pthread_mutex_lock(&l->read_gate);
+	pthread_mutex_lock(&l->write_gate);
+	l->shut = true;
+	nng_stream_close(l->stream);
+	pthread_mutex_unlock(&l->write_gate);
+	pthread_mutex_unlock(&l->read_gate);
+}
+
 void
 link_close(struct link *l)
 {
@@ -158,7 +173,7 @@ link_close(struct link *l)
 		l->closed = true;
 		l->closers++;
 		pthread_mutex_unlock(&l->lock);
-		nng_stream_close(l->stream);
+		link_shut(l);
 		pthread_mutex_lock(&l->lock);
 		l->closers--;
 	}
@@ -178,15 +193,31 @@ link_teardown(struct link *l)
 
 /* ---- Writing. ---- */
 
+static void
+link_write_failed(struct link *l)
+{
+	pthread_mutex_lock(&l->lock);
+	l->writing = false;
+	pthread_mutex_unlock(&l->lock);
+	link_close(l);
+}
+
 /* Hands what is left of wire to the stream. Only by whoever has claimed the write chain. */
 static void
 link_write(struct link *l)
 {
 	nng_iov iov = {.iov_buf = l->wire.data + l->written, .iov_len = l->wire.len - l->written};
+	bool shut;
 
 	nng_aio_set_iov(l->write_aio, 1, &iov);
 	nng_aio_set_timeout(l->write_aio, (nng_duration)l->limits->write_timeout_ms);
-	nng_stream_send(l->stream, l->write_aio);
+	pthread_mutex_lock(&l->write_gate);
+	shut = l->shut;
+	if (!shut)
+		nng_stream_send(l->stream, l->write_aio);
+	pthread_mutex_unlock(&l->write_gate);
+	if (shut)
+		link_write_failed(l);
 }
 
 /* Locked. True when the caller must call link_write() after unlocking. */
@@ -270,15 +301,6 @@ link_write_trim(struct link *l)
 		buf_free(&l->wire);
 	if (l->out.len == 0 && l->out.cap > keep && l->out.err == IM_OK)
 		buf_free(&l->out);
-}
-
-static void
-link_write_failed(struct link *l)
-{
-	pthread_mutex_lock(&l->lock);
-	l->writing = false;
-	pthread_mutex_unlock(&l->lock);
-	link_close(l);
 }
 
 static void
@@ -373,11 +395,22 @@ link_read_deadline(const struct link *l)
 	return by;
 }
 
+/* The read chain stops for good. */
+static void
+link_read_end(struct link *l)
+{
+	pthread_mutex_lock(&l->lock);
+	l->reading = false;
+	pthread_mutex_unlock(&l->lock);
+	link_close(l);
+}
+
 static void
 link_read_more(struct link *l)
 {
 	nng_iov iov = {.iov_buf = l->in + l->in_len, .iov_len = l->in_cap - l->in_len};
 	int64_t by = link_read_deadline(l), ms;
+	bool shut;
 
 	if (l->in != l->small && l->in_len == 0)
 		by = link_earlier(by, l->now_ns + l->limits->idle_buffer_ms * CLOCK_NS_PER_MS);
@@ -388,7 +421,13 @@ link_read_more(struct link *l)
 		: ms < 1         ? 1
 		: ms > INT32_MAX ? INT32_MAX
 				 : (nng_duration)ms);
-	nng_stream_recv(l->stream, l->read_aio);
+	pthread_mutex_lock(&l->read_gate);
+	shut = l->shut;
+	if (!shut)
+		nng_stream_recv(l->stream, l->read_aio);
+	pthread_mutex_unlock(&l->read_gate);
+	if (shut)
+		link_read_end(l);
 }
 
 void
@@ -399,17 +438,9 @@ link_start(struct link *l)
 	pthread_mutex_lock(&l->lock);
 	l->reading = true;
 	pthread_mutex_unlock(&l->lock);
+	link_ref(l);
 	link_read_more(l);
-}
-
-/* The read chain stops for good. */
-static void
-link_read_end(struct link *l)
-{
-	pthread_mutex_lock(&l->lock);
-	l->reading = false;
-	pthread_mutex_unlock(&l->lock);
-	link_close(l);
+	link_unref(l);
 }
 
 void

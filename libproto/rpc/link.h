@@ -114,6 +114,11 @@ struct link {
 	struct link_in *ins;
 	uint8_t small[LINK_SMALL_BYTES];
 
+	/* The transport never ends an operation that is begun after its close: each gate is held while
+	 * one is begun, both while the stream is closed. Taken after no other lock. */
+	pthread_mutex_t read_gate, write_gate;
+	bool shut; /* under either gate to read, under both to write */
+
 	/* Under lock. */
 	pthread_mutex_t lock;
 	bool reading, writing; /* the chain runs */
