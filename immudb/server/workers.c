@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 struct workers {
@@ -94,14 +95,14 @@ workers_stop(struct workers *w)
 	free(w);
 }
 
-enum im_err
-workers_submit(struct workers *w, struct job *job)
+static enum im_err
+workers_add(struct workers *w, struct job *job, size_t max)
 {
 	enum im_err err = IM_OK;
 
 	job->next = NULL;
 	pthread_mutex_lock(&w->mutex);
-	if (w->waiting >= w->max || w->stopping) {
+	if (w->waiting >= max || w->stopping) {
 		err = IM_ERR_BUSY;
 	} else {
 		*w->tail = job;
@@ -111,6 +112,18 @@ workers_submit(struct workers *w, struct job *job)
 	}
 	pthread_mutex_unlock(&w->mutex);
 	return err;
+}
+
+enum im_err
+workers_submit(struct workers *w, struct job *job)
+{
+	return workers_add(w, job, w->max);
+}
+
+enum im_err
+workers_submit_always(struct workers *w, struct job *job)
+{
+	return workers_add(w, job, SIZE_MAX);
 }
 
 size_t

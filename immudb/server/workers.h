@@ -29,6 +29,12 @@ void workers_stop(struct workers *w);
 /* Queues a job; never waits. IM_ERR_BUSY when the queue is full: then run is not called. */
 enum im_err workers_submit(struct workers *w, struct job *job);
 
+/*
+ * The same without a limit, for work whose effect has happened already and whose number something
+ * else bounds. IM_ERR_BUSY only when the pool is being stopped.
+ */
+enum im_err workers_submit_always(struct workers *w, struct job *job);
+
 /* Jobs waiting now. */
 size_t workers_waiting(struct workers *w);
 

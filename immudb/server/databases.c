@@ -1,0 +1,236 @@
+/*
+ * Opens and holds the databases of the data folder. meta/ knows their names, store/ their content;
+ * the handlers get a struct database from the session.
+ *
+ * Invariants:
+ * 1. A folder of a database exists only when the metadata file has a row for it.
+ * 2. The system database is the first row and the default database the second.
+ */
+#include "server/databases.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "util/clock.h"
+#include "util/log.h"
+
+/* Name of the setting that says which version the headers of new transactions have. */
+#define DATABASES_SETTING_HEADER "writeTxHeaderVersion"
+#define DATABASES_HEADER_VERSION 1
+#define DATABASES_MAX 1024
+
+struct databases {
+	struct databases_options options;
+	size_t count;
+	struct database list[DATABASES_MAX];
+};
+
+static enum im_err
+databases_store_open(struct databases *d, const char *name, const char *folder, struct store **out)
+{
+	char dir[VFS_PATH_MAX];
+	int64_t version = DATABASES_HEADER_VERSION;
+	struct store_options options = {.dir = dir, .name = name};
+	enum im_err err = vfs_path(dir, d->options.dir, folder);
+
+	if (err == IM_OK)
+		err = meta_setting_get(d->options.meta, name, DATABASES_SETTING_HEADER, &version);
+	if (err == IM_OK && (version < 0 || version > TX_HEADER_VERSION_MAX))
+		err = err_set(IM_ERR_CONFIG, "database %s: header version %lld is not known", name,
+		    (long long)version);
+	if (err != IM_OK)
+		return err;
+	options.header_version = (uint16_t)version;
+	options.unsynced = d->options.unsynced && strcmp(name, DATABASE_SYSTEM) != 0;
+	return store_open(&options, out);
+}
+
+/* Makes the folder of a database by opening it once; folder and name are the same here. */
+static enum im_err
+databases_make_folder(void *arg, const char *folder)
+{
+	struct store *store;
+	enum im_err err = databases_store_open(arg, folder, folder, &store);
+
+	if (err == IM_OK)
+		store_close(store);
+	return err;
+}
+
+static enum im_err
+databases_create(struct databases *d, const char *name)
+{
+	struct meta_database row = {.created_by = "immudb", .created_at_s = clock_wall_s()};
+
+	snprintf(row.name, sizeof row.name, "%s", name);
+	snprintf(row.folder, sizeof row.folder, "%s", name);
+	return meta_database_create(d->options.meta, &row, databases_make_folder, d);
+}
+
+/* Remembers a row; its store is opened later, because the metadata file is busy now. */
+static enum im_err
+databases_add(void *arg, const struct meta_database *row)
+{
+	struct databases *d = arg;
+	struct database *database = &d->list[d->count];
+
+	if (d->count == DATABASES_MAX)
+		return err_set(IM_ERR_LIMIT, "more than %d databases", DATABASES_MAX);
+	memcpy(database->name, row->name, sizeof database->name);
+	database->is_system = strcmp(row->name, DATABASE_SYSTEM) == 0;
+	d->count++;
+	return IM_OK;
+}
+
+static enum im_err
+databases_open_all(struct databases *d)
+{
+	enum im_err err = meta_database_list(d->options.meta, databases_add, d);
+	size_t i;
+
+	for (i = 0; i < d->count && err == IM_OK; i++)
+		err = databases_store_open(d, d->list[i].name, d->list[i].name, &d->list[i].store);
+	return err;
+}
+
+/* Invariant 1 for a folder whose metadata file was lost: better stop than start a second life. */
+static enum im_err
+databases_check_orphan(const struct databases *d, const char *name)
+{
+	char dir[VFS_PATH_MAX];
+	enum im_err err = vfs_path(dir, d->options.dir, name);
+
+	if (err == IM_OK && access(dir, F_OK) == 0)
+		err = err_set(IM_ERR_CORRUPT,
+		    "%s/%s is missing or empty, but there is a database in %s: restore it from a "
+		    "backup, or move the database away",
+		    d->options.dir, META_FILE_NAME, dir);
+	return err;
+}
+
+static enum im_err
+databases_first_start(struct databases *d)
+{
+	const char *name = d->options.default_name ? d->options.default_name : DATABASE_DEFAULT;
+	struct meta_database row;
+	enum im_err err = meta_database_name_check(bytes_str(name));
+
+	if (err != IM_OK)
+		return err_set(err, "dbname %s: %s", name, err_detail(err));
+	if (strcmp(name, DATABASE_SYSTEM) == 0)
+		return err_set(IM_ERR_CONFIG, "dbname %s: this database name is reserved", name);
+	if (meta_is_new(d->options.meta)) {
+		err = databases_check_orphan(d, DATABASE_SYSTEM);
+		if (err == IM_OK)
+			err = databases_check_orphan(d, name);
+	}
+	if (err == IM_OK &&
+	    meta_database_get(d->options.meta, bytes_str(DATABASE_SYSTEM), &row) != IM_OK)
+		err = databases_create(d, DATABASE_SYSTEM);
+	if (err == IM_OK)
+		err = databases_create(d, name);
+	if (err == IM_OK)
+		log_info("created database %s in %s", name, d->options.dir);
+	return err;
+}
+
+static enum im_err
+databases_count_row(void *arg, const struct meta_database *row)
+{
+	size_t *clients = arg;
+
+	*clients += strcmp(row->name, DATABASE_SYSTEM) != 0;
+	return IM_OK;
+}
+
+static enum im_err
+databases_prepare(struct databases *d)
+{
+	size_t clients = 0;
+	enum im_err err = meta_database_roll_forward(d->options.meta, databases_make_folder, d);
+
+	if (err == IM_OK)
+		err = meta_database_list(d->options.meta, databases_count_row, &clients);
+	if (err == IM_OK && clients == 0)
+		err = databases_first_start(d);
+	return err;
+}
+
+enum im_err
+databases_open(const struct databases_options *options, struct databases **out)
+{
+	struct databases *d = calloc(1, sizeof *d);
+	const char *first;
+	enum im_err err;
+
+	*out = NULL;
+	if (!d)
+		return IM_ERR_NOMEM;
+	d->options = *options;
+	err = databases_prepare(d);
+	if (err == IM_OK)
+		err = databases_open_all(d);
+	if (err == IM_OK) {
+		first = databases_default(d)->name;
+		if (options->default_name && strcmp(options->default_name, first) != 0)
+			err = err_set(IM_ERR_CONFIG,
+			    "dbname %s contradicts %s, whose first database is %s",
+			    options->default_name, options->dir, first);
+	}
+	if (err != IM_OK) {
+		databases_close(d);
+		return err;
+	}
+	*out = d;
+	return IM_OK;
+}
+
+void
+databases_close(struct databases *d)
+{
+	size_t i;
+
+	if (!d)
+		return;
+	for (i = 0; i < d->count; i++)
+		store_close(d->list[i].store);
+	free(d);
+}
+
+struct database *
+databases_find(struct databases *d, struct bytes name)
+{
+	size_t i;
+
+	for (i = 0; i < d->count; i++)
+		if (bytes_equal(bytes_str(d->list[i].name), name))
+			return &d->list[i];
+	return NULL;
+}
+
+struct database *
+databases_default(struct databases *d)
+{
+	size_t i;
+
+	for (i = 0; i < d->count && d->list[i].is_system; i++)
+		;
+	return &d->list[i < d->count ? i : 0];
+}
+
+size_t
+databases_client_count(const struct databases *d)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < d->count; i++)
+		n += !d->list[i].is_system;
+	return n;
+}
+
+struct database *
+databases_at(struct databases *d, size_t i)
+{
+	return i < d->count ? &d->list[i] : NULL;
+}

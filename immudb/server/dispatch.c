@@ -1,0 +1,208 @@
+/*
+ * What happens to every request: who asks, may they, what do they ask, on which database; then its
+ * handler, and the answer. The transport calls in from rpc/, the handlers are in *_handlers.c, and
+ * rpc/methods.def says what each method needs.
+ *
+ * Invariants:
+ * 1. Deny by default: a handler runs only after admit() said yes to the method's row of the table.
+ * 2. The permission is the one on the database that the call runs on, taken when the session was
+ *    bound to it.
+ * 3. Every call is finished exactly once, by call_finish(), which also counts it.
+ */
+#include "server/call.h"
+#include "server/unimplemented.h"
+#include "util/clock.h"
+#include "util/log.h"
+
+_Static_assert((int)RPC_PERMISSION_READ == (int)META_LEVEL_READ &&
+	(int)RPC_PERMISSION_READ_WRITE == (int)META_LEVEL_READ_WRITE &&
+	(int)RPC_PERMISSION_ADMIN == (int)META_LEVEL_ADMIN &&
+	(int)RPC_PERMISSION_SYSADMIN == (int)META_LEVEL_SYSADMIN,
+    "permissions have the same numbers in the table of methods and in the metadata");
+
+static enum im_err (*const dispatch_handlers[RPC_METHOD_COUNT])(struct call *) = {
+#define X(id, Name, Request, request, Answer, answer, permission, flags) \
+	[RPC_INDEX_##Name] = handle_##Name,
+#include "rpc/methods.def"
+#undef X
+};
+
+/*
+ * The text that goes with an error: its fixed text, followed by the detail if there is one, so that
+ * clients can tell errors by how their texts begin.
+ */
+static const char *
+call_error_text(struct arena *a, enum im_err err)
+{
+	const char *fixed = err_text(err), *detail = err_detail(err);
+	struct buf b;
+	char *text;
+
+	if (strncmp(detail, fixed, strlen(fixed)) == 0)
+		return detail;
+	buf_init(&b, 2048);
+	buf_printf(&b, "%s: %s", fixed, detail);
+	text = arena_str(a, buf_bytes(&b));
+	buf_free(&b);
+	return text ? text : fixed;
+}
+
+void
+call_finish(struct call *c, enum im_err err)
+{
+	struct rpc_request *request = c->request;
+
+	server_metrics_count(c->server, request, err);
+	if (err == IM_OK)
+		rpc_reply(request, c->answer);
+	else
+		rpc_fail(request, err, call_error_text(&request->arena, err));
+}
+
+/* Runs the handler where we are; a call that would have to wait goes on in the read pool. */
+static void
+call_run(struct call *c)
+{
+	enum im_err err = dispatch_handlers[c->request->method->index](c);
+
+	if (err == CALL_PENDING)
+		return;
+	if (err == IM_ERR_WOULD_BLOCK && !c->may_block)
+		call_queue(c, c->server->readers);
+	else
+		call_finish(c, err);
+}
+
+/* In a pool. A client that has gone, or waits no longer, is not worked for. */
+static void
+call_run_job(struct job *job)
+{
+	struct call *c = (struct call *)job;
+
+	err_clear();
+	c->may_block = true;
+	rpc_batch_begin();
+	if (rpc_request_is_abandoned(c->request))
+		call_finish(c, IM_ERR_CANCELLED);
+	else
+		call_run(c);
+	rpc_batch_end();
+}
+
+void
+call_queue(struct call *c, struct workers *pool)
+{
+	enum im_err err;
+
+	c->job.run = call_run_job;
+	err = c->write.header.id ? workers_submit_always(pool, &c->job)
+				 : workers_submit(pool, &c->job);
+	if (err != IM_OK)
+		call_finish(c, err);
+}
+
+/* Without authentication: nobody is known, everybody local may work on the default database. */
+static enum im_err
+dispatch_admit_anyone(struct call *c)
+{
+	const struct rpc_method *method = c->request->method;
+
+	if (!c->request->peer->is_loopback && !c->server->options.devmode)
+		return IM_ERR_LOCAL_ONLY;
+	if (method->flags & RPC_NEEDS_DATABASE) {
+		c->session.database = databases_default(c->server->databases);
+		c->session.level = META_LEVEL_ADMIN;
+		return IM_OK;
+	}
+	return method->flags & RPC_NO_LOGIN ? IM_OK : IM_ERR_AUTH_DISABLED;
+}
+
+/* Who asks. */
+static enum im_err
+dispatch_identify(struct call *c)
+{
+	enum im_err err;
+
+	if (!c->server->options.auth)
+		err = dispatch_admit_anyone(c);
+	else if (c->request->method->flags & RPC_NO_LOGIN)
+		return IM_OK;
+	else
+		err = sessions_find(c->server->sessions, c->request->session, &c->session);
+	if (err == IM_OK)
+		rpc_request_set_authenticated(c->request);
+	return err;
+}
+
+/* Invariants 1 and 2. */
+static enum im_err
+dispatch_admit(struct call *c)
+{
+	const struct rpc_method *method = c->request->method;
+	enum im_err err = dispatch_identify(c);
+
+	if (err != IM_OK)
+		return err;
+	if (!(method->flags & RPC_NEEDS_DATABASE))
+		return method->permission == RPC_PERMISSION_NONE ? IM_OK : IM_ERR_PERMISSION;
+	if (!c->session.database)
+		return IM_ERR_NO_DATABASE;
+	if ((int)c->session.level < (int)method->permission)
+		return IM_ERR_PERMISSION;
+	if (c->session.database->is_system && (method->flags & RPC_WRITES))
+		return err_set(IM_ERR_PERMISSION, "%s: %s is read-only to clients",
+		    err_text(IM_ERR_PERMISSION), DATABASE_SYSTEM);
+	c->database = c->session.database;
+	return IM_OK;
+}
+
+static enum im_err
+dispatch_decode(struct call *c)
+{
+	ProtobufCMessage *in = NULL;
+	enum im_err err = rpc_request_decode(c->request, &in);
+
+	if (err != IM_OK)
+		return err;
+	c->in = in;
+	return unimplemented_check(in);
+}
+
+void
+dispatch_request(void *ctx, struct rpc_request *request)
+{
+	struct server *s = ctx;
+	struct call *c = arena_calloc(&request->arena, 1, sizeof *c);
+	enum im_err err;
+
+	err_clear();
+	metric_shift(s->series.in_flight, 1);
+	if (!c) {
+		server_metrics_count(s, request, IM_ERR_NOMEM);
+		rpc_fail(request, IM_ERR_NOMEM, NULL);
+		return;
+	}
+	c->server = s;
+	c->request = request;
+	c->may_block = false;
+	err = dispatch_admit(c);
+	if (err == IM_OK)
+		err = dispatch_decode(c);
+	if (err != IM_OK)
+		call_finish(c, err);
+	else
+		call_run(c);
+}
+
+enum im_err
+dispatch_authenticate(
+    void *ctx, struct bytes session, const struct rpc_method *method, const struct rpc_peer *peer)
+{
+	struct server *s = ctx;
+	struct session found;
+
+	(void)method;
+	if (!s->options.auth)
+		return peer->is_loopback || s->options.devmode ? IM_OK : IM_ERR_LOCAL_ONLY;
+	return sessions_find(s->sessions, session, &found);
+}

@@ -1,0 +1,144 @@
+/*
+ * Raw entries to users' entries, for get, scan and transaction handlers.
+ *
+ * Invariant: a reference is followed one step; a reference behind a reference is an error, because
+ * none can be written.
+ */
+#include "server/entries.h"
+
+#include "crypto/rawkey.h"
+
+/* What an entry costs in a message beside its key and value. */
+#define ENTRY_OVERHEAD 64
+
+static struct bytes
+entry_user_key(const struct store_value *raw)
+{
+	return bytes_of(raw->key.data + 1, raw->key.len - 1);
+}
+
+/* Fields that do not depend on what the value means. */
+static Immudb__Schema__Entry *
+entry_new(struct call *c, const struct store_value *raw)
+{
+	Immudb__Schema__Entry *e = message_new(call_arena(c), &immudb__schema__entry__descriptor);
+
+	if (!e)
+		return NULL;
+	e->tx = raw->tx;
+	e->key = message_data(entry_user_key(raw));
+	e->revision = raw->revision;
+	e->expired = raw->expired;
+	return message_kv_metadata(call_arena(c), &raw->metadata, &e->metadata) ? e : NULL;
+}
+
+enum im_err
+entry_plain(struct call *c, const struct store_value *raw, Immudb__Schema__Entry **out)
+{
+	Immudb__Schema__Entry *e = entry_new(c, raw);
+
+	if (!e)
+		return IM_ERR_NOMEM;
+	if (!raw->expired && raw->value.len > 0)
+		e->value = message_data(bytes_of(raw->value.data + 1, raw->value.len - 1));
+	*out = e;
+	return IM_OK;
+}
+
+/* The entry that a reference points to, with the reference in it. */
+static enum im_err
+entry_follow(struct call *c, const struct store_value *raw, const struct raw_value *reference,
+    uint64_t as_of, Immudb__Schema__Entry **out)
+{
+	struct store_query q = {.at_tx = reference->at_tx,
+	    .as_of = reference->at_tx ? 0 : as_of,
+	    .flags = call_read_flags(c)};
+	Immudb__Schema__Reference *by =
+	    message_new(call_arena(c), &immudb__schema__reference__descriptor);
+	struct store_value target;
+	enum im_err err = raw_key_make(call_arena(c), reference->target, &q.key);
+
+	if (err == IM_OK && !by)
+		err = IM_ERR_NOMEM;
+	if (err == IM_OK)
+		err = store_get(c->database->store, &q, call_arena(c), &target);
+	if (err != IM_OK)
+		return err;
+	if (target.value.len == 0 || target.value.data[0] != RAW_VALUE_PLAIN)
+		return err_set(
+		    IM_ERR_LIMIT, "%s: a reference points to a reference", err_text(IM_ERR_LIMIT));
+	by->tx = raw->tx;
+	by->key = message_data(entry_user_key(raw));
+	by->attx = reference->at_tx;
+	by->revision = raw->revision;
+	if (!message_kv_metadata(call_arena(c), &raw->metadata, &by->metadata))
+		return IM_ERR_NOMEM;
+	err = entry_plain(c, &target, out);
+	if (err == IM_OK)
+		(*out)->referencedby = by;
+	return err;
+}
+
+enum im_err
+entry_resolve(
+    struct call *c, const struct store_value *raw, uint64_t as_of, Immudb__Schema__Entry **out)
+{
+	struct raw_value value;
+
+	if (raw->value.len == 0)
+		return entry_plain(c, raw, out);
+	if (raw_value_parse(raw->value, &value) != IM_OK)
+		return err_set(IM_ERR_CORRUPT, "%s: malformed value in transaction %llu",
+		    err_text(IM_ERR_CORRUPT), (unsigned long long)raw->tx);
+	if (value.kind == RAW_VALUE_REFERENCE)
+		return entry_follow(c, raw, &value, as_of, out);
+	return entry_plain(c, raw, out);
+}
+
+enum im_err
+entry_find(struct call *c, const struct entry_query *q, struct store_value *raw,
+    Immudb__Schema__Entry **out)
+{
+	struct store_query query = {.at_tx = q->at_tx,
+	    .revision = q->revision,
+	    .as_of = q->at_tx ? 0 : q->as_of,
+	    .flags = call_read_flags(c)};
+	struct store_value value;
+	enum im_err err;
+
+	if (q->key.len == 0)
+		return IM_ERR_ARGUMENT;
+	err = raw_key_make(call_arena(c), q->key, &query.key);
+	if (err == IM_OK)
+		err = store_get(c->database->store, &query, call_arena(c), &value);
+	if (err != IM_OK)
+		return err;
+	if (raw)
+		*raw = value;
+	return entry_resolve(c, &value, q->as_of, out);
+}
+
+enum im_err
+entries_since(struct call *c, uint64_t since, uint64_t *newest)
+{
+	struct store_state state;
+
+	store_state(c->database->store, &state);
+	*newest = state.tx;
+	if (since <= state.tx)
+		return IM_OK;
+	return err_set(IM_ERR_ARGUMENT, "%s: sinceTx is newer than the newest transaction",
+	    err_text(IM_ERR_ARGUMENT));
+}
+
+enum im_err
+entries_room(struct call *c, const Immudb__Schema__Entry *entry, size_t *used)
+{
+	size_t max = c->server->options.max_message_bytes;
+
+	*used += entry->key.len + entry->value.len + ENTRY_OVERHEAD;
+	if (*used <= max)
+		return IM_OK;
+	return err_set(IM_ERR_MESSAGE_SIZE, "%s: the answer would be larger than %zu bytes",
+	    err_text(IM_ERR_MESSAGE_SIZE), max);
+}

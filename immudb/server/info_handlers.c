@@ -1,0 +1,62 @@
+/*
+ * What the server says about itself and the selected database: Health, ServerInfo, CurrentState.
+ */
+#include "server/call.h"
+#include "server/proving.h"
+#include "util/version.h"
+
+enum im_err
+handle_Health(struct call *c)
+{
+	Immudb__Schema__HealthResponse *out =
+	    message_new(call_arena(c), &immudb__schema__health_response__descriptor);
+
+	if (!out)
+		return IM_ERR_NOMEM;
+	out->status = true;
+	out->version = (char *)(uintptr_t)IMMUDB_VERSION;
+	c->answer = &out->base;
+	return IM_OK;
+}
+
+enum im_err
+handle_ServerInfo(struct call *c)
+{
+	Immudb__Schema__ServerInfoResponse *out =
+	    message_new(call_arena(c), &immudb__schema__server_info_response__descriptor);
+	struct store_stats stats;
+	struct database *db;
+	size_t i;
+
+	if (!out)
+		return IM_ERR_NOMEM;
+	out->version = (char *)(uintptr_t)IMMUDB_VERSION;
+	out->startedat = c->server->started_s;
+	for (i = 0; (db = databases_at(c->server->databases, i)) != NULL; i++) {
+		store_stats(db->store, &stats);
+		out->numtransactions += (int64_t)stats.tx;
+		out->databasesdisksize += (int64_t)stats.disk_bytes;
+		out->numdatabases++;
+	}
+	c->answer = &out->base;
+	return IM_OK;
+}
+
+enum im_err
+handle_CurrentState(struct call *c)
+{
+	Immudb__Schema__ImmutableState *out =
+	    message_new(call_arena(c), &immudb__schema__immutable_state__descriptor);
+	struct store_state *state = arena_alloc(call_arena(c), sizeof *state);
+
+	if (!out || !state)
+		return IM_ERR_NOMEM;
+	store_state(c->database->store, state);
+	out->db = c->database->name;
+	out->txid = state->tx;
+	out->txhash = message_hash(&state->alh);
+	out->precommittedtxid = state->tx;
+	out->precommittedtxhash = out->txhash;
+	c->answer = &out->base;
+	return proving_sign(c, state->tx, &state->alh, &out->signature);
+}

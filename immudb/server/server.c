@@ -1,0 +1,315 @@
+/*
+ * The server as a whole: what starts in which order, and stops in the reverse one. main.c is above;
+ * below are the data folder with meta/ and store/, the transport of rpc/, HTTP, and dispatch.c.
+ *
+ * Invariants:
+ * 1. One process works in a data folder: its lock file is held from before the first file is read
+ *    until after the last one is closed.
+ * 2. Nothing listens before everything that answers is there; nothing that answers goes away before
+ *    the last answer was given.
+ */
+#include "server/server.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "crypto/password.h"
+#include "server/server_state.h"
+#include "util/clock.h"
+#include "util/file.h"
+#include "util/keyfile.h"
+#include "util/log.h"
+#include "util/version.h"
+
+#define SERVER_LOCK_NAME "immudb.lock"
+#define SERVER_PASSWORD_THREADS 2
+#define SERVER_PASSWORD_QUEUE 128
+#define SERVER_READ_THREADS_MIN 4
+#define SERVER_READ_QUEUE 4096
+#define SERVER_THROTTLE_ENTRIES 8192
+/* Connections are at most the descriptors that are left beside these. */
+#define SERVER_DESCRIPTORS_RESERVED 256
+#define SERVER_CONNECTIONS_MAX 16384
+#define SERVER_DRAIN_MS 10000
+#define SERVER_URL_MAX 512
+
+static enum im_err
+server_load_key(struct server *s)
+{
+	const char *path = s->options.signing_key;
+	bool world_readable = false;
+	enum im_err err;
+
+	if (!path || !path[0])
+		return IM_OK;
+	err = keyfile_load_private(path, &world_readable, &s->key);
+	if (err == IM_OK && world_readable)
+		log_warn("signing key %s can be read by everybody", path);
+	return err;
+}
+
+/* Invariant 1. */
+static enum im_err
+server_lock_folder(struct server *s)
+{
+	const char *dir = s->options.dir;
+	enum im_err err = file_make_folder(dir);
+	struct buf path;
+
+	if (err != IM_OK)
+		return err;
+	buf_init(&path, 4096);
+	err = file_join(&path, dir, SERVER_LOCK_NAME);
+	if (err == IM_OK)
+		err = file_lock((const char *)path.data, false, &s->lock_fd);
+	buf_free(&path);
+	if (err == IM_ERR_LOCKED)
+		err = err_set(err, "data folder %s is in use by another process", dir);
+	return err;
+}
+
+/* The first user, in a folder that has none. */
+static enum im_err
+server_create_admin(struct server *s)
+{
+	const char *password = s->options.admin_password;
+	struct meta_user user = {.name = SERVER_ADMIN, .active = true, .created_by = SERVER_ADMIN};
+	enum im_err err;
+
+	if (!password || !password[0])
+		return err_set(IM_ERR_CONFIG, "Admin password cannot be empty");
+	user.created_at_s = clock_wall_s();
+	err = password_hash(bytes_str(password), user.hash);
+	if (err == IM_OK)
+		err = meta_user_create(s->meta, &user, META_ALL_DATABASES, META_LEVEL_SYSADMIN);
+	explicit_bzero(user.hash, sizeof user.hash);
+	if (err == IM_OK)
+		log_info("Admin user %s successfully created", SERVER_ADMIN);
+	return err;
+}
+
+static enum im_err
+server_prepare_users(struct server *s)
+{
+	struct meta_user admin;
+	size_t count = 0;
+	enum im_err err = meta_user_count(s->meta, &count);
+
+	if (err == IM_OK && count == 0)
+		err = server_create_admin(s);
+	if (err == IM_OK && !s->options.auth && count > 1)
+		err = err_set(IM_ERR_CONFIG, "auth should be on: there are other users");
+	if (err != IM_OK)
+		return err;
+	err = meta_user_get(s->meta, bytes_str(SERVER_ADMIN), &admin);
+	if (err != IM_OK)
+		return err == IM_ERR_NOT_FOUND ? IM_OK : err;
+	s->default_password = password_check(bytes_str(SERVER_ADMIN_PASSWORD), admin.hash) == IM_OK;
+	explicit_bzero(admin.hash, sizeof admin.hash);
+	return IM_OK;
+}
+
+static enum im_err
+server_open_folder(struct server *s)
+{
+	struct databases_options options = {.dir = s->options.dir,
+	    .default_name = s->options.dbname && s->options.dbname[0] ? s->options.dbname : NULL,
+	    .unsynced = !s->options.synced};
+	struct xid id;
+	enum im_err err = server_lock_folder(s);
+
+	if (err == IM_OK)
+		err = meta_open(s->options.dir, &s->meta);
+	options.meta = s->meta;
+	if (err == IM_OK)
+		err = databases_open(&options, &s->databases);
+	if (err == IM_OK)
+		err = server_prepare_users(s);
+	if (err != IM_OK)
+		return err;
+	if (!s->options.auth && databases_client_count(s->databases) > 1)
+		return err_set(IM_ERR_CONFIG, "auth should be on: there are other databases");
+	memcpy(id.data, meta_identity(s->meta), sizeof id.data);
+	xid_format(&id, s->identity);
+	return IM_OK;
+}
+
+static enum im_err
+server_start_workers(struct server *s)
+{
+	struct sessions_options options = {.max = s->options.max_sessions,
+	    .token_life_ns = s->options.token_life_ms * CLOCK_NS_PER_MS,
+	    .idle_ns = s->options.session_idle_ms * CLOCK_NS_PER_MS};
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t readers = cpus > SERVER_READ_THREADS_MIN ? (size_t)cpus : SERVER_READ_THREADS_MIN;
+	enum im_err err;
+
+	s->sessions = sessions_new(&options);
+	s->throttle = throttle_new(SERVER_THROTTLE_ENTRIES, NULL);
+	s->metrics = metrics_new();
+	if (!s->sessions || !s->throttle || !s->metrics)
+		return IM_ERR_NOMEM;
+	err = workers_start("reader", readers, SERVER_READ_QUEUE, &s->readers);
+	if (err == IM_OK)
+		err = workers_start(
+		    "password", SERVER_PASSWORD_THREADS, SERVER_PASSWORD_QUEUE, &s->passwords);
+	if (err == IM_OK)
+		err = metrics_add_process(s->metrics);
+	return err == IM_OK ? server_metrics_add(s) : err;
+}
+
+static size_t
+server_max_connections(void)
+{
+	long files = sysconf(_SC_OPEN_MAX);
+	long left = files - SERVER_DESCRIPTORS_RESERVED;
+
+	if (left < 1 || files < 0)
+		left = SERVER_DESCRIPTORS_RESERVED;
+	return left < SERVER_CONNECTIONS_MAX ? (size_t)left : SERVER_CONNECTIONS_MAX;
+}
+
+static enum im_err
+server_start_transport(struct server *s)
+{
+	const char *address = s->options.address[0] ? s->options.address : "::";
+	bool is_v6 = strchr(address, ':') != NULL;
+	char tcp[SERVER_URL_MAX], ipc[SERVER_URL_MAX];
+	const char *urls[] = {tcp, ipc};
+	struct rpc_server_options options = {.urls = urls,
+	    .nurls = 1,
+	    .version = "immudb " IMMUDB_VERSION,
+	    .server_id = s->identity,
+	    .default_database = databases_default(s->databases)->name,
+	    .max_message_bytes = s->options.max_message_bytes,
+	    .max_connections = server_max_connections(),
+	    .metrics = s->metrics,
+	    .handle = dispatch_request,
+	    .authenticate = dispatch_authenticate,
+	    .ctx = s};
+
+	snprintf(tcp, sizeof tcp, is_v6 && address[0] != '[' ? "tcp://[%s]:%u" : "tcp://%s:%u",
+	    address, (unsigned)s->options.port);
+	if (s->options.unix_path && s->options.unix_path[0]) {
+		snprintf(ipc, sizeof ipc, "ipc://%s", s->options.unix_path);
+		options.nurls = 2;
+	}
+	return rpc_server_start(&options, &s->rpc);
+}
+
+/* A server that cannot take writes is not ready for its clients. */
+static enum im_err
+server_ready(void *arg)
+{
+	struct server *s = arg;
+	struct store_stats stats;
+	struct database *db;
+	size_t i;
+
+	if (atomic_load(&s->stopping))
+		return err_set(IM_ERR_CLOSED, "the server is stopping");
+	for (i = 0; (db = databases_at(s->databases, i)) != NULL; i++) {
+		store_stats(db->store, &stats);
+		if (stats.read_only)
+			return err_set(IM_ERR_READ_ONLY, "database %s is read-only", db->name);
+	}
+	return IM_OK;
+}
+
+static enum im_err
+server_start_http(struct server *s)
+{
+	const char *address = s->options.metrics_address && s->options.metrics_address[0]
+	    ? s->options.metrics_address
+	    : s->options.address;
+	struct http_options options = {.address = address,
+	    .port = s->options.metrics_port,
+	    .ephemeral = s->options.metrics_ephemeral,
+	    .program = "immudb",
+	    .metrics = s->metrics,
+	    .ready = server_ready,
+	    .ready_arg = s};
+
+	return http_server_start(&options, &s->http);
+}
+
+enum im_err
+server_start(const struct server_options *options, struct server **out)
+{
+	struct server *s = calloc(1, sizeof *s);
+	enum im_err err;
+
+	*out = NULL;
+	if (!s)
+		return IM_ERR_NOMEM;
+	s->options = *options;
+	s->lock_fd = -1;
+	s->started_s = clock_wall_s();
+	s->started_ns = clock_monotonic_ns();
+	err = server_load_key(s);
+	if (err == IM_OK)
+		err = server_open_folder(s);
+	if (err == IM_OK)
+		err = server_start_workers(s);
+	if (err == IM_OK)
+		err = server_start_http(s);
+	if (err == IM_OK)
+		err = server_start_transport(s);
+	if (err != IM_OK) {
+		server_stop(s);
+		return err;
+	}
+	*out = s;
+	return IM_OK;
+}
+
+/* Invariant 2: each of these may still be used by the ones stopped before it. */
+void
+server_stop(struct server *s)
+{
+	if (!s)
+		return;
+	atomic_store(&s->stopping, true);
+	if (s->rpc)
+		rpc_server_stop(s->rpc, SERVER_DRAIN_MS);
+	http_server_stop(s->http);
+	workers_stop(s->passwords);
+	workers_stop(s->readers);
+	databases_close(s->databases);
+	rpc_server_free(s->rpc);
+	if (s->metrics)
+		metrics_free(s->metrics);
+	throttle_free(s->throttle);
+	sessions_free(s->sessions);
+	meta_close(s->meta);
+	if (s->key)
+		sign_private_key_free(s->key);
+	file_unlock(&s->lock_fd);
+	free(s);
+}
+
+uint16_t
+server_port(const struct server *s)
+{
+	return rpc_server_port(s->rpc, 0);
+}
+
+uint16_t
+server_metrics_port(const struct server *s)
+{
+	return s->http ? http_server_port(s->http) : 0;
+}
+
+const char *
+server_default_database(const struct server *s)
+{
+	return databases_default(s->databases)->name;
+}
+
+bool
+server_has_default_password(const struct server *s)
+{
+	return s->default_password;
+}

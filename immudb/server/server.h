@@ -1,0 +1,62 @@
+#ifndef SERVER_SERVER_H
+#define SERVER_SERVER_H
+
+#include "util/bytes.h"
+
+/*
+ * The daemon without its command line: data folder, metadata, databases, sessions, transport and
+ * HTTP, started and stopped together.
+ */
+struct server;
+struct metrics;
+
+struct server_options {
+	const char *dir;            /* data folder; made when absent */
+	const char *dbname;         /* NULL or "": not asked for */
+	bool synced;                /* answer a write after it is on disk */
+	const char *address;        /* host name or address to listen on; "" is every address */
+	uint16_t port;              /* 0: the system picks a free one, see server_port() */
+	const char *unix_path;      /* additional unix socket; NULL or "": none */
+	const char *signing_key;    /* PEM file; NULL or "": states are not signed */
+	const char *admin_password; /* of the first user of a new folder */
+	bool auth;
+	bool devmode;
+	size_t max_message_bytes;
+	size_t max_sessions;
+	int64_t token_life_ms;
+	int64_t session_idle_ms;
+	bool histograms;
+	const char *metrics_address; /* "": as address */
+	uint16_t metrics_port;       /* 0: no HTTP */
+	bool metrics_ephemeral;      /* the system picks the HTTP port; for tests */
+};
+
+/*
+ * Starts everything in order and serves. Everything in options is copied or not kept. On failure
+ * nothing is left running, and err_detail() is one line fit for the user: IM_ERR_LOCKED for a data
+ * folder that another process uses, IM_ERR_EXISTS for a port in use, IM_ERR_KEY_FILE,
+ * IM_ERR_CONFIG, IM_ERR_IO, and the errors of meta_open() and store_open().
+ */
+enum im_err server_start(const struct server_options *options, struct server **out);
+
+/*
+ * Stops in reverse: no new requests, the ones under way are answered, databases are closed. NULL is
+ * accepted.
+ */
+void server_stop(struct server *s);
+
+/* The port of the transport and of HTTP (0 without HTTP). */
+uint16_t server_port(const struct server *s);
+uint16_t server_metrics_port(const struct server *s);
+
+/* The name of the default database. */
+const char *server_default_database(const struct server *s);
+
+/* Whether the superadmin still has the password that everybody knows. */
+bool server_has_default_password(const struct server *s);
+
+/* The superadmin and the password that a new folder gives it. */
+#define SERVER_ADMIN "immudb"
+#define SERVER_ADMIN_PASSWORD "immudb"
+
+#endif

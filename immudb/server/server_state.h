@@ -1,0 +1,59 @@
+#ifndef SERVER_SERVER_STATE_H
+#define SERVER_SERVER_STATE_H
+
+#include "crypto/sign.h"
+#include "http/http_server.h"
+#include "rpc/server.h"
+#include "server/databases.h"
+#include "server/server.h"
+#include "server/sessions.h"
+#include "server/throttle.h"
+#include "server/workers.h"
+#include "util/metrics.h"
+#include "util/xid.h"
+
+/* Private to server/: what a running server consists of. Constant between start and stop. */
+
+/* The series of dispatch; by method, so that no look-up is needed on the way. */
+struct server_metrics {
+	struct metric_family *requests;           /* by method and code */
+	struct metric *ok[RPC_METHOD_COUNT];      /* of requests, code OK */
+	struct metric *seconds[RPC_METHOD_COUNT]; /* latency; NULL without histograms */
+	struct metric *in_flight;
+	struct metric_family *db_size, *db_entries, *db_commits, *db_syncs, *db_damaged;
+	struct metric *uptime, *sessions, *databases;
+};
+
+struct server {
+	struct server_options options; /* strings are only valid while starting */
+	int lock_fd;
+	struct meta *meta;
+	struct databases *databases;
+	struct sessions *sessions;
+	struct throttle *throttle;
+	struct workers *readers;
+	struct workers *passwords;
+	struct sign_private_key *key; /* NULL: states are not signed */
+	struct metrics *metrics;
+	struct server_metrics series;
+	struct rpc_server *rpc;
+	struct http_server *http;
+	char identity[XID_TEXT_LEN + 1];
+	bool default_password; /* found at start; see server_has_default_password() */
+	_Atomic bool stopping;
+	int64_t started_s;  /* wall clock */
+	int64_t started_ns; /* monotonic */
+};
+
+/* dispatch.c: the entry of every request, for rpc_server_options. */
+void dispatch_request(void *ctx, struct rpc_request *request);
+enum im_err dispatch_authenticate(
+    void *ctx, struct bytes session, const struct rpc_method *method, const struct rpc_peer *peer);
+
+/* server_metrics.c: adds all series of the server. IM_ERR_NOMEM. */
+enum im_err server_metrics_add(struct server *s);
+
+/* Counts one finished request. */
+void server_metrics_count(struct server *s, const struct rpc_request *request, enum im_err err);
+
+#endif
