@@ -378,7 +378,7 @@ static void
 ask_for_upkeep(struct store *s, bool new_segment)
 {
 	bool due = s->checkpoint_bytes >= ENGINE_CHECKPOINT_BYTES ||
-	    s->checkpoint_entries >= ENGINE_CHECKPOINT_ENTRIES || index_should_freeze(s->index);
+	    s->checkpoint_entries >= s->options.checkpoint_entries || index_should_freeze(s->index);
 	bool wake;
 
 	pthread_mutex_lock(&s->upkeep_lock);
@@ -402,8 +402,8 @@ check_backlog(struct store *s)
 {
 	enum im_err err;
 
-	if (s->checkpoint_entries < ENGINE_BACKLOG_ENTRIES &&
-	    s->checkpoint_bytes < ENGINE_BACKLOG_BYTES)
+	if (s->checkpoint_entries < ENGINE_BACKLOG * s->options.checkpoint_entries &&
+	    s->checkpoint_bytes < ENGINE_BACKLOG * ENGINE_CHECKPOINT_BYTES)
 		return IM_OK;
 	pthread_mutex_lock(&s->upkeep_lock);
 	err = s->upkeep_err;

@@ -25,13 +25,12 @@
  */
 
 /* A checkpoint is made after this much log or this many entries. */
-#define ENGINE_CHECKPOINT_BYTES (64u * 1024 * 1024)
+#define ENGINE_CHECKPOINT_BYTES UINT64_C(0x4000000)
 #define ENGINE_CHECKPOINT_ENTRIES 250000u
 /* Quiet time after which the mark is synced, and how often an unsynced log is. */
 #define ENGINE_IDLE_SYNC_MS 1000
-/* When maintenance keeps failing, writes are refused once this much waits for a checkpoint. */
-#define ENGINE_BACKLOG_BYTES (4u * ENGINE_CHECKPOINT_BYTES)
-#define ENGINE_BACKLOG_ENTRIES (4u * ENGINE_CHECKPOINT_ENTRIES)
+/* When maintenance keeps failing, writes are refused once this many checkpoints' worth waits. */
+#define ENGINE_BACKLOG UINT64_C(4)
 /* How often maintenance that failed for want of space or memory is tried again. */
 #define ENGINE_RETRY_MS 1000
 /* Pieces of one write; a batch ends when they are used up. One transaction always fits. */

@@ -425,6 +425,7 @@ open_index(struct store *s, const struct recovery *r)
 	    .dir = dir,
 	    .name = s->name,
 	    .log_tx = r->end.tx,
+	    .memtable_entries = s->options.checkpoint_entries,
 	    .flushed = engine_memtable_flushed,
 	    .ctx = s};
 	uint64_t covered;

@@ -136,6 +136,8 @@ store_new(const struct store_options *options)
 	if (!s)
 		return NULL;
 	s->options = *options;
+	if (!s->options.checkpoint_entries)
+		s->options.checkpoint_entries = ENGINE_CHECKPOINT_ENTRIES;
 	s->vfs = options->vfs ? options->vfs : &vfs_posix;
 	s->dir = strdup(options->dir);
 	s->name = strdup(options->name);

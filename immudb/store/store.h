@@ -29,7 +29,8 @@ struct store_options {
 	const char *name;      /* name of the database, for messages */
 	const struct vfs *vfs; /* NULL: vfs_posix */
 	bool unsynced;         /* answer after the write, sync every second */
-	uint16_t header_version; /* 0 or 1: version of the headers of new transactions */
+	uint16_t header_version;     /* 0 or 1: version of the headers of new transactions */
+	uint32_t checkpoint_entries; /* entries between checkpoints; 0: the default */
 	/* Wall clock in unix seconds; NULL: the system's. */
 	int64_t (*now)(void *ctx);
 	/*
