@@ -72,6 +72,10 @@ static void
 help_row(FILE *to, struct bytes left, const char *right, unsigned width)
 {
 	fprintf(to, "%*s%.*s", (int)HELP_INDENT, "", (int)left.len, (const char *)left.data);
+	if (!right[0]) {
+		fputc('\n', to);
+		return;
+	}
 	if (left.len + HELP_INDENT + 2 > HELP_COLUMN)
 		fprintf(to, "\n%*s", (int)HELP_COLUMN, "");
 	else

@@ -25,12 +25,21 @@
 #define OUTPUT_BUFFER_BYTES 65536u
 #define OUTPUT_MAX_MESSAGE_BYTES 8192u
 
+/* Whether fd is a terminal that knows control sequences. */
+static bool
+output_is_capable(int fd)
+{
+	const char *term = getenv("TERM");
+
+	return isatty(fd) && term && term[0] && strcmp(term, "dumb") != 0;
+}
+
 static bool
 output_colour_allowed(int fd)
 {
-	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+	const char *no = getenv("NO_COLOR");
 
-	return isatty(fd) && (!no || !no[0]) && term && term[0] && strcmp(term, "dumb") != 0;
+	return output_is_capable(fd) && (!no || !no[0]);
 }
 
 struct output *
@@ -47,6 +56,7 @@ output_new(enum output_format format, int out_fd, int err_fd, const char *progra
 	o->err_fd = err_fd;
 	o->out_terminal = isatty(out_fd);
 	o->err_terminal = isatty(err_fd);
+	o->progress_allowed = output_is_capable(err_fd);
 	o->out_colour = output_colour_allowed(out_fd);
 	o->err_colour = output_colour_allowed(err_fd);
 	o->label_width = OUTPUT_LABEL_WIDTH;
@@ -449,7 +459,7 @@ output_progress(struct output *o, const char *fmt, ...)
 	struct buf line;
 	va_list ap;
 
-	if (!o->err_terminal)
+	if (!o->progress_allowed)
 		return;
 	va_start(ap, fmt);
 	(void)output_vformat(message, fmt, ap);

@@ -117,8 +117,8 @@ void output_warn(struct output *o, const char *fmt, ...) __attribute__((format(p
 enum im_exit output_error(struct output *o, enum im_err err);
 
 /*
- * A progress line on stderr, rewritten in place; only when stderr is a terminal. An empty text
- * clears it; every other message clears it first.
+ * A progress line on stderr, rewritten in place; only when stderr is a terminal and not a dumb
+ * one. An empty text clears it; every other message clears it first.
  */
 void output_progress(struct output *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

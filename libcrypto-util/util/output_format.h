@@ -47,7 +47,7 @@ struct output {
 	int out_fd, err_fd;
 	bool out_terminal, err_terminal, out_colour, err_colour;
 	bool reader_gone;
-	bool progress_shown;
+	bool progress_allowed, progress_shown;
 	enum im_err err; /* the first failure */
 	char why[128];
 	unsigned label_width;

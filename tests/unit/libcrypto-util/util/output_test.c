@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <json-c/json.h>
+#include <poll.h>
 #include <pty.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -311,13 +312,16 @@ static void
 on_terminal(char *got, size_t size)
 {
 	struct termios raw;
+	struct pollfd ready = {.events = POLLIN};
 	int master, slave;
 	struct output *o;
+	size_t len = 0;
 	ssize_t n;
 
 	memset(&raw, 0, sizeof raw);
 	cfmakeraw(&raw);
 	assert_int_equal(openpty(&master, &slave, NULL, &raw, NULL), 0);
+	ready.fd = master;
 	o = output_new(OUTPUT_TEXT, slave, slave, "prog");
 	assert_non_null(o);
 	assert_true(output_on_terminal(o));
@@ -328,9 +332,13 @@ on_terminal(char *got, size_t size)
 	output_progress(o, "%d%%", 50);
 	output_note(o, "n");
 	assert_ok(output_close(o));
-	n = read(master, got, size - 1);
-	assert_true(n > 0);
-	got[n] = '\0';
+	/* What went into the one end comes out of the other in its own time. */
+	for (got[0] = '\0'; len < 2 || strcmp(got + len - 2, "n\n") != 0; got[len] = '\0') {
+		assert_int_equal(poll(&ready, 1, 10000), 1);
+		n = read(master, got + len, size - 1 - len);
+		assert_true(n > 0);
+		len += (size_t)n;
+	}
 	close(slave);
 	close(master);
 }
@@ -354,7 +362,7 @@ a_terminal_gets_colour_and_no_control_bytes(void **state)
 	unsetenv("NO_COLOR");
 	setenv("TERM", "dumb", 1);
 	on_terminal(got, sizeof got);
-	assert_lacks(got, "\033[32m");
+	assert_lacks(got, "\033");
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
