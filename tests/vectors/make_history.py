@@ -6,7 +6,8 @@
 
 write makes one file. lag is how far the links of transactions fall behind: none, random, bursts.
 compare makes random histories of every kind in a folder of its own, runs PROGRAM on that folder,
-and removes it; without a seed it takes a new one and prints it.
+and removes it; without a seed it takes a new one and prints it. PROGRAM must also refuse histories
+that were damaged.
 """
 import json
 import os
@@ -157,9 +158,41 @@ def write(path, rnd, transactions, lag):
         f.write("\n")
 
 
+def damaged_histories(rnd):
+    """Histories with one thing wrong, which a checker must find."""
+    def damaged(key, change):
+        history = json_history(rnd, 6, "random")
+        change(history[key])
+        return history
+
+    def flip(text):
+        return text[:-1] + ("0" if text[-1] != "0" else "1")
+
+    yield damaged("dual", lambda l: l[-1].update(lin=[flip(h) for h in l[-1]["lin"]]))
+    yield damaged("txs", lambda l: l[-1].update(alh=flip(l[-1]["alh"])))
+    yield damaged("entry_proofs", lambda l: l[-1].update(terms=l[-1]["terms"] + [ZERO32.hex()]))
+    history = json_history(rnd, 6, "random")
+    history["rejected"].append({"why": "nothing is wrong with it", **history["dual"][-1]})
+    yield history
+
+
+def finds_damage(program, rnd):
+    for history in damaged_histories(rnd):
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "history_damaged.json"), "w") as f:
+                json.dump(history, f)
+            done = subprocess.run([program, folder], stdout=subprocess.DEVNULL)
+            if done.returncode != 1:
+                return False
+    return True
+
+
 def compare(program, seed):
     print("seed", seed, flush=True)
     rnd = random.Random(seed)
+    if not finds_damage(program, rnd):
+        print("a damaged history was accepted")
+        return 1
     with tempfile.TemporaryDirectory() as folder:
         for lag in LAGS:
             for transactions in (1, 2, rnd.randint(3, 9), rnd.randint(10, 24)):
