@@ -28,6 +28,7 @@
  *	Entry.revision      how many versions of the key there have been
  *	Entry.expired       follows from the (authenticated) expiry and the clock
  *	"latest"            that no newer version of the key exists
+ *	Entry.value, behind a reference: the proof of the reference only shows which key it names
  *	order and fields of messages that are not part of the structures below
  *	export trailer      a missing trailer and "not truncated" mean the same
  */

@@ -1,3 +1,4 @@
+/* CRC-32C: known values, both ways of computing it at every length, pieces, flipped bits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
