@@ -386,6 +386,8 @@ make_room(struct pageset *p, size_t n)
 enum im_err
 pageset_reserve(struct pageset *p, size_t n)
 {
+	if (n == 0)
+		return IM_OK;
 	while (p->spare_count < n) {
 		struct page *page = new_page(p);
 
