@@ -1,0 +1,260 @@
+/*
+ * The option table of immudb and its sub-commands. util/options.h reads command line, environment and
+ * configuration file by it; main.c runs what comes out.
+ *
+ * Invariant: every key of the sample configuration is in the table, and what cannot be done yet is
+ * refused when it is switched on, never ignored.
+ */
+#include "daemon_options.h"
+
+#include <stdio.h>
+
+#include "util/version.h"
+
+#define DAEMON_MESSAGE_MIN 16384
+#define DAEMON_MESSAGE_MAX (INT64_C(1) << 30)
+#define DAEMON_MINUTE_MS INT64_C(60000)
+
+static const struct option_def daemon_option_table[] = {
+    {.name = "dir", .type = OPTION_PATH, .default_text = "./data", .help = "Data folder"},
+    {.name = "address",
+	.short_name = 'a',
+	.type = OPTION_STRING,
+	.default_text = "0.0.0.0",
+	.help = "Address to listen on; :: is every address, IPv6 and IPv4"},
+    {.name = "port",
+	.short_name = 'p',
+	.type = OPTION_INT,
+	.default_text = "3322",
+	.help = "Port to listen on; 0 takes a free one",
+	.min = 0,
+	.max = 65535},
+    {.name = "network",
+	.type = OPTION_ENUM,
+	.default_text = "tcp",
+	.choices = "tcp",
+	.help = "Kind of network to listen on"},
+    {.name = "unix-socket",
+	.type = OPTION_PATH,
+	.help = "Listen on this unix socket, too",
+	.value_name = "PATH"},
+    {.name = "dbname",
+	.type = OPTION_STRING,
+	.help = "Name of the first database of a new data folder (defaultdb when not given); of an "
+		"old one it must be the name that it has"},
+    {.name = "synced",
+	.type = OPTION_BOOL,
+	.default_text = "true",
+	.help =
+	    "Answer a write only after it is on disk; otherwise the disk is synced every second"},
+    {.name = "max-recv-msg-size",
+	.type = OPTION_SIZE,
+	.default_text = "33554432",
+	.help = "Largest request and answer, in bytes",
+	.min = DAEMON_MESSAGE_MIN,
+	.max = DAEMON_MESSAGE_MAX},
+    {.name = "pidfile", .type = OPTION_PATH, .help = "Write the process id to this file"},
+    {.name = "detached",
+	.short_name = 'd',
+	.type = OPTION_BOOL,
+	.default_text = "false",
+	.help = "Run in the background"},
+    {.name = "auth",
+	.short_name = 's',
+	.type = OPTION_BOOL,
+	.default_text = "true",
+	.help = "Ask for login; without it only local clients are served",
+	.group = "Security"},
+    {.name = "devmode",
+	.type = OPTION_BOOL,
+	.default_text = "false",
+	.help = "Development mode: remote clients may use a server without login, and the default "
+		"password",
+	.group = "Security"},
+    {.name = "admin-password",
+	.type = OPTION_SECRET,
+	.default_text = SERVER_ADMIN_PASSWORD,
+	.help = "Password of the superadmin immudb; used once, for a new data folder",
+	.group = "Security"},
+    {.name = "admin-password-file",
+	.type = OPTION_SECRET_FILE,
+	.target = "admin-password",
+	.help = "File whose first line is the superadmin's password",
+	.group = "Security"},
+    {.name = "signingKey",
+	.type = OPTION_PATH,
+	.aliases = "signing-key",
+	.env = "IMMUDB_SIGNING_KEY",
+	.help = "Private key (PEM, ECDSA P-256) to sign states with",
+	.group = "Security"},
+    {.name = "token-expiry-time",
+	.type = OPTION_INT,
+	.default_text = "1440",
+	.value_name = "MINUTES",
+	.help = "How long a login token is valid",
+	.group = "Security",
+	.min = 1,
+	.max = 525600},
+    {.name = "session-timeout",
+	.type = OPTION_DURATION,
+	.default_text = "2m",
+	.help = "How long a session lives without being used",
+	.group = "Security",
+	.min = 1000,
+	.max = INT64_C(86400000)},
+    {.name = "max-sessions",
+	.type = OPTION_INT,
+	.default_text = "10000",
+	.help = "Sessions and tokens alive at the same time",
+	.group = "Security",
+	.min = 1,
+	.max = 1000000},
+    {.name = "mtls",
+	.short_name = 'm',
+	.type = OPTION_BOOL,
+	.default_text = "false",
+	.help = "Mutual TLS; not implemented: the server refuses to start with it",
+	.group = "Security"},
+    {.name = "certificate",
+	.type = OPTION_PATH,
+	.help = "Certificate of the server; only used with TLS",
+	.group = "Security"},
+    {.name = "pkey",
+	.type = OPTION_PATH,
+	.help = "Private key of the certificate; only used with TLS",
+	.group = "Security"},
+    {.name = "clientcas",
+	.type = OPTION_PATH,
+	.help = "Authorities that sign clients' certificates; only used with TLS",
+	.group = "Security"},
+    {.name = "maintenance",
+	.type = OPTION_BOOL,
+	.default_text = "false",
+	.help = "Maintenance mode; not implemented: the server refuses to start with it",
+	.group = "Security"},
+    {.name = "metrics-address",
+	.type = OPTION_STRING,
+	.help = "IPv4 address of the HTTP server for metrics and health; that of the server when "
+		"not given",
+	.group = "Monitoring"},
+    {.name = "metrics-port",
+	.type = OPTION_INT,
+	.default_text = "9497",
+	.aliases = "metrics-server-port",
+	.help = "Port of the HTTP server for metrics and health; 0 switches it off",
+	.group = "Monitoring",
+	.min = 0,
+	.max = 65535},
+    {.name = "no-histograms",
+	.type = OPTION_BOOL,
+	.default_text = "false",
+	.help = "Leave out the latency histograms of the metrics",
+	.group = "Monitoring"},
+    {.name = "logfile",
+	.type = OPTION_PATH,
+	.help = "Log to this file instead of standard error",
+	.group = "Monitoring"},
+    {.name = "log-level",
+	.type = OPTION_ENUM,
+	.default_text = "info",
+	.choices = "error,warn,info,debug",
+	.aliases = "loglevel",
+	.env = "LOG_LEVEL",
+	.help = "Least important lines to log",
+	.group = "Monitoring"},
+    {.name = "log-format",
+	.type = OPTION_ENUM,
+	.default_text = "text",
+	.choices = "text,json",
+	.aliases = "logformat",
+	.help = "Form of the log's lines",
+	.group = "Monitoring"},
+};
+
+/* Options that may be present, but not switched on. */
+static const char *const daemon_not_implemented[] = {"mtls", "maintenance"};
+
+static int
+daemon_version(struct command_call *call)
+{
+	(void)call;
+	printf("immudb %s\n", IMMUDB_VERSION);
+	if (IMMUDB_COMMIT[0])
+		printf("%-8s: %s\n", "Commit", IMMUDB_COMMIT);
+	printf("%-8s: %s\n", "Built at", IMMUDB_BUILT_AT);
+	if (fflush(stdout) == 0)
+		return IM_EXIT_OK;
+	perror("immudb: cannot write to standard output");
+	return IM_EXIT_ERROR;
+}
+
+static const struct command daemon_commands[] = {
+    {.name = "version", .summary = "Show the version", .run = daemon_version},
+};
+
+static const struct command daemon_root = {
+    .name = "immudb",
+    .summary = "Tamper-evident, immutable key-value database",
+    .help = "Runs the storage daemon in the foreground until SIGTERM or SIGINT. The first user is "
+	    "immudb with the password immudb; until that is changed only local clients may log in.",
+    .examples = "immudb                                # data in ./data, port 3322\n"
+		"immudb -d --dir /var/lib/immudb       # in the background\n"
+		"immudb --signingKey private.key       # with signed states\n",
+    .options = daemon_option_table,
+    .option_count = sizeof daemon_option_table / sizeof *daemon_option_table,
+    .commands = daemon_commands,
+    .command_count = sizeof daemon_commands / sizeof *daemon_commands,
+    .run = daemon_run,
+};
+
+const struct program daemon_program = {
+    .root = &daemon_root, .env_prefix = "IMMUDB_", .version = IMMUDB_VERSION, .man_section = 8};
+
+enum im_err
+daemon_options_check(const struct options *o)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof daemon_not_implemented / sizeof *daemon_not_implemented; i++)
+		if (options_bool(o, daemon_not_implemented[i]))
+			return err_set(IM_ERR_CONFIG,
+			    "%s is switched on, but it is not implemented: leave it out or set it to "
+			    "false",
+			    daemon_not_implemented[i]);
+	return IM_OK;
+}
+
+void
+daemon_server_options(const struct options *o, struct server_options *out)
+{
+	*out = (struct server_options){
+	    .dir = options_string(o, "dir"),
+	    .dbname = options_is_set(o, "dbname") ? options_string(o, "dbname") : NULL,
+	    .synced = options_bool(o, "synced"),
+	    .address = options_string(o, "address"),
+	    .port = (uint16_t)options_int(o, "port"),
+	    .unix_path = options_string(o, "unix-socket"),
+	    .signing_key = options_string(o, "signingKey"),
+	    .admin_password = options_string(o, "admin-password"),
+	    .auth = options_bool(o, "auth"),
+	    .devmode = options_bool(o, "devmode"),
+	    .max_message_bytes = (size_t)options_size(o, "max-recv-msg-size"),
+	    .max_sessions = (size_t)options_int(o, "max-sessions"),
+	    .token_life_ms = options_int(o, "token-expiry-time") * DAEMON_MINUTE_MS,
+	    .session_idle_ms = options_duration_ms(o, "session-timeout"),
+	    .histograms = !options_bool(o, "no-histograms"),
+	    .metrics_address = options_string(o, "metrics-address"),
+	    .metrics_port = (uint16_t)options_int(o, "metrics-port"),
+	};
+}
+
+void
+daemon_log_config(const struct options *o, struct log_config *out)
+{
+	*out = (struct log_config){
+	    .program = "immudb",
+	    .path = options_string(o, "logfile"),
+	    .level = (enum log_level)options_enum(o, "log-level"),
+	    .format = (enum log_format)options_enum(o, "log-format"),
+	};
+}
