@@ -145,6 +145,7 @@ enum im_err
 daemon_init(void)
 {
 	sigset_t stop;
+	enum im_err err;
 
 	(void)signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&stop);
@@ -157,8 +158,9 @@ daemon_init(void)
 	daemon_state.request_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (daemon_state.signal_fd >= 0 && daemon_state.request_fd >= 0)
 		return IM_OK;
+	err = err_set_errno(IM_ERR_IO, "signalfd", "daemon");
 	daemon_free();
-	return err_set_errno(IM_ERR_IO, "signalfd", "daemon");
+	return err;
 }
 
 void
@@ -183,21 +185,22 @@ daemon_pidfile_is(int fd, const char *path)
 static enum im_err
 daemon_pidfile_lock(const char *path, int *fd)
 {
+	int e;
+
 	for (;;) {
 		*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, DAEMON_PIDFILE_MODE);
 		if (*fd < 0)
 			return err_set_errno(IM_ERR_IO, "pid file", path);
-		if (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
-			daemon_close(fd);
-			if (errno == EINTR)
-				continue;
+		e = flock(*fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+		if (e == 0 && daemon_pidfile_is(*fd, path))
+			return IM_OK;
+		daemon_close(fd);
+		if (e == EWOULDBLOCK)
 			return err_set(IM_ERR_LOCKED,
 			    "pid file found, ensure %s is not running or delete %s",
 			    program_invocation_short_name, path);
-		}
-		if (daemon_pidfile_is(*fd, path))
-			return IM_OK;
-		daemon_close(fd);
+		if (e != 0 && e != EINTR)
+			return err_set(IM_ERR_IO, "pid file: %s: %s", path, strerror(e));
 	}
 }
 

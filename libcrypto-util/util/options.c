@@ -26,6 +26,7 @@
 #include "util/text.h"
 
 #define OPTION_ENCODED "enc:"
+#define OPTIONS_MAX_NAMES 65536u
 
 const struct option_def option_builtins[OPTION_BUILTIN_COUNT] = {
     [OPTION_BUILTIN_HELP] = {.name = "help",
@@ -458,6 +459,23 @@ options_read_secrets(struct options *o)
 	return err;
 }
 
+/* A command that only groups others was named alone: tells which there are. */
+static enum im_err
+options_no_command(const struct command *c)
+{
+	struct buf names;
+	enum im_err err;
+
+	buf_init(&names, OPTIONS_MAX_NAMES);
+	for (size_t i = 0; i < c->command_count; i++)
+		if (!c->commands[i].hidden)
+			buf_printf(&names, "%s%s", names.len ? ", " : "", c->commands[i].name);
+	err = err_set(IM_ERR_USAGE, "%s: which command? %.*s", c->name, (int)names.len,
+	    names.len ? (const char *)names.data : "");
+	buf_free(&names);
+	return err;
+}
+
 /* Whether the command can run with what was given. */
 static enum im_err
 options_check_call(const struct options *o)
@@ -466,8 +484,7 @@ options_check_call(const struct options *o)
 	size_t n = o->args.count;
 
 	if (!c->run)
-		return err_set(IM_ERR_USAGE, "%s: which command? (%s%s...)", c->name,
-		    c->command_count ? c->commands[0].name : "", c->command_count > 1 ? ", " : "");
+		return options_no_command(c);
 	if (n >= c->min_args && n <= c->max_args)
 		return IM_OK;
 	if (c->min_args == c->max_args)

@@ -10,12 +10,11 @@
  * --print-config and the man page.
  *
  * Precedence: flag, environment, file, default. An empty value in the environment or a file means
- * not set. Files are told apart by extension (.toml, .yaml, .yml); --config FILE (or
- * PREFIX_CONFIG) names one that must exist, else /etc/immudb/PROGRAM.toml, then .yaml, is read
- * when there. Keys are the option names. An unknown key or a bad value is an error with file, line
- * and key; unknown PREFIX_* variables only warn, and so does an address such as
- * tcp://10.0.0.1:3322 where a number belongs in a variable ending in _PORT (set by Kubernetes): it
- * counts as not set.
+ * not set. Files are told apart by extension (.toml, .yaml, .yml); --config FILE (or PREFIX_CONFIG)
+ * names one that must exist, else /etc/immudb/PROGRAM.toml, then .yaml, is read when there. Keys are
+ * the option names. An unknown key or a bad value is an error with file, line and key; unknown
+ * PREFIX_* variables only warn, and so does an address such as tcp://10.0.0.1:3322 where an integer
+ * belongs (Kubernetes sets such variables): it counts as not set.
  *
  * Secrets: wiped from argv once read, never shown, kept in memory that is wiped. "enc:" in front
  * means standard base64. An OPTION_SECRET_FILE option names a file whose first line is the value of

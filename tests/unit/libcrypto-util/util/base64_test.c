@@ -1,3 +1,4 @@
+/* Base64 and hexadecimal text, both ways, and everything that is neither. */
 #include "util_testing.h"
 
 #include "util/base64.h"

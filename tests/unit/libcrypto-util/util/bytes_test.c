@@ -1,3 +1,4 @@
+/* Views, growing buffers, readers of untrusted bytes, and arenas, each up to its limit. */
 #include "util_testing.h"
 
 #include "util/arena.h"

@@ -1,3 +1,4 @@
+/* Signals, pid files, notification and going to the background, each in a process of its own. */
 #include "util_testing.h"
 
 #include <fcntl.h>

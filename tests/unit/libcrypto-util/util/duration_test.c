@@ -1,3 +1,4 @@
+/* Durations, sizes and times as text. */
 #include "util_testing.h"
 
 #include "util/clock.h"

@@ -1,3 +1,4 @@
+/* The error table and the detail text of a thread. */
 #include "util_testing.h"
 
 #include <errno.h>

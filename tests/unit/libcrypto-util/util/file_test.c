@@ -1,3 +1,4 @@
+/* Small files: limits, durable replacement, folders, locks. */
 #include "util_testing.h"
 
 #include <sys/stat.h>

@@ -1,3 +1,4 @@
+/* The lines of the log: what is in them, what is left out, and that they never mix. */
 #include "util_testing.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* Counters, gauges and histograms, as they are shown and under updates from threads. */
 #include "util_testing.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* Options from flags, environment and files, what is refused, and what is printed about them. */
 #include "util_testing.h"
 
 #include "util/options.h"
@@ -277,7 +278,7 @@ wrong_commands_are_explained(void **state)
 	    "unknown command \"gte\" for prog; did you mean get?");
 	refused(IM_ERR_USAGE, ARGS("frobnicate"), NULL, "unknown command \"frobnicate\"");
 	refused(IM_ERR_USAGE, ARGS("user", "lst"), NULL, "for user; did you mean list?");
-	refused(IM_ERR_USAGE, ARGS("user"), NULL, "which command?");
+	refused(IM_ERR_USAGE, ARGS("user"), NULL, "user: which command? list, create");
 	refused(IM_ERR_USAGE, ARGS("get"), NULL, "accepts 1 arg(s), received 0");
 	assert_string_equal(options_command(opts)->name, "get");
 	refused(IM_ERR_USAGE, ARGS("get", "a", "b"), NULL, "accepts 1 arg(s), received 2");

@@ -1,3 +1,4 @@
+/* Results as text and JSON, to files, terminals, full devices and readers that left. */
 #include "util_testing.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+/* What every main() does: exit codes, and what goes to which stream. */
 #include "util_testing.h"
 
 #include <fcntl.h>

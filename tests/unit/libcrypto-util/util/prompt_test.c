@@ -1,3 +1,4 @@
+/* Passwords from pipes and from a terminal, which must not show them. */
 #include "util_testing.h"
 
 #include <fcntl.h>

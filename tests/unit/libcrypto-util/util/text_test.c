@@ -1,3 +1,4 @@
+/* UTF-8, escaping, numbers as text, likeness of words. */
 #include "util_testing.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* Ids of 12 bytes and their text. */
 #include "util_testing.h"
 
 #include "util/clock.h"

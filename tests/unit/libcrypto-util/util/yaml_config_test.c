@@ -1,3 +1,4 @@
+/* The YAML reader: what it takes, what it refuses and where, and its limits. */
 #include "util_testing.h"
 
 #include "util/yaml_config.h"
