@@ -7,27 +7,16 @@
  */
 #include "import_parse.h"
 
+#include <stdio.h>
+
 #include <json-c/json.h>
-#include <openssl/evp.h>
+
+#include "util/base64.h"
 
 /* Input kept at most: one row that is not complete and one block of input. */
 #define INPUT_MAX (IMPORT_ROW_MAX + (4u << 20))
 /* Objects hold strings only; anything nested is refused. */
 #define JSON_DEPTH_MAX 3
-
-enum im_err
-import_format_parse(const char *name, enum import_format *out)
-{
-	static const char *const names[] = {"tsv", "csv", "jsonl"};
-
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-		if (strcmp(name, names[i]) == 0) {
-			*out = (enum import_format)i;
-			return IM_OK;
-		}
-	}
-	return err_set(IM_ERR_USAGE, "unknown format \"%s\": tsv, csv or jsonl", name);
-}
 
 void
 import_parser_init(struct import_parser *p, enum import_format format)
@@ -194,24 +183,6 @@ decode_csv(struct import_parser *p, struct bytes text, struct import_row *row)
 	return IM_OK;
 }
 
-static enum im_err
-decode_base64(const char *name, struct bytes text, struct buf *out)
-{
-	size_t padding = 0;
-	uint8_t *to = buf_reserve(out, text.len / 4 * 3 + 1);
-	int n;
-
-	if (!to)
-		return out->err;
-	while (padding < 2 && padding < text.len && text.data[text.len - 1 - padding] == '=')
-		padding++;
-	n = text.len % 4 ? -1 : EVP_DecodeBlock(to, text.data, (int)text.len);
-	if (n < 0 || memchr(text.data, '=', text.len - padding) || (size_t)n < padding)
-		return err_set(IM_ERR_FORMAT, "\"%s\" is not base64", name);
-	out->len += (size_t)n - padding;
-	return IM_OK;
-}
-
 /* The member NAME or NAME_base64 of an object, exactly one of them, into out. */
 static enum im_err
 decode_json_member(struct json_object *object, const char *name, struct buf *out)
@@ -235,8 +206,10 @@ decode_json_member(struct json_object *object, const char *name, struct buf *out
 	if (!json_object_is_type(member, json_type_string))
 		return err_set(IM_ERR_FORMAT, "\"%s\" is not a string", name);
 	text = bytes_of(json_object_get_string(member), (size_t)json_object_get_string_len(member));
+	if (has_encoded && base64_decode(BASE64_STD, text, out))
+		return err_set(IM_ERR_FORMAT, "\"%s\" is not base64", encoded_name);
 	if (has_encoded)
-		return decode_base64(encoded_name, text, out);
+		return IM_OK;
 	return buf_append_bytes(out, text) ? IM_OK : out->err;
 }
 

@@ -47,9 +47,6 @@ struct import_parser {
 	struct buf value;
 };
 
-/* The format of a name ("tsv", "csv", "jsonl"); IM_ERR_USAGE for another one. */
-enum im_err import_format_parse(const char *name, enum import_format *out);
-
 /* An empty parser. Release it with import_parser_free(). */
 void import_parser_init(struct import_parser *p, enum import_format format);
 void import_parser_free(struct import_parser *p);

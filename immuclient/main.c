@@ -1,1 +1,297 @@
-int main(void) { return 0; }
+/*
+ * The command line of immuclient: options and commands as tables (util/options.h). The work is in
+ * account.c, keys.c, status.c and import.c.
+ */
+#include "commands.h"
+#include "util/version.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const struct option_def global_options[] = {
+    {.name = "immudb-address",
+	.short_name = 'a',
+	.type = OPTION_STRING,
+	.default_text = "127.0.0.1",
+	.group = "Server",
+	.help = "host name or IP address of the server"},
+    {.name = "immudb-port",
+	.short_name = 'p',
+	.type = OPTION_INT,
+	.default_text = "3322",
+	.min = 1,
+	.max = 65535,
+	.group = "Server",
+	.help = "port of the server"},
+    {.name = "immudb-socket",
+	.type = OPTION_PATH,
+	.group = "Server",
+	.help = "unix socket of the server, in place of address and port"},
+    {.name = "timeout",
+	.type = OPTION_DURATION,
+	.default_text = "1m",
+	.min = 1,
+	.max = INT32_MAX,
+	.group = "Server",
+	.help = "how long to wait for an answer"},
+    {.name = "max-recv-msg-size",
+	.type = OPTION_SIZE,
+	.default_text = "32MiB",
+	.min = 4096,
+	.max = 1 << 30,
+	.group = "Server",
+	.help = "largest answer that is accepted"},
+    {.name = "username",
+	.type = OPTION_STRING,
+	.group = "Session",
+	.help = "user to log in as when there is no session, or it has expired"},
+    {.name = "password",
+	.type = OPTION_SECRET,
+	.group = "Session",
+	.help = "password of that user"},
+    {.name = "password-file",
+	.type = OPTION_SECRET_FILE,
+	.target = "password",
+	.group = "Session",
+	.help = "file whose first line is the password"},
+    {.name = "database",
+	.type = OPTION_STRING,
+	.group = "Session",
+	.help = "database to use, for this command or from this login on"},
+    {.name = "tokenfile",
+	.type = OPTION_PATH,
+	.group = "Session",
+	.help =
+	    "where the session is stored; one file for each server in the state folder if not set"},
+    {.name = "server-signing-pub-key",
+	.type = OPTION_PATH,
+	.group = "Trust",
+	.help = "PEM file with the public key that must have signed every state"},
+    {.name = "state-dir",
+	.type = OPTION_PATH,
+	.group = "Trust",
+	.help =
+	    "folder for trusted states, server identities and sessions; $XDG_STATE_HOME/immudb or "
+	    "$HOME/.local/state/immudb if not set"},
+    {.name = "output",
+	.type = OPTION_ENUM,
+	.choices = "text,json",
+	.default_text = "text",
+	.group = "Output",
+	.help = "format of results"},
+    {.name = "value-only",
+	.type = OPTION_BOOL,
+	.group = "Output",
+	.help = "show values and nothing else"},
+    {.name = "revision-separator",
+	.type = OPTION_STRING,
+	.default_text = "@",
+	.group = "Output",
+	.help = "what separates key and revision; empty: all of it is the key"},
+};
+
+static const struct option_def get_options[] = {
+    {.name = "tx",
+	.type = OPTION_INT,
+	.flags = OPTION_FLAG_ONLY,
+	.default_text = "0",
+	.min = 0,
+	.max = INT64_MAX,
+	.help = "the version that this transaction wrote; 0: the latest"},
+};
+
+static const struct option_def scan_options[] = {
+    {.name = "limit",
+	.type = OPTION_INT,
+	.flags = OPTION_FLAG_ONLY,
+	.default_text = "0",
+	.min = 0,
+	.max = INT64_MAX,
+	.help = "show at most this many keys; 0: all"},
+    {.name = "offset",
+	.type = OPTION_INT,
+	.flags = OPTION_FLAG_ONLY,
+	.default_text = "0",
+	.min = 0,
+	.max = INT64_MAX,
+	.help = "leave out this many keys first"},
+    {.name = "desc",
+	.type = OPTION_BOOL,
+	.flags = OPTION_FLAG_ONLY,
+	.help = "from the last key to the first"},
+};
+
+static const struct option_def import_options[] = {
+    {.name = "format",
+	.type = OPTION_ENUM,
+	.flags = OPTION_FLAG_ONLY,
+	.choices = "tsv,csv,jsonl",
+	.default_text = "tsv",
+	.help =
+	    "tsv: KEY TAB VALUE, bytes as they are; csv: two fields, RFC 4180; jsonl: objects with "
+	    "\"key\" and \"value\", or \"key_base64\" and \"value_base64\""},
+    {.name = "on-error",
+	.type = OPTION_ENUM,
+	.flags = OPTION_FLAG_ONLY,
+	.choices = "stop,skip",
+	.default_text = "stop",
+	.help = "what to do about a malformed row"},
+    {.name = "from-line",
+	.type = OPTION_INT,
+	.flags = OPTION_FLAG_ONLY,
+	.default_text = "1",
+	.min = 1,
+	.max = INT64_MAX,
+	.help = "leave out the rows before this line"},
+    {.name = "verified",
+	.type = OPTION_BOOL,
+	.flags = OPTION_FLAG_ONLY,
+	.help = "prove each transaction"},
+    {.name = "batch-size",
+	.type = OPTION_INT,
+	.flags = OPTION_FLAG_ONLY,
+	.default_text = "1000",
+	.min = 1,
+	.max = 1024,
+	.help = "rows in one transaction, at most"},
+    {.name = "in-flight",
+	.type = OPTION_INT,
+	.flags = OPTION_FLAG_ONLY,
+	.default_text = "32",
+	.min = 1,
+	.max = 256,
+	.help = "transactions on their way at a time, at most"},
+};
+
+static const struct command commands[] = {
+    {.name = "login",
+	.aliases = "l",
+	.args = "[USER]",
+	.group = "Session",
+	.summary = "log in and keep the session for the commands that follow",
+	.help =
+	    "The password is asked for on a terminal, else taken from --password-file or the first "
+	    "line of the input.",
+	.examples = "immuclient login immudb\n"
+		    "immuclient login immudb --password-file secret.txt",
+	.max_args = 1,
+	.run = command_login},
+    {.name = "logout",
+	.aliases = "x",
+	.group = "Session",
+	.summary = "end the session",
+	.run = command_logout},
+    {.name = "use",
+	.args = "DATABASE",
+	.group = "Session",
+	.summary = "use another database from now on",
+	.examples = "immuclient use testdb",
+	.min_args = 1,
+	.max_args = 1,
+	.run = command_use},
+    {.name = "set",
+	.aliases = "s",
+	.args = "KEY VALUE",
+	.group = "Keys",
+	.summary = "write a key",
+	.examples = "immuclient set greeting \"hello world\"",
+	.min_args = 2,
+	.max_args = 2,
+	.run = command_set},
+    {.name = "safeset",
+	.aliases = "ss",
+	.args = "KEY VALUE",
+	.group = "Keys",
+	.summary = "write a key and prove that it was written",
+	.examples = "immuclient safeset k0 v0",
+	.min_args = 2,
+	.max_args = 2,
+	.run = command_safeset},
+    {.name = "get",
+	.aliases = "g",
+	.args = "KEY[@REV]",
+	.group = "Keys",
+	.summary = "read a key",
+	.help = "REV is a revision, 1 the first; 0 is the latest, -1 the one before it.",
+	.examples = "immuclient get greeting\n"
+		    "immuclient get greeting@-1     # what it was before\n"
+		    "immuclient --value-only get greeting >file",
+	.min_args = 1,
+	.max_args = 1,
+	.options = get_options,
+	.option_count = COUNT(get_options),
+	.run = command_get},
+    {.name = "safeget",
+	.aliases = "sg",
+	.args = "KEY[@REV]",
+	.group = "Keys",
+	.summary = "read a key and prove what was read",
+	.help =
+	    "Proven are key, value, metadata and transaction, and that the transaction belongs to the "
+	    "history that was seen before. That it is the latest version, and the revision, are not.",
+	.examples = "immuclient safeget k0",
+	.min_args = 1,
+	.max_args = 1,
+	.options = get_options,
+	.option_count = COUNT(get_options),
+	.run = command_safeget},
+    {.name = "scan",
+	.aliases = "scn",
+	.args = "[PREFIX]",
+	.group = "Keys",
+	.summary = "list the keys with a prefix, and their values",
+	.examples = "immuclient scan user/\n"
+		    "immuclient scan --desc --limit 10",
+	.max_args = 1,
+	.options = scan_options,
+	.option_count = COUNT(scan_options),
+	.run = command_scan},
+    {.name = "import",
+	.args = "[FILE|-]",
+	.group = "Keys",
+	.summary = "write the rows of a file or of the input",
+	.help =
+	    "Rows are written in their order, many in one transaction; a key that repeats begins a new "
+	    "transaction, so that every version is kept. When it stops early, the last line that was "
+	    "acknowledged is shown: go on with the line after it by --from-line.",
+	.examples =
+	    "immuclient import rows.tsv\n"
+	    "dpkg-query -W -f='${Package}\\t${Version}\\n' | immuclient import -\n"
+	    "immuclient import --format csv --from-line 2 table.csv    # without the heading",
+	.max_args = 1,
+	.options = import_options,
+	.option_count = COUNT(import_options),
+	.run = command_import},
+    {.name = "current",
+	.aliases = "crt",
+	.group = "Server",
+	.summary = "show the state of the database and prove that it extends the trusted one",
+	.run = command_current},
+    {.name = "status",
+	.aliases = "p",
+	.group = "Server",
+	.summary = "show whether the server is in service; needs no login",
+	.run = command_status},
+    {.name = "version", .group = "Server", .summary = "show the version", .run = command_version},
+};
+
+static const struct command root = {
+    .name = "immuclient",
+    .summary = "writes, reads and proves the content of an immudb server",
+    .examples = "immuclient login immudb        # as user immudb\n"
+		"immuclient use testdb          # testdb for all following commands\n"
+		"immuclient safeset k0 v0       # set a key and prove it\n"
+		"immuclient safeget k0",
+    .options = global_options,
+    .option_count = COUNT(global_options),
+    .commands = commands,
+    .command_count = COUNT(commands),
+};
+
+int
+main(int argc, char **argv)
+{
+	static const struct program program = {
+	    .root = &root, .env_prefix = "IMMUCLIENT_", .version = "immuclient " IMMUDB_VERSION};
+
+	return program_main(&program, argc, argv, NULL);
+}

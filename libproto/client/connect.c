@@ -360,6 +360,12 @@ immu_server_id(const struct immu *c)
 }
 
 enum im_err
+immu_trust(struct immu *c)
+{
+	return trust_load(c);
+}
+
+enum im_err
 immu_persist(struct immu *c)
 {
 	if (c->in_callback)

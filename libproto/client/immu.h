@@ -346,6 +346,14 @@ size_t immu_in_flight(const struct immu *c);
 /* ---- Trusted state -------------------------------------------------------------------------- */
 
 /*
+ * Makes the trusted state of the selected database known: reads it, or at first contact trusts the
+ * server's current state and writes it. Verified calls do this by themselves; a program that wants
+ * first contact at a moment of its choice, such as login, calls it there. IM_ERR_NO_DATABASE,
+ * IM_ERR_STATE_CORRUPT, IM_ERR_SIGNATURE_MISSING, IM_ERR_SIGNATURE, IM_ERR_IO, transport errors.
+ */
+enum im_err immu_trust(struct immu *c);
+
+/*
  * Writes the trusted state to its file, merged with what other processes wrote there meanwhile.
  * Done by immu_close(), and by any call that finds a state that was not written for a second. Call
  * it before telling someone that a result is verified, if that must survive a crash. May ask the

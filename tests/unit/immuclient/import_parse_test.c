@@ -177,17 +177,6 @@ overlong_row(void **state)
 	free(block);
 }
 
-static void
-format_names(void **state)
-{
-	enum import_format format;
-
-	(void)state;
-	assert_int_equal(import_format_parse("jsonl", &format), IM_OK);
-	assert_int_equal(format, IMPORT_JSONL);
-	assert_int_equal(import_format_parse("json", &format), IM_ERR_USAGE);
-}
-
 int
 main(void)
 {
@@ -197,7 +186,6 @@ main(void)
 	    cmocka_unit_test(jsonl_rows),
 	    cmocka_unit_test(jsonl_malformed),
 	    cmocka_unit_test(overlong_row),
-	    cmocka_unit_test(format_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

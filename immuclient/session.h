@@ -1,0 +1,47 @@
+#ifndef SESSION_H
+#define SESSION_H
+
+#include "client/immu.h"
+#include "util/options.h"
+#include "util/output.h"
+
+/*
+ * What every command needs: a connection by the options, the session that login stored, and an
+ * output. The session file lies in the state folder, one for each server address, mode 0600.
+ */
+struct session {
+	const struct command_call *call;
+	const struct options *options;
+	struct output *out;
+	struct immu *c;
+	bool may_login_again; /* a command that must not be repeated clears it */
+};
+
+enum session_need {
+	SESSION_CONNECTED, /* the server is there */
+	SESSION_LOGGED_IN  /* with the stored session, or by --username and --password */
+};
+
+/* The work of a command. Prints its result only when it succeeds. */
+typedef enum im_err session_work(struct session *s);
+
+/*
+ * Runs a command: connects, goes on with the stored session where needed, does the work, persists
+ * the trusted state, prints the error if there is one, and returns the exit code. When the session
+ * has expired and credentials are configured, it logs in again and repeats the work once.
+ */
+int session_run(struct command_call *call, enum session_need need, session_work *work);
+
+/* Logs in as the user, with the password of the options or asked for, and stores the session. */
+enum im_err session_login(struct session *s, const char *user, const char **warning);
+
+/* Stores the connection's session for the next command; the user is kept from the last login. */
+enum im_err session_store(struct session *s);
+
+/* Removes the stored session. */
+enum im_err session_forget(struct session *s);
+
+/* Makes sure that the database's state is trusted, and says so if this is the first contact. */
+enum im_err session_trust(struct session *s);
+
+#endif

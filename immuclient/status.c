@@ -1,0 +1,81 @@
+/* Commands about the server: current, status; and version. */
+#include <stdio.h>
+
+#include "commands.h"
+#include "session.h"
+#include "show.h"
+#include "util/version.h"
+
+static enum im_err
+current(struct session *s)
+{
+	struct immu_result *r;
+	enum im_err err = immu_verified_state(s->c, &r);
+
+	if (err)
+		return err;
+	err = session_trust(s);
+	if (!err)
+		err = immu_persist(s->c);
+	if (!err)
+		show_state(s->out, &r->state, r->verified);
+	immu_result_free(r);
+	return err;
+}
+
+int
+command_current(struct command_call *call)
+{
+	return session_run(call, SESSION_LOGGED_IN, current);
+}
+
+static void
+show_status(struct session *s, const struct immu_info *health, const struct immu_info *info)
+{
+	struct output *o = s->out;
+
+	output_record_begin(o, NULL);
+	output_label_width(o, sizeof "transactions: " - 1);
+	output_string(o, "status", health->healthy ? "Health check OK" : "not in service");
+	output_string(o, "version", info->version);
+	output_string(o, "server", immu_server_id(s->c));
+	output_time(o, "started", info->started_at);
+	output_u64(o, "databases", info->databases);
+	output_u64(o, "transactions", info->transactions);
+	output_u64(o, "disk bytes", info->disk_bytes);
+	output_record_end(o);
+}
+
+static enum im_err
+status(struct session *s)
+{
+	struct immu_result *health = NULL, *info = NULL;
+	enum im_err err = immu_health(s->c, &health);
+
+	if (!err)
+		err = immu_server_info(s->c, &info);
+	if (!err)
+		show_status(s, &health->info, &info->info);
+	if (!err && !health->info.healthy)
+		err = err_set(IM_ERR_BUSY, "the server is not in service");
+	immu_result_free(info);
+	immu_result_free(health);
+	return err;
+}
+
+int
+command_status(struct command_call *call)
+{
+	return session_run(call, SESSION_CONNECTED, status);
+}
+
+int
+command_version(struct command_call *call)
+{
+	(void)call;
+	printf("immuclient %s\n", IMMUDB_VERSION);
+	if (IMMUDB_COMMIT[0])
+		printf("Commit  : %s\n", IMMUDB_COMMIT);
+	printf("Built at: %s\n", IMMUDB_BUILT_AT);
+	return IM_EXIT_OK;
+}
