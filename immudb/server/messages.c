@@ -75,12 +75,15 @@ message_tx_metadata(struct arena *a, const struct tx_header *h, Immudb__Schema__
 }
 
 Immudb__Schema__TxHeader *
-message_tx_header(struct arena *a, const struct tx_header *h)
+message_tx_header(struct arena *a, const struct tx_header *header)
 {
 	Immudb__Schema__TxHeader *m = message_new(a, &immudb__schema__tx_header__descriptor);
+	struct tx_header *h = arena_alloc(a, sizeof *h);
 
-	if (!m)
+	if (!m || !h)
 		return NULL;
+	/* Headers are often local to whoever asks. */
+	*h = *header;
 	m->id = h->id;
 	m->prevalh = message_hash(&h->prev_alh);
 	m->ts = h->ts;

@@ -40,12 +40,13 @@ bool message_kv_metadata(
 /* The inverse; NULL is empty metadata. */
 struct kv_metadata message_to_kv_metadata(const Immudb__Schema__KVMetadata *md);
 
-Immudb__Schema__TxHeader *message_tx_header(struct arena *a, const struct tx_header *h);
+/* The header is copied. */
+Immudb__Schema__TxHeader *message_tx_header(struct arena *a, const struct tx_header *header);
 
 /* One entry as it is hashed, with its value if it was read. */
 Immudb__Schema__TxEntry *message_tx_entry(struct arena *a, const struct store_tx_entry *e);
 
-/* Header and all entries. */
+/* Header, which is copied, and all entries. */
 Immudb__Schema__Tx *message_tx(struct arena *a, const struct store_tx *tx);
 
 Immudb__Schema__InclusionProof *
