@@ -198,7 +198,10 @@ struct index_range {
 	struct index_read read;
 };
 
-/* A walk over the newest version of each key in the range; range is copied. IM_ERR_NOMEM. */
+/*
+ * A walk over the newest version of each key in the range; range is copied.
+ * IM_ERR_NOMEM, IM_ERR_KEY_LENGTH.
+ */
 enum im_err index_scan(struct index *idx, const struct index_range *range, struct index_iter **out);
 
 /* The versions of one key. */

@@ -183,10 +183,12 @@ table_write(const struct memtable *t, struct run_writer *w, struct run **out)
 {
 	enum im_err err = IM_OK;
 
-	for (const struct memtable_node *node = memtable_first(t); node && err == IM_OK;
-	     node = memtable_next(node)) {
+	for (const struct memtable_node *node = memtable_first(t), *next; node && err == IM_OK;
+	     node = next) {
 		struct index_entry e;
 
+		next = memtable_next(node);
+		__builtin_prefetch(next);
 		memtable_entry(node, &e);
 		err = run_writer_add(w, &e);
 	}

@@ -11,8 +11,8 @@
  *    the reader's transaction was published, so a reader never misses what it may see.
  * 4. The hint beside a link is the key prefix of the node it leads to. Only the writer reads or
  *    writes hints: they save it the visit to most of the nodes that it does not go to.
- * 5. finger[] is, per level, the last node before the newest insertion, itself included: the keys of
- *    a transaction are inserted in order, each search starting where the last one ended.
+ * 5. The keys of a transaction are inserted in order, in groups: first all are searched for at once,
+ *    so that the memory accesses of one search overlap with those of others, then all are linked.
  * 6. After memtable_reserve() insertion allocates nothing.
  */
 #include "store/memtable.h"
@@ -30,6 +30,8 @@
 #define BLOCK_BYTES_MAX (4u * 1024 * 1024)
 #define HUGE_PAGE_BYTES (2u * 1024 * 1024)
 #define NODE_ALIGN 8u
+/* So many searches go on at once: enough to hide the latency of memory. */
+#define SEARCHES 16u
 
 struct memtable_link {
 	_Atomic(struct memtable_node *) next;
@@ -79,8 +81,7 @@ struct memtable {
 	size_t sorted_cap;
 	uint64_t pos_min;
 	uint64_t random;
-	unsigned height; /* levels in use */
-	struct memtable_node *finger[HEIGHT_MAX];
+	unsigned height;            /* levels in use */
 	struct memtable_node *head; /* before all others; it has no key */
 };
 
@@ -178,8 +179,6 @@ memtable_create(size_t expected_entries, struct memtable **out)
 		return IM_ERR_NOMEM;
 	}
 	t->head->height = HEIGHT_MAX;
-	for (unsigned level = 0; level < HEIGHT_MAX; level++)
-		t->finger[level] = t->head;
 	*out = t;
 	return IM_OK;
 }
@@ -303,82 +302,141 @@ link_load(const struct memtable_node *node, unsigned level, memory_order order)
 	return atomic_load_explicit(&node->links[level].next, order);
 }
 
-/* Writer: the next node on the level if its key is smaller than the given one, else NULL. */
-static struct memtable_node *
-step_below(const struct memtable_node *node, unsigned level, const struct sort_item *item)
+/* Whether the node that follows on this level, which the hint belongs to, is before the item. */
+static bool
+link_below(const struct memtable_node *next, uint64_t hint, const struct sort_item *item)
 {
-	struct memtable_node *next = link_load(node, level, memory_order_relaxed);
-	uint64_t hint = node->links[level].hint;
-
-	if (!next || hint > item->prefix)
-		return NULL;
-	if (hint == item->prefix && bytes_compare(node_key(next), item->entry->key) >= 0)
-		return NULL;
-	return next;
+	if (hint != item->prefix)
+		return hint < item->prefix;
+	return bytes_compare(node_key(next), item->entry->key) < 0;
 }
 
-/* Moves the finger to the last nodes with smaller keys. */
-static void
-finger_move(struct memtable *t, const struct sort_item *item)
-{
-	struct memtable_node *node = t->finger[0], *next;
-	unsigned level = 0;
+/* One search among several. */
+struct search {
+	struct memtable_node *node;
+	unsigned level;
+	bool tied; /* the following node's key must be looked at, and was prefetched */
+	bool found;
+	struct memtable_node *before[HEIGHT_MAX]; /* the last node before the item, per level */
+};
 
-	if (node != t->head && bytes_compare(node_key(node), item->entry->key) < 0) {
-		while (level + 1 < t->height && step_below(t->finger[level], level, item))
-			level++;
-		node = t->finger[level];
-	} else {
-		level = t->height - 1;
-		node = t->head;
-	}
-	for (;; level--) {
-		while ((next = step_below(node, level, item)) != NULL)
-			node = next;
-		t->finger[level] = node;
-		if (level == 0)
+/*
+ * Goes on until the search needs memory that is not in the cache, asks for that, and returns: another
+ * search goes on meanwhile.
+ */
+static void
+search_step(struct search *s, const struct sort_item *item)
+{
+	for (;;) {
+		struct memtable_node *next = link_load(s->node, s->level, memory_order_relaxed);
+		uint64_t hint = s->node->links[s->level].hint;
+
+		if (next && hint == item->prefix && !s->tied) {
+			s->tied = true;
+			__builtin_prefetch(&next->links[1]);
 			return;
+		}
+		s->tied = false;
+		if (next && link_below(next, hint, item)) {
+			s->node = next;
+			__builtin_prefetch(&next->links[s->level]);
+			return;
+		}
+		s->before[s->level] = s->node;
+		if (s->level-- == 0) {
+			s->found = true;
+			return;
+		}
 	}
 }
 
-/* Links a node behind the finger, lowest level first. */
+/* Finds where n items go, all searches at once. */
 static void
-node_link(struct memtable *t, struct memtable_node *node, uint64_t prefix)
+group_search(
+    const struct memtable *t, struct search *searches, const struct sort_item *items, size_t n)
 {
-	struct memtable_node *next = link_load(t->finger[0], 0, memory_order_relaxed);
+	size_t open = n;
 
-	while (t->height < node->height)
-		t->finger[t->height++] = t->head;
-	atomic_store_explicit(&node->prev, t->finger[0], memory_order_relaxed);
+	for (size_t i = 0; i < n; i++) {
+		searches[i].node = t->head;
+		searches[i].level = t->height - 1;
+		searches[i].tied = searches[i].found = false;
+		for (unsigned level = t->height; level < HEIGHT_MAX; level++)
+			searches[i].before[level] = t->head;
+	}
+	while (open > 0) {
+		for (size_t i = 0; i < n; i++) {
+			if (searches[i].found)
+				continue;
+			search_step(&searches[i], &items[i]);
+			open -= searches[i].found;
+		}
+	}
+}
+
+/* Moves on from a place found earlier, behind what was inserted there since. */
+static struct memtable_node *
+place_update(struct memtable_node *node, unsigned level, const struct sort_item *item)
+{
+	struct memtable_node *next;
+
+	while ((next = link_load(node, level, memory_order_relaxed)) != NULL &&
+	    link_below(next, node->links[level].hint, item))
+		node = next;
+	return node;
+}
+
+/* Links a node where the search led to, lowest level first. */
+static void
+node_link(
+    struct memtable *t, struct memtable_node *node, struct search *s, const struct sort_item *item)
+{
+	struct memtable_node *before = place_update(s->before[0], 0, item);
+	struct memtable_node *next = link_load(before, 0, memory_order_relaxed);
+
+	node->ordinal = 1;
+	if (next && before->links[0].hint == item->prefix &&
+	    bytes_equal(node_key(next), item->entry->key)) {
+		assert(next->tx < node->tx);
+		node->ordinal = next->ordinal + 1;
+	}
+	atomic_store_explicit(&node->prev, before, memory_order_relaxed);
 	for (unsigned level = 0; level < node->height; level++) {
-		struct memtable_link *link = &t->finger[level]->links[level];
+		struct memtable_link *link;
 
+		if (level > 0)
+			before = place_update(s->before[level], level, item);
+		link = &before->links[level];
 		atomic_store_explicit(&node->links[level].next,
 		    atomic_load_explicit(&link->next, memory_order_relaxed), memory_order_relaxed);
 		node->links[level].hint = link->hint;
-		link->hint = prefix;
+		link->hint = item->prefix;
 		atomic_store_explicit(&link->next, node, memory_order_release);
-		t->finger[level] = node;
 	}
+	if (node->height > t->height)
+		t->height = node->height;
 	atomic_store_explicit(next ? &next->prev : &t->last, node, memory_order_release);
 }
 
 static void
-item_insert(struct memtable *t, const struct sort_item *item)
+group_insert(struct memtable *t, const struct sort_item *items, size_t n)
 {
-	struct memtable_node *node = node_create(t, item->entry), *next;
+	struct search searches[SEARCHES];
+	uint64_t hashes[SEARCHES];
 
-	finger_move(t, item);
-	next = link_load(t->finger[0], 0, memory_order_relaxed);
-	node->ordinal = 1;
-	if (next && bytes_equal(node_key(next), item->entry->key)) {
-		assert(next->tx < node->tx);
-		node->ordinal = next->ordinal + 1;
+	for (size_t i = 0; i < n; i++) {
+		hashes[i] = bloom_hash(items[i].entry->key);
+		bloom_prefetch(&t->filter, hashes[i]);
 	}
-	bloom_add(&t->filter, bloom_hash(item->entry->key));
-	node_link(t, node, item->prefix);
-	if (item->entry->pos < t->pos_min)
-		t->pos_min = item->entry->pos;
+	group_search(t, searches, items, n);
+	for (size_t i = 0; i < n; i++) {
+		const struct index_entry *e = items[i].entry;
+
+		bloom_add(&t->filter, hashes[i]);
+		node_link(t, node_create(t, e), &searches[i], &items[i]);
+		if (e->pos < t->pos_min)
+			t->pos_min = e->pos;
+	}
 }
 
 static int
@@ -410,8 +468,8 @@ memtable_insert(struct memtable *t, const struct index_entry *entries, size_t n)
 	}
 	if (!ordered)
 		qsort(t->sorted, n, sizeof *t->sorted, item_compare);
-	for (size_t i = 0; i < n; i++)
-		item_insert(t, &t->sorted[i]);
+	for (size_t i = 0; i < n; i += SEARCHES)
+		group_insert(t, t->sorted + i, n - i < SEARCHES ? n - i : SEARCHES);
 	atomic_fetch_add_explicit(&t->count, n, memory_order_relaxed);
 	return IM_OK;
 }

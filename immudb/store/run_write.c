@@ -19,6 +19,8 @@
 #include "store/run_format.h"
 #include "util/crc32c.h"
 
+/* The line of a key in the filter is fetched so many keys before it is written to. */
+#define HASHES 16u
 #define OUT_BYTES (256u * 1024)
 #define SYNC_BYTES (16u * 1024 * 1024)
 
@@ -34,7 +36,8 @@ struct run_writer {
 	uint64_t last_tx; /* of the last version added */
 	uint64_t last_revision;
 	struct bloom filter;
-	struct buf rows; /* of the sparse index */
+	uint64_t hashes[HASHES]; /* of the last keys, not yet in the filter */
+	struct buf rows;         /* of the sparse index */
 	struct buf first_key;
 	/* The place at or behind which the open block is; its key, not yet cut, is in rows. */
 	size_t separator_len;
@@ -158,6 +161,28 @@ separator_set(struct run_writer *w, const struct index_entry *e, size_t shared)
 	memcpy(w->separator, e->key.data, w->separator_len);
 }
 
+static void
+filter_add(struct run_writer *w, uint64_t hash)
+{
+	uint64_t *slot = &w->hashes[w->keys % HASHES];
+
+	if (w->keys >= HASHES)
+		bloom_add(&w->filter, *slot);
+	*slot = hash;
+	bloom_prefetch(&w->filter, hash);
+	w->keys++;
+}
+
+/* Adds the keys that still wait. */
+static void
+filter_complete(struct run_writer *w)
+{
+	uint64_t waiting = w->keys < HASHES ? w->keys : HASHES;
+
+	for (uint64_t i = 0; i < waiting; i++)
+		bloom_add(&w->filter, w->hashes[i]);
+}
+
 static enum im_err
 order_check(const struct run_writer *w, const struct index_entry *e, size_t shared)
 {
@@ -188,8 +213,7 @@ run_writer_add(struct run_writer *w, const struct index_entry *e)
 	if (w->entries == 0 && !buf_append_bytes(&w->first_key, e->key))
 		return w->first_key.err;
 	if (new_key) {
-		bloom_add(&w->filter, bloom_hash(e->key));
-		w->keys++;
+		filter_add(w, bloom_hash(e->key));
 	}
 	run_block_add(&w->block, e, shared);
 	w->entries++;
@@ -233,6 +257,7 @@ filter_write(struct run_writer *w, struct run_footer *f)
 {
 	struct bytes data = bytes_of(w->filter.data, (size_t)w->filter.lines * BLOOM_LINE_BYTES);
 
+	filter_complete(w);
 	f->filter_offset = w->offset;
 	f->filter_len = data.len;
 	f->filter_crc = crc32c(0, data.data, data.len);
