@@ -146,6 +146,8 @@ row_parse(struct run *r, struct reader *in, uint64_t i, uint8_t **to)
 	separator = run_separator(r, i);
 	r->prefixes[i] =
 	    index_key_prefix(bytes_of(separator.data + r->skip, separator.len - r->skip));
+	if (i % RUN_SAMPLE == 0)
+		r->samples[i / RUN_SAMPLE] = r->prefixes[i];
 	return !in->failed && separators_ordered(r, i);
 }
 
@@ -180,8 +182,9 @@ index_read(struct run *r, const struct run_footer *f)
 	r->offsets = (uint64_t *)calloc(n + 1, sizeof *r->offsets);
 	r->separators = (uint64_t *)calloc(n + 1, sizeof *r->separators);
 	r->prefixes = (uint64_t *)calloc(n, sizeof *r->prefixes);
+	r->samples = (uint64_t *)calloc(n / RUN_SAMPLE + 1, sizeof *r->samples);
 	r->txs = (uint64_t *)calloc(n, sizeof *r->txs);
-	if (!r->memory || !r->offsets || !r->separators || !r->prefixes || !r->txs)
+	if (!r->memory || !r->offsets || !r->separators || !r->prefixes || !r->samples || !r->txs)
 		return IM_ERR_NOMEM;
 	err = vfs_read(&r->file, r->memory, (size_t)f->index_len, f->index_offset);
 	if (err != IM_OK)
@@ -261,6 +264,7 @@ run_unref(struct run *r)
 	vfs_file_close(&r->file);
 	free(r->filter.data);
 	free(r->txs);
+	free(r->samples);
 	free(r->prefixes);
 	free(r->separators);
 	free(r->offsets);
@@ -283,17 +287,49 @@ separator_at_or_before(const struct run *r, uint64_t i, const struct place *p)
 	return index_place_compare(run_separator(r, i), r->txs[i], p->key, p->tx) <= 0;
 }
 
+/* The first sample that is not smaller than the prefix (greater, with `behind`). */
+static uint64_t
+sample_find(const struct run *r, uint64_t prefix, bool behind)
+{
+	uint64_t low = 0, high = (r->blocks - 1) / RUN_SAMPLE + 1;
+
+	while (low < high) {
+		uint64_t middle = low + (high - low) / 2;
+
+		if (r->samples[middle] < prefix || (behind && r->samples[middle] == prefix))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* Narrows a search down to between two samples, and fetches the prefixes that are there. */
+static void
+range_narrow(const struct run *r, uint64_t prefix, uint64_t *low, uint64_t *high)
+{
+	uint64_t first = sample_find(r, prefix, false), last = first;
+
+	if (last * RUN_SAMPLE < r->blocks && r->samples[last] == prefix)
+		last = sample_find(r, prefix, true);
+	*low = first > 0 ? (first - 1) * RUN_SAMPLE : 0;
+	*high = last * RUN_SAMPLE < r->blocks ? last * RUN_SAMPLE : r->blocks;
+	for (uint64_t i = *low; i < *high && i < *low + RUN_SAMPLE; i += 8)
+		__builtin_prefetch(&r->prefixes[i]);
+}
+
 uint64_t
 run_find_block(const struct run *r, struct bytes key, uint64_t tx)
 {
 	size_t shared = index_key_shared(key, r->first_key);
-	uint64_t low = 0, high = r->blocks;
+	uint64_t low, high;
 	struct place p = {key, tx, 0};
 
 	/* Outside of what all keys share, the place is before or behind everything. */
 	if (shared < r->skip)
 		return bytes_compare(key, r->first_key) < 0 ? 0 : r->blocks - 1;
 	p.prefix = index_key_prefix(bytes_of(key.data + r->skip, key.len - r->skip));
+	range_narrow(r, p.prefix, &low, &high);
 	/* The last separator at or before the place; block 0 when there is none. */
 	while (high - low > 1) {
 		uint64_t middle = low + (high - low) / 2;

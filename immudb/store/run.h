@@ -18,6 +18,8 @@
 /* "0123456789abcdef.run" and its NUL. */
 #define RUN_NAME_MAX 21u
 
+#define RUN_SAMPLE 64u
+
 /* What the manifest says about a run, and the run about itself. */
 struct run_id {
 	uint64_t number; /* gives the file its name */
@@ -47,6 +49,7 @@ struct run {
 	size_t skip;
 	uint64_t *offsets;
 	uint64_t *prefixes;
+	uint64_t *samples;    /* every RUN_SAMPLE-th prefix: small enough to stay in the cache */
 	uint64_t *separators; /* blocks + 1 offsets into separator_bytes */
 	uint64_t *txs;
 	uint8_t *separator_bytes;
