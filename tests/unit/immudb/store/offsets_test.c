@@ -1,3 +1,6 @@
+/*
+ * The offset table: what it keeps, damage, failing calls, power cuts, threads.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
