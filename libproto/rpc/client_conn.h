@@ -88,7 +88,8 @@ bool rpc_client_is_usable(struct rpc_client_conn *c);
  * Starts a call; the request is packed before this returns. Waits while too much is in flight. On
  * IM_OK the callback will be called exactly once, possibly before this returns; on an error never:
  * IM_ERR_CONNECTION_LOST, IM_ERR_BUSY, IM_ERR_TIMEOUT (while waiting), IM_ERR_MESSAGE_SIZE,
- * IM_ERR_ARGUMENT, IM_ERR_NOMEM. Calls started by one thread reach the server in that order.
+ * IM_ERR_ARGUMENT, IM_ERR_NOMEM. Calls started by one thread reach the server in that order,
+ * but for those too large for one frame: others may overtake them.
  */
 enum im_err rpc_call_start(
     struct rpc_client_conn *c, const struct rpc_call *call, rpc_answer_cb *cb, void *ctx);

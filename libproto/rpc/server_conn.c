@@ -10,6 +10,7 @@
 #include "rpc/server_conn.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -234,6 +235,7 @@ rpc_reply(struct rpc_request *req, const ProtobufCMessage *answer)
 	enum im_err err = request_check_answer(r, len);
 	uint8_t *p;
 
+	assert(answer->descriptor == req->method->answer);
 	if (err != IM_OK) {
 		request_fail_detail(r, err);
 		return;

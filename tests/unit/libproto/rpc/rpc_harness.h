@@ -127,11 +127,13 @@ harness_export(struct rpc_request *req, const ProtobufCMessage *m)
 }
 
 static inline void
-harness_login(struct rpc_request *req)
+harness_login(struct rpc_request *req, void *ctx)
 {
 	Immudb__Schema__LoginResponse login = IMMUDB__SCHEMA__LOGIN_RESPONSE__INIT;
 
 	login.token = (char *)(uintptr_t) "good token";
+	assert_null(rpc_request_conn_user(req));
+	rpc_request_set_conn_user(req, ctx);
 	rpc_request_set_authenticated(req);
 	rpc_reply(req, &login.base);
 }
@@ -165,7 +167,7 @@ harness_handle(void *ctx, struct rpc_request *req)
 	else if (req->method->index == RPC_INDEX_ExportTx)
 		harness_export(req, m);
 	else if (req->method->index == RPC_INDEX_Login)
-		harness_login(req);
+		harness_login(req, ctx);
 	else
 		rpc_fail(req, IM_ERR_UNIMPLEMENTED, NULL);
 }
@@ -187,7 +189,7 @@ harness_conn_closed(void *ctx, void *conn_user)
 {
 	struct harness *h = (struct harness *)ctx;
 
-	assert_null(conn_user);
+	assert_true(conn_user == NULL || conn_user == h);
 	pthread_mutex_lock(&h->lock);
 	h->closed++;
 	pthread_mutex_unlock(&h->lock);

@@ -57,7 +57,8 @@ raw_read(struct raw *r)
 	uint8_t *p;
 	size_t size;
 
-	memmove(r->in.data, r->in.data + r->used, r->in.len - r->used);
+	if (r->used > 0)
+		memmove(r->in.data, r->in.data + r->used, r->in.len - r->used);
 	r->in.len -= r->used;
 	r->used = 0;
 	while (frame_next(buf_bytes(&r->in), FRAME_PAYLOAD_MAX + 1024, &r->f, &size) != IM_OK) {
