@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "util/clock.h"
@@ -19,6 +20,8 @@
 #define DATABASES_SETTING_HEADER "writeTxHeaderVersion"
 #define DATABASES_HEADER_VERSION 1
 #define DATABASES_MAX 1024
+/* What is kept of a long name when a number follows. */
+#define DATABASES_FOLDER_STEM 120
 
 struct databases {
 	struct databases_options options;
@@ -46,7 +49,7 @@ databases_store_open(struct databases *d, const char *name, const char *folder, 
 	return store_open(&options, out);
 }
 
-/* Makes the folder of a database by opening it once; folder and name are the same here. */
+/* Makes the folder of a database by opening it once; it has no settings yet. */
 static enum im_err
 databases_make_folder(void *arg, const char *folder)
 {
@@ -58,13 +61,36 @@ databases_make_folder(void *arg, const char *folder)
 	return err;
 }
 
+/* The name itself, unless something else has that name already: then with a number behind it. */
+static enum im_err
+databases_choose_folder(struct databases *d, const char *name, char folder[META_DATABASE_MAX + 1])
+{
+	char path[VFS_PATH_MAX];
+	struct stat st;
+	unsigned i;
+	enum im_err err;
+
+	snprintf(folder, META_DATABASE_MAX + 1, "%s", name);
+	for (i = 1; i <= DATABASES_MAX; i++) {
+		err = vfs_path(path, d->options.dir, folder);
+		if (err != IM_OK)
+			return err;
+		if (lstat(path, &st) != 0)
+			return IM_OK;
+		snprintf(folder, META_DATABASE_MAX + 1, "%.*s_%u", DATABASES_FOLDER_STEM, name, i);
+	}
+	return err_set(IM_ERR_EXISTS, "no name left for a folder of database %s", name);
+}
+
 static enum im_err
 databases_create(struct databases *d, const char *name)
 {
 	struct meta_database row = {.created_by = "immudb", .created_at_s = clock_wall_s()};
+	enum im_err err = databases_choose_folder(d, name, row.folder);
 
+	if (err != IM_OK)
+		return err;
 	snprintf(row.name, sizeof row.name, "%s", name);
-	snprintf(row.folder, sizeof row.folder, "%s", name);
 	return meta_database_create(d->options.meta, &row, databases_make_folder, d);
 }
 
@@ -78,6 +104,7 @@ databases_add(void *arg, const struct meta_database *row)
 	if (d->count == DATABASES_MAX)
 		return err_set(IM_ERR_LIMIT, "more than %d databases", DATABASES_MAX);
 	memcpy(database->name, row->name, sizeof database->name);
+	memcpy(database->folder, row->folder, sizeof database->folder);
 	database->is_system = strcmp(row->name, DATABASE_SYSTEM) == 0;
 	d->count++;
 	return IM_OK;
@@ -98,10 +125,12 @@ databases_open_all(struct databases *d)
 static enum im_err
 databases_check_orphan(const struct databases *d, const char *name)
 {
-	char dir[VFS_PATH_MAX];
+	char dir[VFS_PATH_MAX], marker[VFS_PATH_MAX];
 	enum im_err err = vfs_path(dir, d->options.dir, name);
 
-	if (err == IM_OK && access(dir, F_OK) == 0)
+	if (err == IM_OK)
+		err = vfs_path(marker, dir, STORE_MARKER_NAME);
+	if (err == IM_OK && access(marker, F_OK) == 0)
 		err = err_set(IM_ERR_CORRUPT,
 		    "%s/%s is missing or empty, but there is a database in %s: restore it from a "
 		    "backup, or move the database away",

@@ -17,6 +17,7 @@ struct databases;
 
 struct database {
 	char name[META_DATABASE_MAX + 1];
+	char folder[META_DATABASE_MAX + 1]; /* in the data folder */
 	struct store *store;
 	bool is_system;
 };

@@ -18,7 +18,6 @@
 #include "util/log.h"
 
 #define LOCK_NAME "lock"
-#define MARKER_NAME "immudb.database"
 #define MARKER_VERSION 1u
 #define MARKER_MAX 4096u
 #define MARKER_FORM "immudb database\nformat %u\nid %32s\n"
@@ -35,7 +34,7 @@ marker_create(struct store *s)
 		return err_set(IM_ERR_INTERNAL, "getrandom failed");
 	hex_encode(bytes_of(s->database_id, sizeof s->database_id), hex);
 	n = snprintf(text, sizeof text, MARKER_FORM, MARKER_VERSION, hex);
-	return vfs_replace_file(s->vfs, s->dir, MARKER_NAME, bytes_of(text, (size_t)n));
+	return vfs_replace_file(s->vfs, s->dir, STORE_MARKER_NAME, bytes_of(text, (size_t)n));
 }
 
 static enum im_err
@@ -45,14 +44,14 @@ marker_parse(struct store *s, const char *text)
 	unsigned version;
 
 	if (sscanf(text, "immudb database\nformat %u\n", &version) != 1)
-		return err_set(
-		    IM_ERR_CORRUPT, "%s/%s: not the marker of a database", s->dir, MARKER_NAME);
+		return err_set(IM_ERR_CORRUPT, "%s/%s: not the marker of a database", s->dir,
+		    STORE_MARKER_NAME);
 	if (version > MARKER_VERSION)
 		return err_set(IM_ERR_VERSION, "%s/%s: format %u, this version knows up to %u",
-		    s->dir, MARKER_NAME, version, MARKER_VERSION);
+		    s->dir, STORE_MARKER_NAME, version, MARKER_VERSION);
 	if (sscanf(text, MARKER_FORM, &version, hex) != 2 ||
 	    hex_decode(bytes_str(hex), s->database_id, sizeof s->database_id) != IM_OK)
-		return err_set(IM_ERR_CORRUPT, "%s/%s: no database id", s->dir, MARKER_NAME);
+		return err_set(IM_ERR_CORRUPT, "%s/%s: no database id", s->dir, STORE_MARKER_NAME);
 	return IM_OK;
 }
 
@@ -65,7 +64,7 @@ note_other(void *arg, const char *name)
 {
 	struct folder *folder = (struct folder *)arg;
 
-	if (strcmp(name, LOCK_NAME) != 0 && strcmp(name, MARKER_NAME ".tmp") != 0)
+	if (strcmp(name, LOCK_NAME) != 0 && strcmp(name, STORE_MARKER_NAME ".tmp") != 0)
 		folder->has_other = true;
 	return 0;
 }
@@ -79,15 +78,15 @@ load_marker(struct store *s)
 	enum im_err err;
 
 	buf_init(&text, MARKER_MAX);
-	err = vfs_read_file(s->vfs, s->dir, MARKER_NAME, &text);
+	err = vfs_read_file(s->vfs, s->dir, STORE_MARKER_NAME, &text);
 	if (err == IM_OK && buf_append_u8(&text, '\0')) {
 		err = marker_parse(s, (const char *)text.data);
 	} else if (err == IM_ERR_NOT_FOUND) {
 		if (s->vfs->list(s->vfs->ctx, s->dir, note_other, &folder) != 0)
 			err = err_set_errno(IM_ERR_IO, "list", s->dir);
 		else if (folder.has_other)
-			err =
-			    err_set(IM_ERR_CORRUPT, "%s: has files but no %s", s->dir, MARKER_NAME);
+			err = err_set(
+			    IM_ERR_CORRUPT, "%s: has files but no %s", s->dir, STORE_MARKER_NAME);
 		else
 			err = marker_create(s);
 	}

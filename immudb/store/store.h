@@ -19,6 +19,9 @@
  */
 struct store;
 
+/* The file that marks a folder as that of a database. */
+#define STORE_MARKER_NAME "immudb.database"
+
 /* Limits of one transaction and one answer. Key, value and entry limits are in crypto/rawkey.h. */
 #define STORE_TX_BYTES_MAX (48u * 1024 * 1024)
 #define STORE_BATCH_BYTES_MAX (8u * 1024 * 1024)

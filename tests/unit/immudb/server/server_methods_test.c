@@ -1,0 +1,829 @@
+/*
+ * The server as a whole, over loopback connections: who may log in, what sessions may do, semantics
+ * of the methods, proofs and signatures that hold, starts that must fail.
+ */
+#include "server/server.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "crypto/proof.h"
+#include "crypto/rawkey.h"
+#include "crypto/sign.h"
+#include "rpc/client_conn.h"
+#include "server/messages.h"
+#include "util/file.h"
+#include "util/log.h"
+
+#define M(Name) Immudb__Schema__##Name
+#define ARENA_MAX (256u << 20)
+
+struct fixture {
+	char dir[64];
+	char data[80];
+	char key[80];
+	struct server *server;
+	struct rpc_client_conn *conn;
+	struct arena arena;
+	char session[64];
+	/* Of the last call. */
+	enum im_status status;
+};
+
+static const char test_key[] = "-----BEGIN EC PRIVATE KEY-----\n"
+			       "MHcCAQEEINa2+Rn5ypqHA0woBeeIzIi2kwJ95XPgB/0vP7qwmEImoAoGCCqGSM49\n"
+			       "AwEHoUQDQgAEKnn3D/di1R0080E2EWvAwsit/rni1yVoq6E7aLcbXQdAaof1L6wO\n"
+			       "AWGEBOi3UApGrQ2dW7gZAYVWR/Ri/4fqJA==\n"
+			       "-----END EC PRIVATE KEY-----\n";
+
+static struct server_options
+options_of(const struct fixture *f)
+{
+	return (struct server_options){.dir = f->data,
+	    .synced = false,
+	    .address = "127.0.0.1",
+	    .signing_key = f->key,
+	    .admin_password = "immudb",
+	    .auth = true,
+	    .max_message_bytes = 8u << 20,
+	    .max_sessions = 8,
+	    .token_life_ms = 60000,
+	    .session_idle_ms = 60000,
+	    .histograms = true,
+	    .metrics_address = ""};
+}
+
+static void
+connect_to(struct fixture *f)
+{
+	struct rpc_client_options options = {
+	    .host = "127.0.0.1", .port = server_port(f->server), .name = "server_methods_test"};
+
+	assert_int_equal(rpc_client_connect(&options, &f->conn), IM_OK);
+}
+
+static void
+start(struct fixture *f, const struct server_options *options)
+{
+	enum im_err err = server_start(options, &f->server);
+
+	if (err != IM_OK)
+		fail_msg("%s", err_detail(err));
+	connect_to(f);
+}
+
+static void
+stop(struct fixture *f)
+{
+	rpc_client_close(f->conn);
+	f->conn = NULL;
+	server_stop(f->server);
+	f->server = NULL;
+}
+
+static int
+fixture_make(void **state)
+{
+	struct fixture *f = calloc(1, sizeof *f);
+
+	if (!f)
+		return -1;
+	arena_init(&f->arena, ARENA_MAX);
+	strcpy(f->dir, "/tmp/server_methods_test.XXXXXX");
+	if (!mkdtemp(f->dir))
+		return -1;
+	snprintf(f->data, sizeof f->data, "%s/data", f->dir);
+	snprintf(f->key, sizeof f->key, "%s/key.pem", f->dir);
+	*state = f;
+	return file_replace(f->key, bytes_str(test_key)) == IM_OK ? 0 : -1;
+}
+
+static int
+fixture_remove(void **state)
+{
+	struct fixture *f = *state;
+	int status;
+	pid_t child;
+
+	if (f->server)
+		stop(f);
+	child = fork();
+	if (child == 0) {
+		execlp("rm", "rm", "-rf", f->dir, (char *)NULL);
+		_exit(1);
+	}
+	waitpid(child, &status, 0);
+	arena_free(&f->arena);
+	free(f);
+	return status;
+}
+
+static int
+fixture_started(void **state)
+{
+	struct server_options options;
+
+	if (fixture_make(state) != 0)
+		return -1;
+	options = options_of(*state);
+	start(*state, &options);
+	return 0;
+}
+
+/* Calls a method with the present session; the decoded answer goes to *out when that is not NULL. */
+static enum im_err
+ask(struct fixture *f, uint16_t method, const ProtobufCMessage *request, void *out)
+{
+	struct rpc_call call = {
+	    .method = method, .session = bytes_str(f->session), .request = request};
+	ProtobufCMessage *answer = NULL;
+	enum im_err err = rpc_call_wait(f->conn, &call, &f->arena, &answer, &f->status);
+
+	if (out)
+		*(ProtobufCMessage **)out = answer;
+	return err;
+}
+
+static enum im_err
+login(struct fixture *f, const char *user, const char *password)
+{
+	M(LoginRequest) in = IMMUDB__SCHEMA__LOGIN_REQUEST__INIT;
+	M(LoginResponse) *out = NULL;
+	enum im_err err;
+
+	in.user = message_data(bytes_str(user));
+	in.password = message_data(bytes_str(password));
+	f->session[0] = '\0';
+	err = ask(f, RPC_METHOD_Login, &in.base, &out);
+	if (err == IM_OK)
+		snprintf(f->session, sizeof f->session, "%s", out->token);
+	return err;
+}
+
+static enum im_err
+open_session(struct fixture *f, const char *database)
+{
+	M(OpenSessionRequest) in = IMMUDB__SCHEMA__OPEN_SESSION_REQUEST__INIT;
+	M(OpenSessionResponse) *out = NULL;
+	enum im_err err;
+
+	in.username = message_data(bytes_str("immudb"));
+	in.password = message_data(bytes_str("immudb"));
+	in.databasename = (char *)(uintptr_t)database;
+	f->session[0] = '\0';
+	err = ask(f, RPC_METHOD_OpenSession, &in.base, &out);
+	if (err == IM_OK) {
+		assert_int_equal(strlen(out->serveruuid), 20);
+		assert_string_equal(out->serveruuid, rpc_client_hello(f->conn)->server_id);
+		snprintf(f->session, sizeof f->session, "%s", out->sessionid);
+	}
+	return err;
+}
+
+static enum im_err
+use(struct fixture *f, const char *database)
+{
+	M(Database) in = IMMUDB__SCHEMA__DATABASE__INIT;
+	M(UseDatabaseReply) *out = NULL;
+	enum im_err err;
+
+	in.databasename = (char *)(uintptr_t)database;
+	err = ask(f, RPC_METHOD_UseDatabase, &in.base, &out);
+	if (err == IM_OK)
+		snprintf(f->session, sizeof f->session, "%s", out->token);
+	return err;
+}
+
+static enum im_err
+set(struct fixture *f, const char *key, const char *value, M(TxHeader) * *out)
+{
+	M(KeyValue) kv = IMMUDB__SCHEMA__KEY_VALUE__INIT;
+	M(KeyValue) * kvs[1] = {&kv};
+	M(SetRequest) in = IMMUDB__SCHEMA__SET_REQUEST__INIT;
+
+	kv.key = message_data(bytes_str(key));
+	kv.value = message_data(bytes_str(value));
+	in.n_kvs = 1;
+	in.kvs = kvs;
+	return ask(f, RPC_METHOD_Set, &in.base, out);
+}
+
+static enum im_err
+get(struct fixture *f, const M(KeyRequest) * in, M(Entry) * *out)
+{
+	return ask(f, RPC_METHOD_Get, &in->base, out);
+}
+
+static M(KeyRequest) key_request(const char *key)
+{
+	M(KeyRequest) in = IMMUDB__SCHEMA__KEY_REQUEST__INIT;
+
+	in.key = message_data(bytes_str(key));
+	return in;
+}
+
+#define assert_data_equal(data, text) assert_true(bytes_equal(message_bytes(data), bytes_str(text)))
+
+/* ---- Login and sessions ---- */
+
+static void
+server_login(void **state)
+{
+	struct fixture *f = *state;
+	M(LoginRequest) in = IMMUDB__SCHEMA__LOGIN_REQUEST__INIT;
+	M(LoginResponse) *out = NULL;
+
+	assert_true(server_has_default_password(f->server));
+	assert_int_equal(login(f, "immudb", "wrong"), IM_ERR_CREDENTIALS);
+	assert_int_equal(f->status, IM_STATUS_PERMISSION_DENIED);
+	assert_int_equal(login(f, "nobody", "immudb"), IM_ERR_CREDENTIALS);
+	assert_int_equal(login(f, "", ""), IM_ERR_CREDENTIALS);
+	assert_int_equal(set(f, "k", "v", NULL), IM_ERR_NOT_LOGGED_IN);
+	assert_int_equal(f->status, IM_STATUS_UNAUTHENTICATED);
+	in.user = in.password = message_data(bytes_str("immudb"));
+	assert_int_equal(ask(f, RPC_METHOD_Login, &in.base, &out), IM_OK);
+	assert_true(out->warning.len > 0);
+	snprintf(f->session, sizeof f->session, "%s", out->token);
+	assert_int_equal(set(f, "k", "v", NULL), IM_OK);
+	assert_int_equal(ask(f, RPC_METHOD_Logout, NULL, NULL), IM_OK);
+	assert_int_equal(set(f, "k", "v", NULL), IM_ERR_NOT_LOGGED_IN);
+	assert_int_equal(ask(f, RPC_METHOD_Logout, NULL, NULL), IM_ERR_NOT_LOGGED_IN);
+}
+
+static void
+server_login_is_throttled(void **state)
+{
+	struct fixture *f = *state;
+	size_t i;
+
+	for (i = 0; i < 5; i++)
+		assert_int_equal(login(f, "immudb", "wrong"), IM_ERR_CREDENTIALS);
+	assert_int_equal(login(f, "immudb", "immudb"), IM_ERR_THROTTLED);
+	assert_int_equal(f->status, IM_STATUS_RESOURCE_EXHAUSTED);
+}
+
+static void
+server_sessions(void **state)
+{
+	struct fixture *f = *state;
+	char token[64];
+
+	assert_int_equal(open_session(f, "nosuch"), IM_ERR_DATABASE_NOT_FOUND);
+	assert_int_equal(f->status, IM_STATUS_NOT_FOUND);
+	assert_int_equal(open_session(f, "DefaultDB"), IM_OK);
+	assert_int_equal(ask(f, RPC_METHOD_KeepAlive, NULL, NULL), IM_OK);
+	assert_int_equal(set(f, "k", "v", NULL), IM_OK);
+	strcpy(token, f->session);
+	assert_int_equal(use(f, "systemdb"), IM_OK);
+	assert_string_equal(token, f->session);
+	assert_int_equal(set(f, "k", "v", NULL), IM_ERR_PERMISSION);
+	assert_int_equal(use(f, "nosuch"), IM_ERR_DATABASE_NOT_FOUND);
+	assert_int_equal(ask(f, RPC_METHOD_CurrentState, NULL, NULL), IM_OK);
+	assert_int_equal(ask(f, RPC_METHOD_CloseSession, NULL, NULL), IM_OK);
+	assert_int_equal(ask(f, RPC_METHOD_CurrentState, NULL, NULL), IM_ERR_SESSION_NOT_FOUND);
+	/* A token stays bound; using another database gives another one. */
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	strcpy(token, f->session);
+	assert_int_equal(use(f, "systemdb"), IM_OK);
+	assert_string_not_equal(token, f->session);
+	assert_int_equal(set(f, "k", "v", NULL), IM_ERR_PERMISSION);
+	strcpy(f->session, token);
+	assert_int_equal(set(f, "k", "v", NULL), IM_OK);
+}
+
+static void
+server_info(void **state)
+{
+	struct fixture *f = *state;
+	M(HealthResponse) *health = NULL;
+	M(ServerInfoResponse) *info = NULL;
+
+	assert_int_equal(ask(f, RPC_METHOD_Health, NULL, &health), IM_OK);
+	assert_true(health->status);
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	assert_int_equal(set(f, "k", "v", NULL), IM_OK);
+	assert_int_equal(ask(f, RPC_METHOD_ServerInfo, NULL, &info), IM_OK);
+	assert_int_equal(info->numtransactions, 1);
+	assert_int_equal(info->numdatabases, 2);
+	assert_true(info->startedat > 0 && info->databasesdisksize > 0);
+}
+
+/* ---- Keys and values ---- */
+
+static void
+server_get(void **state)
+{
+	struct fixture *f = *state;
+	M(KeyRequest) in = key_request("k");
+	M(TxHeader) *header = NULL;
+	M(Entry) *e = NULL;
+
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	assert_int_equal(get(f, &in, NULL), IM_ERR_KEY_NOT_FOUND);
+	assert_int_equal(set(f, "k", "one", &header), IM_OK);
+	assert_int_equal(header->id, 1);
+	assert_int_equal(header->nentries, 1);
+	assert_int_equal(header->prevalh.len, 32);
+	assert_int_equal(set(f, "k", "two", NULL), IM_OK);
+	assert_int_equal(get(f, &in, &e), IM_OK);
+	assert_data_equal(e->value, "two");
+	assert_data_equal(e->key, "k");
+	assert_int_equal(e->tx, 2);
+	assert_int_equal(e->revision, 2);
+	assert_null(e->metadata);
+	in.attx = 1;
+	assert_int_equal(get(f, &in, &e), IM_OK);
+	assert_data_equal(e->value, "one");
+	assert_int_equal(e->revision, 0);
+	in.sincetx = 1;
+	assert_int_equal(get(f, &in, &e), IM_ERR_ARGUMENT);
+	in.sincetx = 0;
+	in.atrevision = 1;
+	assert_int_equal(get(f, &in, &e), IM_ERR_ARGUMENT);
+	in.attx = 0;
+	assert_int_equal(get(f, &in, &e), IM_OK);
+	assert_data_equal(e->value, "one");
+	in.atrevision = -1;
+	assert_int_equal(get(f, &in, &e), IM_OK);
+	assert_data_equal(e->value, "one");
+	in.atrevision = 3;
+	assert_int_equal(get(f, &in, &e), IM_ERR_REVISION);
+	in.atrevision = 0;
+	in.sincetx = 2;
+	assert_int_equal(get(f, &in, &e), IM_OK);
+	in.sincetx = 3;
+	assert_int_equal(get(f, &in, &e), IM_ERR_ARGUMENT);
+	in = key_request("");
+	assert_int_equal(get(f, &in, &e), IM_ERR_ARGUMENT);
+}
+
+static void
+server_set_edges(void **state)
+{
+	struct fixture *f = *state;
+	M(SetRequest) in = IMMUDB__SCHEMA__SET_REQUEST__INIT;
+	M(KeyValue) kv = IMMUDB__SCHEMA__KEY_VALUE__INIT;
+	M(KVMetadata) md = IMMUDB__SCHEMA__KVMETADATA__INIT;
+	M(Expiration) expiration = IMMUDB__SCHEMA__EXPIRATION__INIT;
+	M(Precondition) precondition = IMMUDB__SCHEMA__PRECONDITION__INIT;
+	M(Precondition) * preconditions[1] = {&precondition};
+	M(KeyValue) * kvs[1025];
+	M(KeyRequest) key = key_request("k");
+	static char long_key[1025];
+	size_t i;
+
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	assert_int_equal(ask(f, RPC_METHOD_Set, &in.base, NULL), IM_ERR_NO_ENTRIES);
+	for (i = 0; i < 1025; i++)
+		kvs[i] = &kv;
+	in.kvs = kvs;
+	in.n_kvs = 1025;
+	kv.key = message_data(bytes_str("k"));
+	assert_int_equal(ask(f, RPC_METHOD_Set, &in.base, NULL), IM_ERR_TX_ENTRIES);
+	in.n_kvs = 2;
+	assert_int_equal(ask(f, RPC_METHOD_Set, &in.base, NULL), IM_ERR_DUPLICATE_KEY);
+	in.n_kvs = 1;
+	in.n_preconditions = 1;
+	in.preconditions = preconditions;
+	assert_int_equal(ask(f, RPC_METHOD_Set, &in.base, NULL), IM_ERR_UNIMPLEMENTED);
+	assert_int_equal(f->status, IM_STATUS_UNIMPLEMENTED);
+	in.n_preconditions = 0;
+	assert_int_equal(set(f, "", "v", NULL), IM_ERR_ARGUMENT);
+	memset(long_key, 'k', 1024);
+	assert_int_equal(set(f, long_key, "v", NULL), IM_ERR_KEY_LENGTH);
+	long_key[1023] = '\0';
+	assert_int_equal(set(f, long_key, "", NULL), IM_OK);
+	kv.metadata = &md;
+	md.expiration = &expiration;
+	expiration.expiresat = 1;
+	assert_int_equal(ask(f, RPC_METHOD_Set, &in.base, NULL), IM_OK);
+	assert_int_equal(get(f, &key, NULL), IM_ERR_KEY_NOT_FOUND);
+	expiration.expiresat = INT64_MAX;
+	assert_int_equal(ask(f, RPC_METHOD_Set, &in.base, NULL), IM_OK);
+	assert_int_equal(get(f, &key, NULL), IM_OK);
+	md.expiration = NULL;
+	md.nonindexable = true;
+	kv.key = message_data(bytes_str("hidden"));
+	assert_int_equal(ask(f, RPC_METHOD_Set, &in.base, NULL), IM_OK);
+	key = key_request("hidden");
+	assert_int_equal(get(f, &key, NULL), IM_ERR_KEY_NOT_FOUND);
+}
+
+static void
+server_get_all_and_scan(void **state)
+{
+	struct fixture *f = *state;
+	M(KeyListRequest) keys = IMMUDB__SCHEMA__KEY_LIST_REQUEST__INIT;
+	M(ScanRequest) in = IMMUDB__SCHEMA__SCAN_REQUEST__INIT;
+	M(Entries) *out = NULL;
+	ProtobufCBinaryData list[20];
+	char key[8];
+	size_t i;
+
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	assert_int_equal(ask(f, RPC_METHOD_Scan, &in.base, &out), IM_OK);
+	assert_int_equal(out->n_entries, 0);
+	for (i = 0; i < 20; i++) {
+		snprintf(key, sizeof key, "a%02zu", i);
+		assert_int_equal(set(f, key, "v", NULL), IM_OK);
+		list[i] = message_data(bytes_str(i % 2 ? "a03" : "missing"));
+	}
+	assert_int_equal(set(f, "b", "v", NULL), IM_OK);
+	keys.n_keys = 20;
+	keys.keys = list;
+	assert_int_equal(ask(f, RPC_METHOD_GetAll, &keys.base, &out), IM_OK);
+	assert_int_equal(out->n_entries, 10);
+	in.prefix = message_data(bytes_str("a"));
+	assert_int_equal(ask(f, RPC_METHOD_Scan, &in.base, &out), IM_OK);
+	assert_int_equal(out->n_entries, 20);
+	assert_data_equal(out->entries[0]->key, "a00");
+	in.desc = true;
+	in.limit = 3;
+	in.offset = 1;
+	assert_int_equal(ask(f, RPC_METHOD_Scan, &in.base, &out), IM_OK);
+	assert_int_equal(out->n_entries, 3);
+	assert_data_equal(out->entries[0]->key, "a18");
+	in = (M(ScanRequest))IMMUDB__SCHEMA__SCAN_REQUEST__INIT;
+	in.seekkey = message_data(bytes_str("a05"));
+	in.endkey = message_data(bytes_str("a08"));
+	assert_int_equal(ask(f, RPC_METHOD_Scan, &in.base, &out), IM_OK);
+	assert_int_equal(out->n_entries, 2);
+	in.inclusiveseek = in.inclusiveend = true;
+	assert_int_equal(ask(f, RPC_METHOD_Scan, &in.base, &out), IM_OK);
+	assert_int_equal(out->n_entries, 4);
+	in.offset = 100;
+	assert_int_equal(ask(f, RPC_METHOD_Scan, &in.base, &out), IM_OK);
+	assert_int_equal(out->n_entries, 0);
+	in.limit = 2501;
+	assert_int_equal(ask(f, RPC_METHOD_Scan, &in.base, &out), IM_ERR_RESULT_LIMIT);
+}
+
+/* ---- Proofs ---- */
+
+static struct hash
+hash_of(ProtobufCBinaryData v)
+{
+	struct hash h;
+
+	assert_int_equal(v.len, HASH_SIZE);
+	memcpy(h.b, v.data, HASH_SIZE);
+	return h;
+}
+
+static struct tx_header
+header_of(const M(TxHeader) * m)
+{
+	return (struct tx_header){.id = m->id,
+	    .prev_alh = hash_of(m->prevalh),
+	    .ts = m->ts,
+	    .version = (uint16_t)m->version,
+	    .nentries = (uint32_t)m->nentries,
+	    .eh = hash_of(m->eh),
+	    .bl_tx_id = m->bltxid,
+	    .bl_root = hash_of(m->blroot)};
+}
+
+static struct hash_list
+list_of(struct arena *a, size_t n, const ProtobufCBinaryData *items)
+{
+	struct hash_list list = {arena_calloc(a, n, sizeof(struct hash)), n};
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		list.items[i] = hash_of(items[i]);
+	return list;
+}
+
+/* Checks proof and signature of an answer; returns the newer of the two points. */
+static struct tx_point
+check_verifiable(struct fixture *f, const M(VerifiableTx) * m, struct tx_point since)
+{
+	const M(DualProof) *d = m->dualproof;
+	struct arena *a = &f->arena;
+	struct dual_proof proof = {.source = header_of(d->sourcetxheader),
+	    .target = header_of(d->targettxheader),
+	    .inclusion = list_of(a, d->n_inclusionproof, d->inclusionproof),
+	    .consistency = list_of(a, d->n_consistencyproof, d->consistencyproof),
+	    .target_bl_tx_alh = hash_of(d->targetbltxalh),
+	    .last_inclusion = list_of(a, d->n_lastinclusionproof, d->lastinclusionproof),
+	    .linear = {d->linearproof->sourcetxid, d->linearproof->targettxid,
+		list_of(a, d->linearproof->n_terms, d->linearproof->terms)}};
+	struct tx_point from = {.id = proof.source.id}, to = {.id = proof.target.id};
+	struct sign_public_key *key;
+	struct sign_state signed_state;
+
+	tx_header_alh(&proof.source, &from.alh);
+	tx_header_alh(&proof.target, &to.alh);
+	assert_int_equal(proof_check_dual(&proof, &from, &to), IM_OK);
+	if (since.id == from.id)
+		assert_true(hash_equal(&since.alh, &from.alh));
+	else if (since.id == to.id)
+		assert_true(hash_equal(&since.alh, &to.alh));
+	else
+		assert_int_equal(since.id, 0);
+	assert_non_null(m->signature);
+	assert_int_equal(
+	    sign_public_key_of_point(message_bytes(m->signature->publickey), &key), IM_OK);
+	signed_state = (struct sign_state){bytes_str("defaultdb"), to.id, to.alh};
+	assert_int_equal(
+	    sign_check(key, &signed_state, message_bytes(m->signature->signature)), IM_OK);
+	signed_state.tx_id++;
+	assert_int_equal(sign_check(key, &signed_state, message_bytes(m->signature->signature)),
+	    IM_ERR_SIGNATURE);
+	sign_public_key_free(key);
+	return to;
+}
+
+static void
+server_state_is_signed(void **state)
+{
+	struct fixture *f = *state;
+	M(ImmutableState) *out = NULL;
+	struct sign_public_key *key;
+	struct sign_state signed_state = {.database = bytes_str("defaultdb")};
+
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	assert_int_equal(ask(f, RPC_METHOD_CurrentState, NULL, &out), IM_OK);
+	assert_string_equal(out->db, "defaultdb");
+	assert_int_equal(out->txid, 0);
+	signed_state.tx_hash = hash_of(out->txhash);
+	assert_memory_equal(signed_state.tx_hash.b, hash_empty().b, HASH_SIZE);
+	assert_int_equal(
+	    sign_public_key_of_point(message_bytes(out->signature->publickey), &key), IM_OK);
+	assert_int_equal(
+	    sign_check(key, &signed_state, message_bytes(out->signature->signature)), IM_OK);
+	sign_public_key_free(key);
+}
+
+static void
+server_verifiable_set(void **state)
+{
+	struct fixture *f = *state;
+	M(VerifiableSetRequest) in = IMMUDB__SCHEMA__VERIFIABLE_SET_REQUEST__INIT;
+	M(SetRequest) request = IMMUDB__SCHEMA__SET_REQUEST__INIT;
+	M(KeyValue) kv = IMMUDB__SCHEMA__KEY_VALUE__INIT;
+	M(KeyValue) * kvs[1] = {&kv};
+	M(VerifiableTx) *out = NULL;
+	struct tx_point trusted = {0};
+	size_t i;
+
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	assert_int_equal(ask(f, RPC_METHOD_VerifiableSet, &in.base, NULL), IM_ERR_ARGUMENT);
+	in.setrequest = &request;
+	kv.key = message_data(bytes_str("k"));
+	kv.value = message_data(bytes_str("value"));
+	request.n_kvs = 1;
+	request.kvs = kvs;
+	for (i = 1; i <= 20; i++) {
+		in.provesincetx = trusted.id;
+		assert_int_equal(ask(f, RPC_METHOD_VerifiableSet, &in.base, &out), IM_OK);
+		assert_int_equal(out->tx->header->id, i);
+		assert_int_equal(out->tx->n_entries, 1);
+		assert_int_equal(out->tx->entries[0]->vlen, 6);
+		assert_data_equal(out->tx->entries[0]->value, "");
+		trusted = check_verifiable(f, out, trusted);
+	}
+	/* Refused before anything is written. */
+	in.provesincetx = 21;
+	assert_int_equal(ask(f, RPC_METHOD_VerifiableSet, &in.base, &out), IM_ERR_ILLEGAL_STATE);
+	assert_int_equal(f->status, IM_STATUS_INVALID_ARGUMENT);
+	in.provesincetx = 3;
+	assert_int_equal(ask(f, RPC_METHOD_VerifiableSet, &in.base, &out), IM_OK);
+	assert_int_equal(out->tx->header->id, 21);
+}
+
+static void
+server_verifiable_get(void **state)
+{
+	struct fixture *f = *state;
+	M(VerifiableGetRequest) in = IMMUDB__SCHEMA__VERIFIABLE_GET_REQUEST__INIT;
+	M(KeyRequest) key = key_request("k4");
+	M(VerifiableEntry) *out = NULL;
+	struct inclusion_proof proof;
+	struct entry_parts parts;
+	struct tx_header header;
+	struct bytes raw;
+	char name[8];
+	size_t i;
+
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	for (i = 1; i <= 9; i++) {
+		snprintf(name, sizeof name, "k%zu", i);
+		assert_int_equal(set(f, name, name, NULL), IM_OK);
+	}
+	assert_int_equal(ask(f, RPC_METHOD_VerifiableGet, &in.base, NULL), IM_ERR_ARGUMENT);
+	in.keyrequest = &key;
+	/* From nothing, from before, from the same and from after the transaction. */
+	for (i = 0; i <= 9; i++) {
+		in.provesincetx = i;
+		assert_int_equal(ask(f, RPC_METHOD_VerifiableGet, &in.base, &out), IM_OK);
+		check_verifiable(f, out->verifiabletx, (struct tx_point){0});
+		assert_int_equal(
+		    out->verifiabletx->dualproof->sourcetxheader->id, i == 0 || i > 4 ? 4 : i);
+		assert_int_equal(out->verifiabletx->dualproof->targettxheader->id, i > 4 ? i : 4);
+		header = header_of(out->verifiabletx->tx->header);
+		assert_int_equal(raw_key_make(&f->arena, bytes_str("k4"), &parts.key), IM_OK);
+		assert_int_equal(raw_value_make(&f->arena, bytes_str("k4"), &raw), IM_OK);
+		parts.md = bytes_of(NULL, 0);
+		hash_sha256(raw, &parts.hval);
+		proof = (struct inclusion_proof){(uint32_t)out->inclusionproof->leaf,
+		    (uint32_t)out->inclusionproof->width,
+		    list_of(&f->arena, out->inclusionproof->n_terms, out->inclusionproof->terms)};
+		assert_int_equal(proof_check_entry(&proof, &parts, &header), IM_OK);
+		parts.hval.b[0] ^= 1;
+		assert_int_equal(proof_check_entry(&proof, &parts, &header), IM_ERR_PROOF);
+	}
+	in.provesincetx = 10;
+	assert_int_equal(ask(f, RPC_METHOD_VerifiableGet, &in.base, &out), IM_ERR_ILLEGAL_STATE);
+}
+
+/* ---- Transactions ---- */
+
+static void
+server_tx_by_id(void **state)
+{
+	struct fixture *f = *state;
+	M(TxRequest) in = IMMUDB__SCHEMA__TX_REQUEST__INIT;
+	M(VerifiableTxRequest) vin = IMMUDB__SCHEMA__VERIFIABLE_TX_REQUEST__INIT;
+	M(EntriesSpec) spec = IMMUDB__SCHEMA__ENTRIES_SPEC__INIT;
+	M(EntryTypeSpec) kv = IMMUDB__SCHEMA__ENTRY_TYPE_SPEC__INIT;
+	M(VerifiableTx) *vout = NULL;
+	M(Tx) *out = NULL;
+
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	assert_int_equal(set(f, "k", "value", NULL), IM_OK);
+	assert_int_equal(ask(f, RPC_METHOD_TxById, &in.base, NULL), IM_ERR_ARGUMENT);
+	in.tx = 2;
+	assert_int_equal(ask(f, RPC_METHOD_TxById, &in.base, NULL), IM_ERR_TX_NOT_FOUND);
+	in.tx = 1;
+	assert_int_equal(ask(f, RPC_METHOD_TxById, &in.base, &out), IM_OK);
+	assert_int_equal(out->n_entries, 1);
+	assert_int_equal(out->entries[0]->value.len, 0);
+	in.entriesspec = &spec;
+	assert_int_equal(ask(f, RPC_METHOD_TxById, &in.base, &out), IM_OK);
+	assert_int_equal(out->n_entries, 0);
+	spec.kventriesspec = &kv;
+	kv.action = IMMUDB__SCHEMA__ENTRY_TYPE_ACTION__RAW_VALUE;
+	assert_int_equal(ask(f, RPC_METHOD_TxById, &in.base, &out), IM_OK);
+	assert_int_equal(out->entries[0]->value.len, 6);
+	kv.action = IMMUDB__SCHEMA__ENTRY_TYPE_ACTION__RESOLVE;
+	assert_int_equal(ask(f, RPC_METHOD_TxById, &in.base, &out), IM_OK);
+	assert_int_equal(out->n_entries, 0);
+	assert_int_equal(out->n_kventries, 1);
+	assert_data_equal(out->kventries[0]->value, "value");
+	kv.action = (M(EntryTypeAction))9;
+	assert_int_not_equal(ask(f, RPC_METHOD_TxById, &in.base, &out), IM_OK);
+	vin.tx = 1;
+	assert_int_equal(ask(f, RPC_METHOD_VerifiableTxById, &vin.base, &vout), IM_OK);
+	check_verifiable(f, vout, (struct tx_point){0});
+	vin.provesincetx = 2;
+	assert_int_equal(
+	    ask(f, RPC_METHOD_VerifiableTxById, &vin.base, &vout), IM_ERR_ILLEGAL_STATE);
+}
+
+static void
+server_export(void **state)
+{
+	struct fixture *f = *state;
+	M(ExportTxRequest) in = IMMUDB__SCHEMA__EXPORT_TX_REQUEST__INIT;
+	M(Chunk) *out = NULL;
+
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	assert_int_equal(set(f, "k", "value", NULL), IM_OK);
+	assert_int_equal(ask(f, RPC_METHOD_ExportTx, &in.base, NULL), IM_ERR_ARGUMENT);
+	in.tx = 2;
+	assert_int_equal(ask(f, RPC_METHOD_ExportTx, &in.base, NULL), IM_ERR_TX_NOT_FOUND);
+	in.tx = 1;
+	assert_int_equal(ask(f, RPC_METHOD_ExportTx, &in.base, &out), IM_OK);
+	assert_true(out->content.len > 8 + 128);
+	assert_int_equal(be64_get(out->content.data), out->content.len - 8);
+	assert_int_equal(out->n_metadata, 1);
+	assert_string_equal(out->metadata[0]->key, "committed-txid-bin");
+	assert_int_equal(be64_get(out->metadata[0]->value.data), 1);
+}
+
+/* ---- Starting ---- */
+
+static void
+assert_start_fails(const struct server_options *options, enum im_err expected, const char *word)
+{
+	struct server *server = NULL;
+	enum im_err err = server_start(options, &server);
+
+	assert_null(server);
+	if (err != expected)
+		fail_msg("%s: %s", err_name(err), err_detail(err));
+	if (!strstr(err_detail(err), word))
+		fail_msg("\"%s\" does not name %s", err_detail(err), word);
+}
+
+static void
+server_start_refusals(void **state)
+{
+	struct fixture *f = *state;
+	struct server_options options = options_of(f), other;
+	char path[128];
+
+	other = options;
+	other.signing_key = "/nonexistent/key.pem";
+	assert_start_fails(&other, IM_ERR_KEY_FILE, "/nonexistent/key.pem");
+	other = options;
+	other.dbname = "Bad Name";
+	assert_start_fails(&other, IM_ERR_DATABASE_NAME, "Bad Name");
+	other.dbname = "systemdb";
+	assert_start_fails(&other, IM_ERR_CONFIG, "systemdb");
+	other = options;
+	other.admin_password = "";
+	assert_start_fails(&other, IM_ERR_CONFIG, "password");
+	start(f, &options);
+	/* The folder is in use, and so is the port. */
+	assert_start_fails(&options, IM_ERR_LOCKED, f->data);
+	snprintf(path, sizeof path, "%s/other", f->dir);
+	other.admin_password = "immudb";
+	other.dir = path;
+	other.port = server_port(f->server);
+	assert_start_fails(&other, IM_ERR_LOCKED, "127.0.0.1");
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	assert_int_equal(set(f, "kept", "v", NULL), IM_OK);
+	stop(f);
+	other = options;
+	other.dbname = "elsewhere";
+	assert_start_fails(&other, IM_ERR_CONFIG, "elsewhere");
+	/* Without its metadata the folder is not taken for a new one. */
+	snprintf(path, sizeof path, "%s/immudb.sqlite", f->data);
+	assert_int_equal(truncate(path, 0), 0);
+	assert_start_fails(&options, IM_ERR_CORRUPT, "immudb.sqlite");
+	assert_start_fails(&options, IM_ERR_CORRUPT, "immudb.sqlite");
+}
+
+static void
+server_keeps_what_was_written(void **state)
+{
+	struct fixture *f = *state;
+	struct server_options options = options_of(f);
+	M(KeyRequest) in = key_request("k");
+	char identity[32];
+
+	options.dbname = "mine";
+	start(f, &options);
+	assert_string_equal(server_default_database(f->server), "mine");
+	assert_string_equal(rpc_client_hello(f->conn)->default_database, "mine");
+	snprintf(identity, sizeof identity, "%s", rpc_client_hello(f->conn)->server_id);
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	assert_int_equal(set(f, "k", "v", NULL), IM_OK);
+	stop(f);
+	options.dbname = NULL;
+	start(f, &options);
+	assert_string_equal(server_default_database(f->server), "mine");
+	assert_string_equal(rpc_client_hello(f->conn)->server_id, identity);
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	assert_int_equal(get(f, &in, NULL), IM_OK);
+}
+
+static void
+server_without_auth(void **state)
+{
+	struct fixture *f = *state;
+	struct server_options options = options_of(f);
+
+	options.auth = false;
+	start(f, &options);
+	assert_int_equal(login(f, "immudb", "immudb"), IM_ERR_AUTH_DISABLED);
+	assert_int_equal(set(f, "k", "v", NULL), IM_OK);
+	assert_int_equal(ask(f, RPC_METHOD_KeepAlive, NULL, NULL), IM_ERR_AUTH_DISABLED);
+	assert_int_equal(ask(f, RPC_METHOD_Health, NULL, NULL), IM_OK);
+}
+
+#define STARTED(f) cmocka_unit_test_setup_teardown(f, fixture_started, fixture_remove)
+#define FOLDER(f) cmocka_unit_test_setup_teardown(f, fixture_make, fixture_remove)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    STARTED(server_login),
+	    STARTED(server_login_is_throttled),
+	    STARTED(server_sessions),
+	    STARTED(server_info),
+	    STARTED(server_get),
+	    STARTED(server_set_edges),
+	    STARTED(server_get_all_and_scan),
+	    STARTED(server_state_is_signed),
+	    STARTED(server_verifiable_set),
+	    STARTED(server_verifiable_get),
+	    STARTED(server_tx_by_id),
+	    STARTED(server_export),
+	    FOLDER(server_start_refusals),
+	    FOLDER(server_keeps_what_was_written),
+	    FOLDER(server_without_auth),
+	};
+
+	log_set_level(LOG_LEVEL_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
