@@ -358,11 +358,22 @@ command_count_options(const struct command *c)
 	return n;
 }
 
+/* Commands may share a table: each of its options is there once. */
+static bool
+options_has_def(const struct options *o, const struct option_def *def)
+{
+	for (size_t i = 0; i < o->count; i++)
+		if (o->values[i].def == def)
+			return true;
+	return false;
+}
+
 static void
 options_collect(struct options *o, const struct command *c)
 {
 	for (size_t i = 0; i < c->option_count; i++)
-		o->values[o->count++].def = &c->options[i];
+		if (!options_has_def(o, &c->options[i]))
+			o->values[o->count++].def = &c->options[i];
 	for (size_t i = 0; i < c->command_count; i++)
 		options_collect(o, &c->commands[i]);
 }
