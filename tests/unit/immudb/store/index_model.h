@@ -17,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "fault_vfs.h"
 #include "store/index.h"
 #include "util/log.h"
 
@@ -54,19 +55,37 @@ model_remove_file(const char *path, const struct stat *st, int type, struct FTW 
 	return remove(path);
 }
 
+/* An empty model, and an empty index at m->dir in the file system given, or the real one. */
+static inline void
+model_begin(struct model *m, const struct vfs *vfs, uint64_t seed, unsigned keyspace)
+{
+	log_set_level(LOG_LEVEL_ERROR);
+	m->random = seed;
+	m->keyspace = keyspace;
+	m->options = (struct index_options){
+	    .vfs = vfs, .dir = m->dir, .name = "test", .memtable_entries = 500};
+	assert_int_equal(index_open(&m->options, &m->idx), IM_OK);
+	assert_int_equal(index_covered_tx(m->idx), 0);
+}
+
+/* With an index in a temporary folder. */
 static inline void
 model_open(struct model *m, uint64_t seed, unsigned keyspace)
 {
 	memset(m, 0, sizeof *m);
-	log_set_level(LOG_LEVEL_ERROR);
 	snprintf(m->base, sizeof m->base, "%s", "/tmp/index_test.XXXXXX");
 	assert_non_null(mkdtemp(m->base));
 	snprintf(m->dir, sizeof m->dir, "%s/index", m->base);
-	m->random = seed;
-	m->keyspace = keyspace;
-	m->options = (struct index_options){.dir = m->dir, .name = "test", .memtable_entries = 500};
-	assert_int_equal(index_open(&m->options, &m->idx), IM_OK);
-	assert_int_equal(index_covered_tx(m->idx), 0);
+	model_begin(m, NULL, seed, keyspace);
+}
+
+/* With an index in a file system in memory. */
+static inline void
+model_open_fault(struct model *m, struct fault_vfs *f, uint64_t seed, unsigned keyspace)
+{
+	memset(m, 0, sizeof *m);
+	snprintf(m->dir, sizeof m->dir, "%s/index", FAULT_ROOT);
+	model_begin(m, fault_vfs_table(f), seed, keyspace);
 }
 
 static inline void
@@ -76,7 +95,8 @@ model_close(struct model *m)
 	for (size_t i = 0; i < m->count; i++)
 		free(m->versions[i]);
 	free(m->versions);
-	assert_int_equal(nftw(m->base, model_remove_file, 8, FTW_DEPTH | FTW_PHYS), 0);
+	if (m->base[0])
+		assert_int_equal(nftw(m->base, model_remove_file, 8, FTW_DEPTH | FTW_PHYS), 0);
 }
 
 /* Key number n of the key space: some share long prefixes, some are prefixes of others, some are long. */
