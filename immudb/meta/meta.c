@@ -297,7 +297,6 @@ meta_identity_create(struct meta *m)
 	memcpy(m->identity, id.data, META_IDENTITY_LEN);
 	sqlite3_bind_blob(stmt, 1, m->identity, META_IDENTITY_LEN, SQLITE_STATIC);
 	sqlite3_bind_int64(stmt, 2, clock_wall_s());
-	m->is_new = true;
 	return meta_exec(m, stmt);
 }
 
@@ -403,10 +402,4 @@ const uint8_t *
 meta_identity(const struct meta *m)
 {
 	return m->identity;
-}
-
-bool
-meta_is_new(const struct meta *m)
-{
-	return m->is_new;
 }

@@ -75,9 +75,6 @@ void meta_close(struct meta *m);
 /* The identity of this data folder: 12 bytes, made once. It lives as long as m. */
 const uint8_t *meta_identity(const struct meta *m);
 
-/* Whether this meta_open() made the identity: the file was absent or empty. */
-bool meta_is_new(const struct meta *m);
-
 /* The number of users. */
 enum im_err meta_user_count(struct meta *m, size_t *count);
 

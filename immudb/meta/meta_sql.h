@@ -66,7 +66,6 @@ struct meta {
 	char *path;
 	sqlite3 *db;
 	uint8_t identity[META_IDENTITY_LEN];
-	bool is_new;
 	pthread_mutex_t mutex;                    /* covers what follows and every use of db */
 	sqlite3_stmt *statements[META_SQL_COUNT]; /* prepared at first use */
 };

@@ -138,27 +138,32 @@ databases_check_orphan(const struct databases *d, const char *name)
 	return err;
 }
 
+/* Creates a database that has no row yet. */
+static enum im_err
+databases_create_missing(struct databases *d, const char *name)
+{
+	struct meta_database row;
+	enum im_err err = meta_database_get(d->options.meta, bytes_str(name), &row);
+
+	if (err != IM_ERR_DATABASE_NOT_FOUND)
+		return err;
+	err = databases_check_orphan(d, name);
+	return err == IM_OK ? databases_create(d, name) : err;
+}
+
 static enum im_err
 databases_first_start(struct databases *d)
 {
 	const char *name = d->options.default_name ? d->options.default_name : DATABASE_DEFAULT;
-	struct meta_database row;
 	enum im_err err = meta_database_name_check(bytes_str(name));
 
 	if (err != IM_OK)
 		return err_set(err, "dbname %s: %s", name, err_detail(err));
 	if (strcmp(name, DATABASE_SYSTEM) == 0)
 		return err_set(IM_ERR_CONFIG, "dbname %s: this database name is reserved", name);
-	if (meta_is_new(d->options.meta)) {
-		err = databases_check_orphan(d, DATABASE_SYSTEM);
-		if (err == IM_OK)
-			err = databases_check_orphan(d, name);
-	}
-	if (err == IM_OK &&
-	    meta_database_get(d->options.meta, bytes_str(DATABASE_SYSTEM), &row) != IM_OK)
-		err = databases_create(d, DATABASE_SYSTEM);
+	err = databases_create_missing(d, DATABASE_SYSTEM);
 	if (err == IM_OK)
-		err = databases_create(d, name);
+		err = databases_create_missing(d, name);
 	if (err == IM_OK)
 		log_info("created database %s in %s", name, d->options.dir);
 	return err;

@@ -34,7 +34,8 @@ struct server_options {
 /*
  * Starts everything in order and serves. Everything in options is copied or not kept. On failure
  * nothing is left running, and err_detail() is one line fit for the user: IM_ERR_LOCKED for a data
- * folder that another process uses and for a port in use, IM_ERR_KEY_FILE, IM_ERR_CONFIG, IM_ERR_IO, and the errors of meta_open() and store_open().
+ * folder that another process uses and for a port in use, IM_ERR_KEY_FILE, IM_ERR_CONFIG,
+ * IM_ERR_IO, and the errors of meta_open() and store_open().
  */
 enum im_err server_start(const struct server_options *options, struct server **out);
 
