@@ -123,10 +123,11 @@ store_write(struct store *s, struct store_write *w)
 void
 engine_publish(struct store *s, uint64_t tx, const struct hash *alh)
 {
+	/* In this order: a state that was handed out can be read as of. */
+	atomic_store_explicit(&s->published, tx, memory_order_release);
 	pthread_mutex_lock(&s->state_lock);
 	s->state = (struct store_state){tx, *alh};
 	pthread_mutex_unlock(&s->state_lock);
-	atomic_store_explicit(&s->published, tx, memory_order_release);
 }
 
 void
