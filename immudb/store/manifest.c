@@ -14,6 +14,8 @@
 #define MANIFEST_MAGIC "IMDBIDX\n"
 #define MANIFEST_ROW_BYTES 36u
 #define MANIFEST_FIXED_BYTES (RUN_HEADER_BYTES + 8u + 4u + 4u)
+/* Longer than any of this version: a newer one should be read far enough to be told as such. */
+#define MANIFEST_READ_MAX (1024u * 1024)
 #define MANIFEST_BYTES_MAX (MANIFEST_FIXED_BYTES + INDEX_RUNS_MAX * MANIFEST_ROW_BYTES)
 
 static bool
@@ -43,14 +45,14 @@ manifest_parse(struct bytes data, const char *dir, struct manifest *m)
 	struct bytes header = reader_bytes(&in, RUN_HEADER_BYTES);
 	enum im_err err;
 
-	if (in.failed || data.len < MANIFEST_FIXED_BYTES)
+	if (in.failed)
 		return err_set(IM_ERR_CORRUPT, "%s/%s: too short", dir, MANIFEST_NAME);
 	err = index_header_check(header.data, MANIFEST_MAGIC, MANIFEST_VERSION, dir);
 	if (err != IM_OK)
 		return err_set(err, "%s/%s: %s", dir, MANIFEST_NAME, err_detail(err));
 	m->covered_tx = reader_be64(&in);
 	m->count = reader_be32(&in);
-	if (m->count > INDEX_RUNS_MAX ||
+	if (in.failed || m->count > INDEX_RUNS_MAX ||
 	    data.len != MANIFEST_FIXED_BYTES + m->count * MANIFEST_ROW_BYTES ||
 	    crc32c(0, data.data, data.len - 4) != be32_get(data.data + data.len - 4) ||
 	    !rows_parse(m, &in))
@@ -65,9 +67,8 @@ manifest_load(const struct vfs *vfs, const char *dir, struct manifest *out)
 	enum im_err err;
 
 	*out = (struct manifest){0};
-	buf_init(&data, MANIFEST_BYTES_MAX);
+	buf_init(&data, MANIFEST_READ_MAX);
 	err = vfs_read_file(vfs, dir, MANIFEST_NAME, &data);
-	/* A newer version may be longer than any of ours; its header still tells. */
 	if (err == IM_ERR_LIMIT)
 		err = err_set(IM_ERR_CORRUPT, "%s/%s: too long", dir, MANIFEST_NAME);
 	if (err == IM_OK)
