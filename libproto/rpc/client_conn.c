@@ -431,11 +431,21 @@ client_wait_room(struct rpc_client_conn *c, int64_t deadline_ns)
 {
 	struct timespec ts = {deadline_ns / CLOCK_NS_PER_S, deadline_ns % CLOCK_NS_PER_S};
 	enum im_err err = client_check_usable(c);
+	bool flushed = false;
 	int rv = 0;
 
 	while (err == IM_OK && !client_has_room(c)) {
 		if (link_in_callback())
 			return err_set(IM_ERR_BUSY, "%s: too many calls in flight", c->address);
+		if (!flushed) {
+			/* What fills the room may still wait in this thread's batch. */
+			flushed = true;
+			pthread_mutex_unlock(&c->link.lock);
+			link_flush(&c->link);
+			link_lock(&c->link);
+			err = client_check_usable(c);
+			continue;
+		}
 		if (rv != 0)
 			return err_set(
 			    IM_ERR_TIMEOUT, "%s: %s", c->address, err_text(IM_ERR_TIMEOUT));

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "rpc/server_conn.h"
 #include "util/clock.h"
@@ -193,6 +194,18 @@ listener_error(int rv, const char *what, const char *url)
 	return err_set(err, "cannot %s %s: %s", what, url, nng_strerror(rv));
 }
 
+/* The transport would silently remove whatever file has the name of its socket. */
+static enum im_err
+listener_check_path(const char *url)
+{
+	const char *path = url + strlen("ipc://");
+	struct stat st;
+
+	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		return err_set(IM_ERR_EXISTS, "cannot listen on %s: not a socket", url);
+	return IM_OK;
+}
+
 static enum im_err
 listener_open(struct listener *at, const char *url)
 {
@@ -202,6 +215,8 @@ listener_open(struct listener *at, const char *url)
 	if (!tcp && strncmp(url, "ipc://", 6) != 0)
 		return err_set(
 		    IM_ERR_ARGUMENT, "cannot listen on %s: unknown kind of address", url);
+	if (!tcp && listener_check_path(url) != IM_OK)
+		return IM_ERR_EXISTS;
 	rv = nng_stream_listener_alloc(&at->listener, url);
 	if (rv != 0)
 		return listener_error(rv, "listen on", url);

@@ -78,7 +78,8 @@ struct rpc_server_options {
 
 /*
  * Listens on all urls and serves. IM_ERR_ARGUMENT for a bad url, IM_ERR_LOCKED when an address is
- * in use, IM_ERR_IO, IM_ERR_NOMEM; the detail names the url. Everything in options is copied.
+ * in use, IM_ERR_EXISTS when a socket's path is some other file, IM_ERR_IO, IM_ERR_NOMEM; the detail
+ * names the url. Everything in options is copied. One server per metrics registry.
  * The process must not fork after this.
  */
 enum im_err rpc_server_start(const struct rpc_server_options *options, struct rpc_server **out);

@@ -1,6 +1,9 @@
 /* Both ends against each other, over every transport: pipelining, order, large bodies, limits, ends. */
 #include "libproto/rpc/rpc_harness.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 static struct rpc_client_conn *
 connect_kind(struct harness *h, int kind)
 {
@@ -603,6 +606,97 @@ test_bad_server_options(void **state)
 	harness_stop(&h);
 }
 
+/* A file that is no socket is left alone; a socket that nobody listens on any more is replaced. */
+static void
+test_socket_path(void **state)
+{
+	char url[160], path[128];
+	const char *urls[] = {url};
+	struct rpc_server_options o = {.urls = urls, .nurls = 1, .handle = harness_handle};
+	struct rpc_server *s;
+	struct harness h;
+	struct stat st;
+
+	(void)state;
+	harness_start(&h, (struct rpc_server_options){0});
+	snprintf(path, sizeof path, "%s/file", h.dir);
+	snprintf(url, sizeof url, "ipc://%s", path);
+	assert_int_equal(close(open(path, O_CREAT | O_WRONLY, 0600)), 0);
+	assert_int_equal(rpc_server_start(&o, &s), IM_ERR_EXISTS);
+	assert_int_equal(lstat(path, &st), 0);
+	assert_true(S_ISREG(st.st_mode));
+	assert_int_equal(unlink(path), 0);
+	/* In use. */
+	snprintf(url, sizeof url, "ipc://%s", h.path);
+	assert_int_equal(rpc_server_start(&o, &s), IM_ERR_LOCKED);
+	harness_stop(&h);
+}
+
+/* A batch larger than what may be in flight does not wait for itself. */
+static void
+test_batch_beyond_the_limit(void **state)
+{
+	struct rpc_client_options o = {.max_outstanding = 4};
+	struct rpc_call call = {.method = RPC_METHOD_Health};
+	struct rpc_client_conn *c;
+	struct tally t;
+	struct harness h;
+
+	(void)state;
+	harness_start(&h, (struct rpc_server_options){0});
+	c = harness_connect(&h, o);
+	tally_init(&t);
+	rpc_batch_begin();
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(rpc_call_start(c, &call, tally_answer, &t), IM_OK);
+	rpc_batch_end();
+	WAIT_FOR(tally_done(&t) == 100);
+	rpc_client_close(c);
+	harness_stop(&h);
+}
+
+struct chain {
+	struct rpc_client_conn *c;
+	atomic_int left;
+	atomic_bool busy_seen;
+};
+
+static void
+chain_answer(void *ctx, const struct rpc_answer *answer)
+{
+	struct chain *chain = (struct chain *)ctx;
+	struct rpc_call call = {.method = RPC_METHOD_Health};
+	enum im_err err;
+
+	if (answer->err == IM_ERR_CANCELLED || atomic_fetch_sub(&chain->left, 1) <= 0)
+		return;
+	assert_int_equal(answer->err, IM_OK);
+	/* One call for the answered one fits; beyond the limit nothing waits in a callback. */
+	err = rpc_call_start(chain->c, &call, chain_answer, chain);
+	assert_int_equal(err, IM_OK);
+	err = rpc_call_start(chain->c, &call, chain_answer, chain);
+	if (err == IM_ERR_BUSY)
+		atomic_store(&chain->busy_seen, true);
+}
+
+static void
+test_calls_from_callbacks(void **state)
+{
+	struct rpc_client_options o = {.max_outstanding = 2};
+	struct rpc_call call = {.method = RPC_METHOD_Health};
+	struct chain chain = {.left = 200};
+	struct harness h;
+
+	(void)state;
+	harness_start(&h, (struct rpc_server_options){0});
+	chain.c = harness_connect(&h, o);
+	assert_int_equal(rpc_call_start(chain.c, &call, chain_answer, &chain), IM_OK);
+	WAIT_FOR(atomic_load(&chain.left) < 0);
+	assert_true(atomic_load(&chain.busy_seen));
+	rpc_client_close(chain.c);
+	harness_stop(&h);
+}
+
 static void
 test_many_short_connections(void **state)
 {
@@ -646,6 +740,9 @@ main(void)
 	    cmocka_unit_test(test_stop_cuts),
 	    cmocka_unit_test(test_unreachable),
 	    cmocka_unit_test(test_bad_server_options),
+	    cmocka_unit_test(test_socket_path),
+	    cmocka_unit_test(test_batch_beyond_the_limit),
+	    cmocka_unit_test(test_calls_from_callbacks),
 	    cmocka_unit_test(test_many_short_connections),
 	};
 
