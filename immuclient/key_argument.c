@@ -20,15 +20,16 @@ static bool
 parse_revision(const char *text, int64_t *out)
 {
 	const char *digits = text + (*text == '-');
-	char *end;
 	long long n;
 
 	if (*digits == '\0' || strspn(digits, "0123456789") != strlen(digits))
 		return false;
 	errno = 0;
-	n = strtoll(text, &end, 10);
+	n = strtoll(text, NULL, 10);
+	if (errno == ERANGE)
+		return false;
 	*out = n;
-	return errno == 0;
+	return true;
 }
 
 void

@@ -127,7 +127,8 @@ read_text(const char *path, struct buf *out)
 	enum im_err err = file_read(path, TRUST_FILE_MAX, out);
 
 	if (err == IM_ERR_LIMIT)
-		return err_set(IM_ERR_STATE_CORRUPT, "%s: too long", path);
+		return err_set(IM_ERR_STATE_CORRUPT, "%s: %s is too long",
+		    err_text(IM_ERR_STATE_CORRUPT), path);
 	return err;
 }
 

@@ -160,6 +160,7 @@ setup() {
 }
 
 @test "the state folder is where it is told to be" {
+	rm -r "$XDG_STATE_HOME"
 	run -0 immuclient --state-dir "$PWD/elsewhere" login immudb <<<immudb
 	run -0 immuclient --state-dir "$PWD/elsewhere" safeset k v
 	[[ -n $(find elsewhere -name 'state-*') ]]
