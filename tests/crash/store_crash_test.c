@@ -20,9 +20,9 @@
 #include "util/log.h"
 #include "workload.h"
 
-#define KILLS 120u
+#define KILLS 150u
 /* Each database lives for so many kills, so that its creation is hit as well. */
-#define KILLS_EACH 20u
+#define KILLS_EACH 25u
 #define TXS_EACH (WORKLOAD_TXS_MAX / KILLS_EACH)
 /* A new database is hit early, and one that has grown later. */
 #define LIFE_FIRST_US 3000u
