@@ -474,7 +474,9 @@ client_pack_large(struct rpc_client_conn *c, struct client_send *send)
 	link_lock(&c->link);
 	frame_max = c->link.peer_frame_max;
 	pthread_mutex_unlock(&c->link.lock);
-	if (FRAME_REQUEST_HEAD_MAX + send->len <= frame_max)
+	/* A frame holds at least the head, so what does not fit is not empty. */
+	assert(frame_max > FRAME_REQUEST_HEAD_MAX);
+	if (send->len <= frame_max - FRAME_REQUEST_HEAD_MAX)
 		return IM_OK;
 	send->large = (uint8_t *)malloc(send->len);
 	if (!send->large)
