@@ -1,7 +1,7 @@
 #ifndef SERVER_CALL_H
 #define SERVER_CALL_H
 
-#include "rpc/server.h"
+#include "rpc/rpc_server.h"
 #include "server/databases.h"
 #include "server/messages.h"
 #include "server/server_state.h"

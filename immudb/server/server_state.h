@@ -3,7 +3,7 @@
 
 #include "crypto/sign.h"
 #include "http/http_server.h"
-#include "rpc/server.h"
+#include "rpc/rpc_server.h"
 #include "server/databases.h"
 #include "server/server.h"
 #include "server/sessions.h"

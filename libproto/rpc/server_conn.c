@@ -1,6 +1,6 @@
 /*
  * One connection of the server: its hello, its requests, their answers. The bytes are link.c's
- * business, listening and reaping server.c's, meaning the handler's.
+ * business, listening and reaping rpc_server.c's, meaning the handler's.
  *
  * Invariants: a request is in the table from before handle() sees it until its answer is queued, so
  * each gets exactly one; outstanding counts the table; a request holds a reference on the link;

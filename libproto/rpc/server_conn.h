@@ -2,7 +2,7 @@
 #define RPC_SERVER_CONN_H
 
 #include "rpc/link.h"
-#include "rpc/server.h"
+#include "rpc/rpc_server.h"
 
 /* The server and its connections, as they know each other (internal to rpc/). */
 
@@ -25,7 +25,7 @@ struct server_conn {
 	struct link link; /* first */
 	struct rpc_server *server;
 	struct server_conn *next, *prev; /* all connections; under the server's lock */
-	unsigned round;                  /* the last one that has come by, see server.c; likewise */
+	unsigned round; /* the last one that has come by, see rpc_server.c; likewise */
 	struct server_conn *reap_next;
 	struct rpc_peer peer;
 	bool surplus;     /* over the limit of connections: it is told so and closed */
@@ -77,7 +77,7 @@ void server_conn_goaway(struct server_conn *c);
 /* Nothing unanswered, nothing unsent. */
 bool server_conn_is_idle(struct server_conn *c);
 
-/* Of server.c: the connection is over; hands it to the reaper. */
+/* Of rpc_server.c: the connection is over; hands it to the reaper. */
 void server_conn_ended(struct server_conn *c);
 /* The connection's memory is given back. */
 void server_conn_destroyed(struct rpc_server *s);

@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 #include "rpc/client_conn.h"
-#include "rpc/server.h"
+#include "rpc/rpc_server.h"
 #include "util/clock.h"
 #include "util/log.h"
 

@@ -5,7 +5,7 @@
  * which is the one place where streams and aios are freed, outside any callback of the transport;
  * locks are taken in the order server, link.
  */
-#include "rpc/server.h"
+#include "rpc/rpc_server.h"
 
 #include <stdio.h>
 #include <stdlib.h>
