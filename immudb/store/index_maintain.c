@@ -345,6 +345,7 @@ merging_to_run(struct index *idx, const struct merging *mg, struct run **out)
 	struct run_plan plan;
 	enum im_err err;
 
+	assert(mg->count > 1);
 	*out = NULL;
 	plan_runs(idx, mg, &plan);
 	err = run_writer_open(&plan, &w);

@@ -213,12 +213,61 @@ few_runs_and_little_written_twice(void **state)
 	model_close(&m);
 }
 
+/* While a merge is under way, the writer freezes one memtable after the other. */
+static void
+write_more(void *ctx)
+{
+	struct model *m = (struct model *)ctx;
+
+	if (m->tx >= 12)
+		return;
+	model_write(m, 10);
+	assert_int_equal(index_freeze(m->idx, m->tx), IM_OK);
+}
+
+static void
+long_merge_holds_up_nobody(void **state)
+{
+	struct index_stats stats;
+	struct model m;
+	bool did;
+
+	(void)state;
+	fault_vfs_reset(disk);
+	model_open_fault(&m, disk, 6, 1100);
+	for (unsigned i = 0; i < 4; i++) {
+		model_write(&m, 1100);
+		assert_int_equal(index_freeze(m.idx, m.tx), IM_OK);
+		assert_int_equal(index_flush(m.idx, &did), IM_OK);
+	}
+	index_close(m.idx);
+	m.options.log_tx = m.tx;
+	m.options.flushed = write_more;
+	m.options.ctx = &m;
+	assert_int_equal(index_open(&m.options, &m.idx), IM_OK);
+	write_more(&m);
+	assert_int_equal(index_merge(m.idx, &did), IM_OK);
+	assert_true(did);
+	/* Eight memtables became runs meanwhile, and these were merged, four at a time. */
+	assert_int_equal(m.tx, 12);
+	assert_int_equal(index_covered_tx(m.idx), 12);
+	index_stats(m.idx, &stats);
+	assert_int_equal(stats.flushes, 8);
+	assert_true(stats.merges >= 3);
+	assert_true(stats.runs <= 5);
+	model_reopen(&m);
+	assert_int_equal(index_covered_tx(m.idx), 12);
+	model_check_all(&m);
+	model_close(&m);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(failing_calls_do_no_harm),
 	    cmocka_unit_test(power_cuts_lose_nothing_covered),
+	    cmocka_unit_test(long_merge_holds_up_nobody),
 	    cmocka_unit_test(few_runs_and_little_written_twice),
 	};
 
