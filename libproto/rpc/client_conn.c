@@ -661,6 +661,14 @@ client_take_lost(struct rpc_client_conn *c, struct call_slot *out)
 }
 
 static void
+client_fault(struct link *l, enum im_err err)
+{
+	link_lock(l);
+	client_note(client_of(l), err, bytes_str(err_detail(err)));
+	pthread_mutex_unlock(&l->lock);
+}
+
+static void
 client_ended(struct link *l)
 {
 	struct rpc_client_conn *c = client_of(l);
@@ -708,6 +716,7 @@ static const struct link_ops client_ops = {
     .in_done = client_in_done,
     .in_failed = client_in_failed,
     .written = client_written,
+    .fault = client_fault,
     .ended = client_ended,
     .destroy = client_destroy,
 };
@@ -796,7 +805,8 @@ client_greet(struct rpc_client_conn *c, int64_t deadline_ns)
 	else if (c->why != IM_OK)
 		err = err_set(c->why, "%s: %s", c->address, c->why_text);
 	else
-		err = err_set(IM_ERR_PROTOCOL, "%s: does not speak our protocol", c->address);
+		err = err_set(IM_ERR_CONNECTION_LOST,
+		    "%s: the server closed the connection before its hello", c->address);
 	pthread_mutex_unlock(&c->link.lock);
 	return err;
 }

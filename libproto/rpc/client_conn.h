@@ -67,7 +67,8 @@ struct rpc_call {
 
 /*
  * Connects and exchanges hellos. IM_ERR_UNREACHABLE (the detail names address and reason),
- * IM_ERR_TIMEOUT, IM_ERR_PROTOCOL (not our protocol, or no common version), IM_ERR_ARGUMENT,
+ * IM_ERR_TIMEOUT, IM_ERR_PROTOCOL (not our protocol), IM_ERR_CONNECTION_LOST (no hello at all), what
+ * the server refuses with (IM_ERR_VERSION, IM_ERR_BUSY), IM_ERR_ARGUMENT,
  * IM_ERR_NOMEM. Release with rpc_client_close().
  */
 enum im_err

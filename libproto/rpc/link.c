@@ -517,6 +517,8 @@ link_fault(struct link *l, enum im_err err)
 	metric_inc(l->limits->faults);
 	if (l->limits->log_faults)
 		log_info_limited("rpc: %s: closing the connection: %s", l->name, err_detail(err));
+	if (l->ops->fault)
+		l->ops->fault(l, err);
 	if (l->greeted)
 		link_dismiss(l, err_detail(err));
 	else

@@ -67,6 +67,8 @@ struct link_ops {
 	void (*written)(struct link *l);
 	/* A busy connection has become quiet: give back memory. Read chain, not locked. May be NULL. */
 	void (*quiet)(struct link *l);
+	/* The peer is at fault; the detail of err says how. Read chain, not locked. May be NULL. */
+	void (*fault)(struct link *l, enum im_err err);
 	/* The connection is over: called once, not locked, from any thread, callbacks included. */
 	void (*ended)(struct link *l);
 	/* The last reference is gone. */

@@ -1,8 +1,12 @@
 /* Both ends against each other, over every transport: pipelining, order, large bodies, limits, ends. */
 #include "libproto/rpc/rpc_harness.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+
+#include "rpc/frame.h"
 
 static struct rpc_client_conn *
 connect_kind(struct harness *h, int kind)
@@ -719,6 +723,169 @@ test_many_short_connections(void **state)
 	harness_stop(&h);
 }
 
+/* A server made by hand: takes one connection, says its piece, and holds on or hangs up. */
+struct fake {
+	pthread_t thread;
+	int fd;
+	uint16_t port;
+	struct buf script;
+	bool hold;
+};
+
+static void *
+fake_serve(void *arg)
+{
+	struct fake *f = (struct fake *)arg;
+	int fd = accept(f->fd, NULL, NULL);
+	uint8_t sink[4096];
+
+	if (fd < 0 || send(fd, f->script.data, f->script.len, MSG_NOSIGNAL) < 0)
+		abort();
+	while (f->hold && recv(fd, sink, sizeof sink, 0) > 0)
+		;
+	close(fd);
+	return NULL;
+}
+
+static void
+fake_start(struct fake *f, bool hold)
+{
+	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof sa;
+
+	f->hold = hold;
+	f->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(f->fd, (struct sockaddr *)&sa, sizeof sa), 0);
+	assert_int_equal(listen(f->fd, 1), 0);
+	assert_int_equal(getsockname(f->fd, (struct sockaddr *)&sa, &len), 0);
+	f->port = ntohs(sa.sin_port);
+	assert_int_equal(pthread_create(&f->thread, NULL, fake_serve, f), 0);
+}
+
+static void
+fake_end(struct fake *f)
+{
+	pthread_join(f->thread, NULL);
+	close(f->fd);
+	buf_free(&f->script);
+}
+
+/* What connecting to a server with this script ends with. */
+static enum im_err
+fake_connect(struct fake *f, bool hold)
+{
+	struct rpc_client_options o = {.host = "127.0.0.1", .connect_timeout_ms = 10000};
+	struct rpc_client_conn *c;
+	enum im_err err;
+
+	if (hold && f->script.len == 0)
+		o.connect_timeout_ms = 30;
+	fake_start(f, hold);
+	o.port = f->port;
+	err = rpc_client_connect(&o, &c);
+	rpc_client_close(err == IM_OK ? c : NULL);
+	fake_end(f);
+	return err;
+}
+
+static void
+test_strange_servers(void **state)
+{
+	struct fake f = {0};
+
+	(void)state;
+	buf_init(&f.script, 4096);
+	assert_int_equal(fake_connect(&f, false), IM_ERR_CONNECTION_LOST);
+	assert_int_equal(fake_connect(&f, true), IM_ERR_TIMEOUT);
+	buf_append_str(&f.script, "HTTP/1.1 400 Bad Request\r\n\r\n");
+	assert_int_equal(fake_connect(&f, true), IM_ERR_PROTOCOL);
+	frame_put_error(&f.script, 0, IM_STATUS_RESOURCE_EXHAUSTED,
+	    bytes_str("server is busy: too many connections"));
+	assert_int_equal(fake_connect(&f, false), IM_ERR_BUSY);
+	assert_non_null(strstr(err_detail(IM_ERR_BUSY), "too many connections"));
+	frame_put_answer(&f.script, 1, false, 0, 0);
+	assert_int_equal(fake_connect(&f, true), IM_ERR_PROTOCOL);
+}
+
+static void
+fake_hello(struct buf *b)
+{
+	struct frame_server_hello h = {.version = FRAME_VERSION,
+	    .max_message_bytes = 1 << 20,
+	    .window = 1 << 20,
+	    .frame_max_before_login = 16384,
+	    .frame_max = 65536,
+	    .max_outstanding = 1,
+	    .version_text = bytes_str("fake")};
+
+	frame_put_server_hello(b, &h);
+}
+
+static void
+strange_answer_to_no_call(struct buf *b)
+{
+	frame_put_answer(b, 77, false, 0, 0);
+}
+
+static void
+strange_large_answer_to_no_call(struct buf *b)
+{
+	frame_put_answer(b, 77, true, 5, 0);
+}
+
+static void
+strange_error_to_no_call(struct buf *b)
+{
+	frame_put_error(b, 77, IM_STATUS_INTERNAL, bytes_str("what"));
+}
+
+static void
+strange_request(struct buf *b)
+{
+	frame_put_empty(b, FRAME_CANCEL, 1);
+}
+
+static void
+strange_answer_too_large(struct buf *b)
+{
+	frame_put_answer(b, 1, true, 1 << 30, 0);
+}
+
+/* Nobody is left waiting by a server that breaks the rules, or the line. */
+static void
+test_strange_answers(void **state)
+{
+	static void (*const scripts[])(struct buf *) = {strange_answer_to_no_call,
+	    strange_large_answer_to_no_call, strange_error_to_no_call, strange_request,
+	    strange_answer_too_large};
+	struct rpc_call call = {.method = RPC_METHOD_Health};
+	struct rpc_client_options o = {.host = "127.0.0.1"};
+	struct rpc_client_conn *c;
+	struct fake f = {0};
+	ProtobufCMessage *m;
+	struct arena a;
+	enum im_err err;
+
+	(void)state;
+	arena_init(&a, 1 << 20);
+	for (size_t i = 0; i < 2 * sizeof scripts / sizeof *scripts; i++) {
+		buf_init(&f.script, 4096);
+		fake_hello(&f.script);
+		if (i % 2 == 0)
+			scripts[i / 2](&f.script);
+		fake_start(&f, i % 2 == 0);
+		o.port = f.port;
+		err = rpc_client_connect(&o, &c);
+		if (err == IM_OK) {
+			assert_int_equal(
+			    rpc_call_wait(c, &call, &a, &m, NULL), IM_ERR_CONNECTION_LOST);
+			rpc_client_close(c);
+		}
+		fake_end(&f);
+	}
+	arena_free(&a);
+}
+
 int
 main(void)
 {
@@ -743,6 +910,8 @@ main(void)
 	    cmocka_unit_test(test_socket_path),
 	    cmocka_unit_test(test_batch_beyond_the_limit),
 	    cmocka_unit_test(test_calls_from_callbacks),
+	    cmocka_unit_test(test_strange_servers),
+	    cmocka_unit_test(test_strange_answers),
 	    cmocka_unit_test(test_many_short_connections),
 	};
 
