@@ -79,10 +79,13 @@ use(struct session *s)
 	const char *database = s->call->args[0];
 	enum im_err err = immu_use(s->c, database);
 
+	if (err == IM_ERR_DATABASE_NOT_FOUND)
+		return err_set(err, "%s does not exist", database);
 	if (!err)
 		err = session_store(s);
 	if (err)
 		return err;
+	s->is_own_session = false;
 	output_message(s->out, "Now using %s", database);
 	trust_or_warn(s);
 	return IM_OK;

@@ -197,10 +197,13 @@ static enum im_err
 apply_database(struct session *s)
 {
 	const char *database = options_string(s->options, "database");
+	enum im_err err;
 
 	if (!*database || strcmp(database, immu_database(s->c)) == 0)
 		return IM_OK;
-	return immu_use(s->c, database);
+	err = immu_use(s->c, database);
+	s->is_own_session = !err;
+	return err;
 }
 
 static enum im_err
@@ -272,6 +275,8 @@ session_run(struct command_call *call, enum session_need need, session_work *wor
 		err = run_work(&s, need, work);
 	/* output_error() shows the detail of the thread, which closing may replace. */
 	code = err ? (int)output_error(s.out, err) : IM_EXIT_OK;
+	if (s.is_own_session && s.c)
+		(void)immu_logout(s.c);
 	close_err = immu_close(s.c);
 	if (!err && close_err)
 		code = (int)output_error(s.out, close_err);

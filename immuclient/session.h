@@ -15,6 +15,7 @@ struct session {
 	struct output *out;
 	struct immu *c;
 	bool may_login_again; /* a command that must not be repeated clears it */
+	bool is_own_session;  /* begun for this command only, because of --database */
 };
 
 enum session_need {

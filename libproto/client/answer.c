@@ -117,8 +117,9 @@ take_set(struct call *call, const ProtobufCMessage *m)
 }
 
 /*
- * Writes of one connection are committed and answered in the order they were sent. Without this
- * check one transaction could answer for two equal writes.
+ * Writes of one connection are committed in the order they were sent, whatever the order of the
+ * answers. Without this check one transaction could answer for two equal writes. Of any two writes
+ * the one answered last was in flight when the other one was, so bounds kept there are enough.
  */
 static enum im_err
 check_write_order(struct call *call)
@@ -126,11 +127,20 @@ check_write_order(struct call *call)
 	struct immu *c = call->c;
 	uint64_t tx = call->outcome.header.id;
 
-	if (tx <= c->last_write_tx || call->sequence < c->last_write_sequence)
+	if (tx <= call->write_after || tx >= call->write_before)
 		return err_set(IM_ERR_PROOF,
-		    "transaction %" PRIu64 " was answered to another write before", tx);
-	c->last_write_tx = tx;
-	c->last_write_sequence = call->sequence;
+		    "transaction %" PRIu64 " is out of order with the connection's other writes",
+		    tx);
+	for (struct call *earlier = call->prev; earlier; earlier = earlier->prev) {
+		if (tx < earlier->write_before)
+			earlier->write_before = tx;
+	}
+	for (struct call *later = call->next; later; later = later->next) {
+		if (tx > later->write_after)
+			later->write_after = tx;
+	}
+	if (tx > c->last_write_tx)
+		c->last_write_tx = tx;
 	return IM_OK;
 }
 

@@ -27,7 +27,8 @@ call_new(struct immu *c)
 	result->public.info.version = "";
 	call->c = c;
 	call->result = result;
-	call->sequence = c->next_sequence++;
+	call->write_after = c->last_write_tx;
+	call->write_before = UINT64_MAX;
 	buf_init(&call->body, SIZE_MAX);
 	return call;
 }

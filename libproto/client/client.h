@@ -56,7 +56,6 @@ struct call {
 	enum call_phase phase;
 	enum immu_op op;
 	bool verified;
-	uint64_t sequence;
 	immu_done_fn *done;
 	void *arg;
 	struct waiter *waiter; /* takes the result in place of done */
@@ -67,6 +66,7 @@ struct call {
 	uint64_t tx; /* the transaction asked for; for GET: at_tx */
 	struct entry_parts *written;
 	size_t written_len;
+	uint64_t write_after, write_before; /* what other writes leave for its transaction */
 	/* What was proven; for STATE only point and state, and nothing is proven yet. */
 	struct verify_outcome outcome;
 	struct tx_point link_older, link_newer;

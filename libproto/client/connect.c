@@ -59,7 +59,6 @@ new_connection(const struct immu_options *o)
 	    o->request_timeout_ms ? o->request_timeout_ms : CLIENT_REQUEST_TIMEOUT_MS;
 	c->max_message_bytes = o->max_message_bytes ? o->max_message_bytes : CLIENT_MESSAGE_BYTES;
 	c->max_in_flight = o->max_in_flight ? o->max_in_flight : IMMU_DEFAULT_IN_FLIGHT;
-	c->next_sequence = 1;
 	c->inbox_end = &c->inbox;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_condattr_init(&monotonic);
@@ -195,7 +194,7 @@ immu_close(struct immu *c)
 	return err;
 }
 
-/* Calls and waits; for requests of the session. Ends the session of no other call. */
+/* Calls and waits; for requests about the session. */
 static enum im_err
 ask(struct immu *c, enum rpc_method_id method, const ProtobufCMessage *request, struct arena *arena,
     ProtobufCMessage **answer)
@@ -264,14 +263,40 @@ take_login(struct immu *c, const Immudb__Schema__LoginResponse *answer)
 	return err;
 }
 
-/* Selects the database of the options, or the default one if the user may. */
+/* Ends a session that nobody will use any more; if that fails it expires by itself. */
+static void
+drop_session(struct immu *c, struct bytes token)
+{
+	struct rpc_call call = {
+	    .method = RPC_METHOD_Logout, .session = token, .timeout_ms = c->request_timeout_ms};
+	struct arena arena;
+	ProtobufCMessage *answer;
+
+	arena_init(&arena, CLIENT_ARENA_BASE);
+	(void)rpc_call_wait(c->rpc, &call, &arena, &answer, NULL);
+	arena_free(&arena);
+}
+
+/*
+ * Selects the database of the options, or the default one if the user may. That gives a session of
+ * its own; the one that login gave is not needed then.
+ */
 static enum im_err
 select_database(struct immu *c)
 {
 	const char *wanted = text_of(&c->wanted_database);
-	enum im_err err = use_database(c, *wanted ? wanted : c->hello->default_database);
-	enum im_exit reason = err_exit_code(err);
+	struct buf first;
+	enum im_exit reason;
+	enum im_err err;
 
+	buf_init(&first, CLIENT_TOKEN_MAX + 1);
+	err = set_text(&first, text_of(&c->token));
+	if (!err)
+		err = use_database(c, *wanted ? wanted : c->hello->default_database);
+	if (!err && strcmp(text_of(&first), text_of(&c->token)) != 0)
+		drop_session(c, bytes_of(first.data, first.len - 1));
+	buf_wipe(&first);
+	reason = err_exit_code(err);
 	if (!*wanted && (reason == IM_EXIT_DENIED || reason == IM_EXIT_NOT_FOUND))
 		return IM_OK;
 	return err;

@@ -186,7 +186,11 @@ immu_login(struct immu *c, const char *user, const char *password, const char **
 /* Ends the session on the server. The connection stays and can log in again. */
 enum im_err immu_logout(struct immu *c);
 
-/* Selects a database of this session; the token changes. Waits for requests in flight first. */
+/*
+ * Selects a database. That begins a session of its own with a token of its own; the one before stays
+ * valid for whoever else uses it. Waits for requests in flight first. IM_ERR_DATABASE_NOT_FOUND,
+ * IM_ERR_DATABASE_PERMISSION.
+ */
 enum im_err immu_use(struct immu *c, const char *database);
 
 /*

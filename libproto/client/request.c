@@ -299,7 +299,11 @@ void
 request_fill_link(Immudb__Schema__VerifiableTxRequest *m, const struct tx_point *older,
     const struct tx_point *newer)
 {
+	/* A specification that names no kind of entries leaves all of them out. */
+	static Immudb__Schema__EntriesSpec no_entries = IMMUDB__SCHEMA__ENTRIES_SPEC__INIT;
+
 	immudb__schema__verifiable_tx_request__init(m);
+	m->entriesspec = &no_entries;
 	m->tx = older->id == 0 ? newer->id : older->id;
 	m->provesincetx = older->id == 0 ? 0 : newer->id;
 }

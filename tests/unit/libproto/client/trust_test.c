@@ -339,6 +339,49 @@ fork_at_one_transaction(void **state)
 	assert_int_equal(immu_close(told.c), IM_ERR_STATE_FORKED);
 }
 
+/* Writes commit in order, but their answers may come in any. */
+static void
+writes_answered_in_reverse(void **state)
+{
+	struct world *w = *state;
+	struct told told = {.c = connect_to(w)};
+
+	assert_int_equal(get_one(told.c, "k", "v"), IM_OK);
+	wire.automatic = false;
+	for (int i = 0; i < 20; i++)
+		submit_set(&told, "same");
+	pump(told.c);
+	assert_int_equal(told.ok, 20);
+	assert_true(trusted(told.c) == START + 20);
+	assert_int_equal(immu_close(told.c), IM_OK);
+}
+
+/* Two answers that were exchanged: equal writes, so that nothing else tells them apart. */
+static void
+writes_committed_out_of_order(void **state)
+{
+	struct world *w = *state;
+	struct told told = {.c = connect_to(w)};
+	rpc_answer_cb *cb;
+	void *ctx;
+
+	assert_int_equal(get_one(told.c, "k", "v"), IM_OK);
+	wire.automatic = false;
+	submit_set(&told, "same");
+	submit_set(&told, "same");
+	cb = wire.waiting[0].cb;
+	ctx = wire.waiting[0].ctx;
+	wire.waiting[0].cb = wire.waiting[1].cb;
+	wire.waiting[0].ctx = wire.waiting[1].ctx;
+	wire.waiting[1].cb = cb;
+	wire.waiting[1].ctx = ctx;
+	wire_deliver_all();
+	assert_int_equal(immu_wait(told.c), IM_OK);
+	assert_int_equal(told.failed, 1);
+	assert_int_equal(told.err, IM_ERR_PROOF);
+	assert_int_equal(immu_close(told.c), IM_OK);
+}
+
 /* One transaction cannot be the answer to two equal writes. */
 static void
 one_transaction_for_two_writes(void **state)
@@ -597,6 +640,8 @@ main(void)
 	    TEST(writes_between),
 	    TEST(fork_between_results),
 	    TEST(fork_at_one_transaction),
+	    TEST(writes_answered_in_reverse),
+	    TEST(writes_committed_out_of_order),
 	    TEST(one_transaction_for_two_writes),
 	    TEST(close_cancels),
 	    TEST(first_contact_is_told),
