@@ -195,8 +195,11 @@ static const struct command daemon_commands[] = {
 static const struct command daemon_root = {
     .name = "immudb",
     .summary = "Tamper-evident, immutable key-value database",
-    .help = "Runs the storage daemon in the foreground until SIGTERM or SIGINT. The first user is "
-	    "immudb with the password immudb; until that is changed only local clients may log in.",
+    .help =
+	"Runs the storage daemon in the foreground until SIGTERM or SIGINT. The first user is "
+	"immudb with the password immudb; until that is changed it can log in from this machine "
+	"only.\n\nSettings come from flags, from environment variables, and from "
+	"/etc/immudb/immudb.toml (or immudb.yaml), in this order.",
     .examples = "immudb                                # data in ./data, port 3322\n"
 		"immudb -d --dir /var/lib/immudb       # in the background\n"
 		"immudb --signingKey private.key       # with signed states\n",

@@ -80,7 +80,7 @@ meta_error(struct meta *m, int rc)
 	case SQLITE_NOMEM:
 		return err_set(IM_ERR_NOMEM, "%s: out of memory", m->path);
 	case SQLITE_FULL:
-		return err_set(IM_ERR_NO_SPACE, "%s: %s", m->path, text);
+		return err_set(IM_ERR_NO_SPACE, "%s: %s", m->path, err_text(IM_ERR_NO_SPACE));
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
 		return err_set(IM_ERR_CORRUPT, "%s is damaged: %s", m->path, text);

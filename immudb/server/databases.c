@@ -117,7 +117,8 @@ databases_open_all(struct databases *d)
 	size_t i;
 
 	for (i = 0; i < d->count && err == IM_OK; i++)
-		err = databases_store_open(d, d->list[i].name, d->list[i].name, &d->list[i].store);
+		err =
+		    databases_store_open(d, d->list[i].name, d->list[i].folder, &d->list[i].store);
 	return err;
 }
 

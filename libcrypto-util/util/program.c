@@ -74,17 +74,24 @@ program_width(void)
 	return PROGRAM_DEFAULT_WIDTH;
 }
 
-static int
-program_run(const struct program *p, const struct options *o, void *context)
+/* What was odd about the settings, for whoever uses or looks at them. */
+static void
+program_warn(const struct program *p, const struct options *o)
 {
-	struct command_call call = {
-	    .program = p, .command = options_command(o), .options = o, .context = context};
 	const char *const *warnings;
 	size_t count;
 
 	warnings = options_warnings(o, &count);
 	for (size_t i = 0; i < count; i++)
 		program_say(p, "warning: ", warnings[i]);
+}
+
+static int
+program_run(const struct program *p, const struct options *o, void *context)
+{
+	struct command_call call = {
+	    .program = p, .command = options_command(o), .options = o, .context = context};
+
 	call.args = options_args(o, &call.arg_count);
 	return call.command->run(&call);
 }
@@ -111,12 +118,14 @@ program_main(const struct program *program, int argc, char **argv, void *context
 		fprintf(stdout, "%s\n", program->version);
 		break;
 	case OPTIONS_PRINT_CONFIG:
+		program_warn(program, o);
 		options_print_config(o, stdout);
 		break;
 	case OPTIONS_PRINT_MAN:
 		options_print_man(program, stdout);
 		break;
 	case OPTIONS_RUN:
+		program_warn(program, o);
 		code = program_run(program, o, context);
 		break;
 	}

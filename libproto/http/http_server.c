@@ -180,14 +180,14 @@ http_error(struct mg_connection *conn, int status, const char *message)
 	return 0;
 }
 
-/* Civetweb's complaints: the reason in the thread that starts it, else a peer's doing. */
+/* Civetweb's complaints: in the thread that starts it the first is the reason, else a peer's doing. */
 static _Thread_local char *http_start_error;
 
 static int
 http_log(const struct mg_connection *conn, const char *message)
 {
 	(void)conn;
-	if (http_start_error)
+	if (http_start_error && !http_start_error[0])
 		snprintf(http_start_error, HTTP_ERROR_MAX, "%s", message);
 	else
 		log_debug("http: %s", message);

@@ -44,7 +44,8 @@ load helpers
 		wait $!'
 	expect_status 0
 	expect_text "true"
-	[[ -d immudb ]]
+	# The program has that name here already, so the folder of the database gets another one.
+	[[ -d immudb_1 ]]
 }
 
 @test "the file of /etc/immudb is named in the help" {

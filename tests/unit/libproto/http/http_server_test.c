@@ -277,6 +277,7 @@ http_port_in_use(void **state)
 	snprintf(port, sizeof port, "%u", options.port);
 	assert_has(err_detail(IM_ERR_IO), port);
 	assert_has(err_detail(IM_ERR_IO), "127.0.0.1");
+	assert_has(err_detail(IM_ERR_IO), "in use");
 }
 
 static void
