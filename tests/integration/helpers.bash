@@ -27,6 +27,8 @@ private_home() {
 		[[ $name == IMMUDB_SOURCE || $name == IMMUDB_BUILD || $name == IMMUDB_TEST_LONG ]] ||
 			unset "$name"
 	done
+	# Ours stay variables of the shell: the programs would warn that they know no such setting.
+	export -n IMMUDB_SOURCE IMMUDB_BUILD IMMUDB_TEST_LONG
 	export HOME=$1/home XDG_STATE_HOME=$1/home/state XDG_CONFIG_HOME=$1/home/config
 	mkdir -p "$HOME"
 }
