@@ -100,7 +100,7 @@ void index_stats(struct index *idx, struct index_stats *out);
 
 /*
  * Makes sure that the next index_insert() of up to n entries with key_bytes of keys altogether finds
- * its memory, so that it cannot fail. IM_ERR_NOMEM.
+ * its memory, so that it cannot fail; index_freeze() in between undoes that. IM_ERR_NOMEM.
  */
 enum im_err index_reserve(struct index *idx, size_t n, size_t key_bytes);
 
@@ -128,7 +128,7 @@ enum im_err index_freeze(struct index *idx, uint64_t last_tx);
  * Writes the oldest frozen memtable as a run, syncs it and then replaces the manifest. The log must
  * be synced up to the newest transaction frozen before. *did is false when nothing was waiting.
  * After a failure (IM_ERR_IO, IM_ERR_NO_SPACE, IM_ERR_NOMEM) the index stays usable, and a later call
- * tries again.
+ * tries again. IM_ERR_INTERRUPTED after index_stop() if it had to merge first, to make room.
  */
 enum im_err index_flush(struct index *idx, bool *did);
 

@@ -39,6 +39,12 @@
 
 /* ---- The manifest ---- */
 
+static bool
+run_damaged(const struct run *r)
+{
+	return atomic_load(&r->damaged);
+}
+
 static void
 retired_free(struct index *idx)
 {
@@ -55,7 +61,7 @@ manifest_fill(const struct index *idx, const struct index_version *v, struct man
 {
 	*m = (struct manifest){.covered_tx = idx->flushed_tx};
 	for (unsigned i = 0; i < v->runs; i++) {
-		if (atomic_load(&v->run[i]->damaged)) {
+		if (run_damaged(v->run[i])) {
 			m->covered_tx = v->run[i]->id.first_tx - 1;
 			return;
 		}
@@ -80,7 +86,7 @@ manifest_settle(struct index *idx)
 		idx->manifest_dirty = true;
 		return err;
 	}
-	if (m.covered_tx < idx->flushed_tx)
+	if (m.covered_tx < atomic_load(&idx->covered_tx))
 		log_warn("database %s: index: damaged; transactions from %" PRIu64
 			 " on will be indexed again when it is opened next",
 		    idx->name, m.covered_tx + 1);
@@ -122,7 +128,8 @@ window_of_level(const struct index_version *v, unsigned floor, unsigned level, s
 	return members >= FAN_IN;
 }
 
-static void
+/* The two neighbours that are the smallest together. */
+static bool
 window_cheapest(const struct index_version *v, unsigned floor, struct window *w)
 {
 	uint64_t least = UINT64_MAX;
@@ -130,29 +137,27 @@ window_cheapest(const struct index_version *v, unsigned floor, struct window *w)
 	for (unsigned i = floor; i + 1 < v->runs; i++) {
 		uint64_t size = v->run[i]->id.size + v->run[i + 1]->id.size;
 
-		if (size < least) {
+		if (size < least && !run_damaged(v->run[i]) && !run_damaged(v->run[i + 1])) {
 			least = size;
 			*w = (struct window){i, 2};
 		}
 	}
+	return least < UINT64_MAX;
 }
 
-/* Picks runs to merge, none older than floor nor than a damaged run. */
+/* Picks runs to merge, none older than floor and none damaged. */
 static bool
 window_pick(const struct index_version *v, unsigned floor, struct window *w)
 {
-	for (unsigned i = floor; i < v->runs; i++) {
-		if (atomic_load(&v->run[i]->damaged))
-			floor = i + 1;
-	}
+	unsigned whole = v->runs;
+
+	while (whole > floor && !run_damaged(v->run[whole - 1]))
+		whole--;
 	for (unsigned level = 0; level < LEVELS_MAX; level++) {
-		if (window_of_level(v, floor, level, w))
+		if (window_of_level(v, whole, level, w))
 			return true;
 	}
-	if (v->runs <= RUNS_SOFT || v->runs - floor < 2)
-		return false;
-	window_cheapest(v, floor, w);
-	return true;
+	return v->runs > RUNS_SOFT && window_cheapest(v, floor, w);
 }
 
 /* ---- Flushing and merging ---- */
@@ -332,7 +337,7 @@ merging_damaged(const struct merging *mg, enum im_err err)
 	if (err != IM_ERR_CORRUPT)
 		return;
 	for (unsigned i = 0; i < mg->count; i++) {
-		if (atomic_load(&mg->runs[i]->damaged))
+		if (run_damaged(mg->runs[i]))
 			return;
 	}
 	atomic_store(&mg->runs[0]->damaged, true);

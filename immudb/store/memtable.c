@@ -28,6 +28,8 @@
 #define HEIGHT_MAX 12
 #define BLOCK_BYTES_MIN (16u * 1024)
 #define BLOCK_BYTES_MAX (4u * 1024 * 1024)
+/* From this size on a block comes straight from the system: its untouched pages cost nothing. */
+#define MAP_BYTES_MIN (128u * 1024)
 #define HUGE_PAGE_BYTES (2u * 1024 * 1024)
 #define NODE_ALIGN 8u
 /* So many searches go on at once: enough to hide the latency of memory. */
@@ -85,38 +87,49 @@ struct memtable {
 	struct memtable_node *head; /* before all others; it has no key */
 };
 
-/* Memory straight from the system, in huge pages where they fit: it goes back as a whole. */
-static struct memtable_block *
-block_map(size_t size)
+static uint8_t *
+pages_map(size_t size)
 {
-	size_t padded = size + HUGE_PAGE_BYTES, before, behind;
-	uint8_t *p = (uint8_t *)mmap(
-	    NULL, padded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int protection = PROT_READ | PROT_WRITE;
+	void *p = mmap(NULL, size, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if ((void *)p == MAP_FAILED)
-		return NULL;
-	before = -(uintptr_t)p % HUGE_PAGE_BYTES;
-	behind = HUGE_PAGE_BYTES - before;
-	if (before > 0)
-		munmap(p, before);
-	munmap(p + before + size, behind);
-	madvise(p + before, size, MADV_HUGEPAGE);
-	return (struct memtable_block *)(void *)(p + before);
+	return p == MAP_FAILED ? NULL : (uint8_t *)p;
 }
 
-/* A zeroed block of size bytes, its header included. */
+/* Huge pages: a search goes all over the table, and a TLB has few entries. */
+static uint8_t *
+huge_pages_map(size_t size)
+{
+	uint8_t *p = pages_map(size + HUGE_PAGE_BYTES);
+	size_t before;
+
+	if (!p)
+		return NULL;
+	before = -(uintptr_t)p % HUGE_PAGE_BYTES;
+	if (before > 0)
+		munmap(p, before);
+	munmap(p + before + size, HUGE_PAGE_BYTES - before);
+	madvise(p + before, size, MADV_HUGEPAGE);
+	return p + before;
+}
+
+/* A zeroed block of size bytes or more, its header included. */
 static struct memtable_block *
 block_create(size_t size)
 {
-	bool mapped = size >= HUGE_PAGE_BYTES;
-	struct memtable_block *b;
+	bool mapped = size >= MAP_BYTES_MIN;
+	void *p;
 
-	if (mapped)
+	if (size >= HUGE_PAGE_BYTES) {
 		size = (size + HUGE_PAGE_BYTES - 1) & ~(size_t)(HUGE_PAGE_BYTES - 1);
-	b = mapped ? block_map(size) : (struct memtable_block *)calloc(1, size);
-	if (b)
-		*b = (struct memtable_block){.size = size, .mapped = mapped};
-	return b;
+		p = huge_pages_map(size);
+	} else {
+		p = mapped ? pages_map(size) : (uint8_t *)calloc(1, size);
+	}
+	if (p)
+		*(struct memtable_block *)p =
+		    (struct memtable_block){.size = size, .mapped = mapped};
+	return (struct memtable_block *)p;
 }
 
 static void

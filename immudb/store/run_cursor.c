@@ -234,6 +234,8 @@ run_cursor_seek(struct run_cursor *c, struct bytes key, uint64_t tx)
 	enum im_err err;
 
 	c->valid = false;
+	if (bytes_compare(key, c->run->last_key) > 0)
+		return IM_OK;
 	err = load(c, run_find_block(c->run, key, tx));
 	if (err == IM_OK)
 		err = group_find(c, key, tx);
@@ -252,8 +254,12 @@ run_cursor_seek(struct run_cursor *c, struct bytes key, uint64_t tx)
 enum im_err
 run_cursor_seek_before(struct run_cursor *c, struct bytes key, uint64_t tx)
 {
-	enum im_err err = run_cursor_seek(c, key, tx);
+	enum im_err err;
 
+	c->valid = false;
+	if (bytes_compare(key, c->run->first_key) < 0)
+		return IM_OK;
+	err = run_cursor_seek(c, key, tx);
 	if (err != IM_OK)
 		return err;
 	if (!c->valid)
