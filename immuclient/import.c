@@ -334,19 +334,21 @@ show_summary(struct import *im)
 		output_record_end(o);
 		return;
 	}
+	const char *rows = ring->rows == 1 ? "row" : "rows";
+
 	/* Numbers that are not lines would be mistaken for one by whoever wants to go on. */
 	if (is_ending(im) && ring->last_line == 0)
 		output_message(o, "no row was imported");
 	else if (is_ending(im))
-		output_message(o, "%" PRIu64 " rows imported, last acknowledged line %" PRIu64,
-		    ring->rows, ring->last_line);
+		output_message(o, "%" PRIu64 " %s imported, last acknowledged line %" PRIu64,
+		    ring->rows, rows, ring->last_line);
 	else if (im->skipped > 0)
 		output_message(o,
-		    "%" PRIu64 " rows imported, %" PRIu64 " skipped, in %.2f s (%.0f rows/s)",
-		    ring->rows, im->skipped, seconds, rate);
+		    "%" PRIu64 " %s imported, %" PRIu64 " skipped, in %.2f s (%.0f rows/s)",
+		    ring->rows, rows, im->skipped, seconds, rate);
 	else
-		output_message(o, "%" PRIu64 " rows imported in %.2f s (%.0f rows/s)", ring->rows,
-		    seconds, rate);
+		output_message(o, "%" PRIu64 " %s imported in %.2f s (%.0f rows/s)", ring->rows,
+		    rows, seconds, rate);
 }
 
 static enum im_err

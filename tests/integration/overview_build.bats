@@ -19,40 +19,29 @@ setup() {
 	[[ -z $output ]]
 }
 
-@test "a program is compiled against the installed library and works" {
-	cat >consumer.c <<-'END'
-		#include <stdio.h>
-		#include <string.h>
-
-		#include <immu.h>
-
-		int
-		main(int argc, char **argv)
-		{
-			struct immu_options options = {.address = "127.0.0.1"};
-			struct immu_kv kv = {.key = immu_str("k"), .value = immu_str("v")};
-			struct immu_result *set = NULL, *get = NULL;
-			struct immu *c = NULL;
-			unsigned port = 0;
-			int bad;
-
-			if (argc < 2 || sscanf(argv[1], "%u", &port) != 1)
-				return 2;
-			options.port = port;
-			bad = immu_connect(&options, &c) || immu_login(c, "immudb", "immudb", NULL) ||
-			    immu_verified_set(c, &kv, 1, &set) ||
-			    immu_verified_get(c, kv.key, NULL, &get) || !get->verified ||
-			    get->entries[0].value.len != 1;
-			printf("%s %s\n", immu_version(), bad ? "failed" : "verified");
-			immu_result_free(set);
-			immu_result_free(get);
-			return immu_close(c) || bad;
-		}
-	END
+@test "the example is compiled against the installed library, shared and static, and works" {
+	local example=$IMMUDB_SOURCE/libproto/client/example/prove.c
 	export PKG_CONFIG_PATH=$PWD/prefix/lib/pkgconfig
 	# shellcheck disable=SC2046 # the flags are words
-	gcc -std=c17 -Wall -Werror consumer.c -o consumer $(pkg-config --cflags --libs immu)
+	gcc -std=c17 -Wall -Werror "$example" -o shared $(pkg-config --cflags --libs immu)
+	# shellcheck disable=SC2046
+	gcc -std=c17 -Wall -Werror "$example" -o static $(pkg-config --cflags immu) \
+		prefix/lib/libimmu.a $(pkg-config --libs-only-l --static immu | sed 's/-limmu//')
+	run ! grep -q libimmu <<<"$(ldd static)"
 	start_server
-	LD_LIBRARY_PATH=$PWD/prefix/lib run -0 ./consumer "$PORT"
-	expect_text "verified"
+	LD_LIBRARY_PATH=$PWD/prefix/lib run -0 ./shared 127.0.0.1 "$PORT" immudb immudb
+	expect_text "read: hello, world"
+	expect_text "500 writes proven; transaction 501 of defaultdb is trusted now"
+	run -0 ./static 127.0.0.1 "$PORT" immudb immudb
+	expect_text "500 writes proven; transaction 1002 of defaultdb is trusted now"
+	run -4 ./static 127.0.0.1 "$PORT" immudb wrong
+}
+
+@test "the header is good C and C++, and needs nothing but itself" {
+	printf '#include <immu.h>\nint main(void) { return immu_version() == 0; }\n' >header.c
+	cp header.c header.cc
+	run -0 gcc -std=c99 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -Iprefix/include/immu header.c
+	# The C++ compiler at hand is that of the linter.
+	run -0 clang-tidy-14 -quiet '--checks=-*,clang-diagnostic-*' '--warnings-as-errors=*' \
+		header.cc -- -std=c++11 -Wall -Wextra -Wpedantic -Iprefix/include/immu
 }
