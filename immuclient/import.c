@@ -322,6 +322,7 @@ show_summary(struct import *im)
 	const struct import_ring *ring = &im->ring;
 	double seconds = seconds_since(im->started_ns);
 	double rate = seconds > 0 ? (double)ring->rows / seconds : 0;
+	const char *rows = ring->rows == 1 ? "row" : "rows";
 
 	if (output_format(o) == OUTPUT_JSON) {
 		output_record_begin(o, NULL);
@@ -334,7 +335,6 @@ show_summary(struct import *im)
 		output_record_end(o);
 		return;
 	}
-	const char *rows = ring->rows == 1 ? "row" : "rows";
 
 	/* Numbers that are not lines would be mistaken for one by whoever wants to go on. */
 	if (is_ending(im) && ring->last_line == 0)
