@@ -105,6 +105,9 @@ set_verifiable_done(struct store_write *w)
 	struct call *c = w->ctx;
 	enum im_err err = w->err;
 
+	/* A detail of an earlier failure in this thread is not ours. */
+	if (err == IM_OK)
+		err_clear();
 	if (err == IM_OK)
 		err = c->server->key ? IM_ERR_WOULD_BLOCK : set_verifiable_answer(c);
 	if (err == IM_ERR_WOULD_BLOCK)
