@@ -116,6 +116,9 @@ help_flag_text(const struct program *p, const struct option_def *def, struct buf
 	bool has_default = def->default_text && def->default_text[0];
 
 	buf_append_str(out, def->help ? def->help : "");
+	if (def == &option_builtins[OPTION_BUILTIN_CONFIG])
+		buf_printf(out, ", %s/%s.toml",
+		    p->config_folder ? p->config_folder : OPTIONS_DEFAULT_FOLDER, p->root->name);
 	if (def->type == OPTION_ENUM && def->choices)
 		buf_printf(out, ": one of %s", def->choices);
 	if (has_default && def->type != OPTION_SECRET)

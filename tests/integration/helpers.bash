@@ -9,10 +9,11 @@ bats_require_minimum_version 1.5.0
 readonly WAIT_SECONDS=60
 readonly START_TRIES=8
 
-: "${IMMUDB_SOURCE:=$(cd -- "$BATS_TEST_DIRNAME/../.." && pwd)}"
-: "${IMMUDB_BUILD:=$IMMUDB_SOURCE/build/release}"
-PATH=$IMMUDB_BUILD/bin:$PATH
-export PATH LC_ALL=C.UTF-8 NO_COLOR=1
+: "${TEST_SOURCE:=$(cd -- "$BATS_TEST_DIRNAME/../.." && pwd)}"
+: "${TEST_BUILD:=$TEST_SOURCE/build/release}"
+TEST_LONG=${IMMUDB_TEST_LONG:-${TEST_LONG:-}}
+PATH=$TEST_BUILD/bin:$PATH
+export PATH TEST_BUILD TEST_SOURCE TEST_LONG LC_ALL=C.UTF-8 NO_COLOR=1
 
 # wait_for WHAT ARGUMENT...: see the script.
 wait_for() {
@@ -24,11 +25,8 @@ private_home() {
 	local name
 
 	for name in "${!IMMUDB_@}" "${!IMMUCLIENT_@}"; do
-		[[ $name == IMMUDB_SOURCE || $name == IMMUDB_BUILD || $name == IMMUDB_TEST_LONG ]] ||
-			unset "$name"
+		unset "$name"
 	done
-	# Ours stay variables of the shell: the programs would warn that they know no such setting.
-	export -n IMMUDB_SOURCE IMMUDB_BUILD IMMUDB_TEST_LONG
 	export HOME=$1/home XDG_STATE_HOME=$1/home/state XDG_CONFIG_HOME=$1/home/config
 	mkdir -p "$HOME"
 }
@@ -88,7 +86,7 @@ drop_server() {
 	fi
 	if [[ -z ${BATS_TEST_COMPLETED:-} && -s ${SERVER_LOG:-} ]]; then
 		echo "last lines of ${SERVER_LOG##*/}:"
-		tail -n 30 "$SERVER_LOG"
+		tail -n 12 "$SERVER_LOG"
 	fi
 }
 
@@ -142,7 +140,7 @@ stable() {
 
 # expect_golden NAME: the output equals tests/golden/NAME; GOLDEN_UPDATE=1 writes it instead.
 expect_golden() {
-	local file=$IMMUDB_SOURCE/tests/golden/$1 difference
+	local file=$TEST_SOURCE/tests/golden/$1 difference
 
 	if [[ ${GOLDEN_UPDATE:-} == 1 ]]; then
 		stable <<<"$output" >"$file"
@@ -165,12 +163,12 @@ as_printed() {
 	local shell=(unshare --user --map-root-user --net --pid --fork --mount-proc --kill-child)
 
 	"${shell[@]}" true 2>/dev/null || skip_because needs-namespace "unshare failed"
-	ln -sf "$IMMUDB_BUILD/bin/immudb" "$IMMUDB_BUILD/bin/immuclient" .
+	ln -sf "$TEST_BUILD/bin/immudb" "$TEST_BUILD/bin/immuclient" .
 	WAIT=$BATS_TEST_DIRNAME/wait-for run "${shell[@]}" bash -euo pipefail -c \
 		"\"\$WAIT\" loopback; $1" 3>&- </dev/null
 }
 
 # rounds SHORT LONG: how often to repeat something: LONG under tests/run --long.
 rounds() {
-	[[ ${IMMUDB_TEST_LONG:-} == 1 ]] && echo "$2" || echo "$1"
+	[[ $TEST_LONG == 1 ]] && echo "$2" || echo "$1"
 }

@@ -4,7 +4,7 @@ load helpers
 
 # lint CHECK: one of our checks on the tree in ./tree.
 lint() {
-	LINT_ROOT=$PWD/tree python3 "$IMMUDB_SOURCE/tests/lint/lint.py" "$1"
+	LINT_ROOT=$PWD/tree python3 "$TEST_SOURCE/tests/lint/lint.py" "$1"
 }
 
 # put FILE TEXT: a file of that tree; TEXT is a printf format.
@@ -92,8 +92,8 @@ refuses() {
 		<testcase name="c" status="notrun"><skipped/><system-out>SKIP: needs-long</system-out></testcase>
 		</testsuite>
 	END
-	local summarize=(python3 "$IMMUDB_SOURCE/tests/summarize.py"
-		"$IMMUDB_SOURCE/tests/skip-reasons.txt")
+	local summarize=(python3 "$TEST_SOURCE/tests/summarize.py"
+		"$TEST_SOURCE/tests/skip-reasons.txt")
 	run -0 "${summarize[@]}" 0 one.xml
 	[[ ${lines[-1]} == "2 passed, 0 failed, 2 skipped" ]]
 	run -1 "${summarize[@]}" 1 one.xml
@@ -122,7 +122,7 @@ refuses() {
 
 @test "missing packages are named where they cannot be installed" {
 	cat >try.bash <<-END
-		. "$IMMUDB_SOURCE/packaging/packages.bash"
+		. "$TEST_SOURCE/packaging/packages.bash"
 		packages_list_file=$PWD/list
 		id() { echo 1000; }
 		packages_need build

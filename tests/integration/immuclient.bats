@@ -145,7 +145,7 @@ setup() {
 	[[ -s $file ]]
 	printf 'x' | dd of="$file" bs=1 seek=20 conv=notrunc status=none
 	run -10 immuclient safeget k
-	expect_text "local state is corrupted"
+	expect_text "$file: damaged"
 }
 
 @test "another server at the same address is not trusted" {

@@ -5,7 +5,7 @@ load helpers
 setup() {
 	private_home "$BATS_TEST_TMPDIR"
 	cd "$BATS_TEST_TMPDIR" || return 1
-	cmake --install "$IMMUDB_BUILD" --prefix "$PWD/prefix" >install.log
+	cmake --install "$TEST_BUILD" --prefix "$PWD/prefix" >install.log
 }
 
 @test "an installation holds programs, headers and library" {

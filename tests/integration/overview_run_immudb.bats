@@ -31,10 +31,10 @@ load helpers
 		./immudb -d
 		"$WAIT" port 127.0.0.1 3322 60
 		ps -ax | grep immudb
-		pid=$(ps -ax | grep "[i]mmudb" | awk "{ print \$1; exit }")
+		pid=$(pgrep -x immudb)
 		kill -15 "$pid"
 		"$WAIT" exit "$pid" 60
-		! ps -ax | grep "[i]mmudb"'
+		! pgrep -x immudb'
 	expect_status 0
 	expect_text "./immudb"
 }

@@ -13,7 +13,7 @@ setup() {
 @test "it runs, proves, notices the changed byte and leaves nothing behind" {
 	local before
 	before=$(find "$HOME" | sort)
-	run -0 "$IMMUDB_SOURCE/packaging/quickstart" --bin "$IMMUDB_BUILD/bin"
+	run -0 "$TEST_SOURCE/packaging/quickstart" --bin "$TEST_BUILD/bin"
 	expect_text "verified: true"
 	expect_text "the damage is noticed and named"
 	expect_text "Everything is stopped and removed"
@@ -22,7 +22,7 @@ setup() {
 }
 
 @test "--keep leaves a server that the printed commands can use" {
-	run -0 "$IMMUDB_SOURCE/packaging/quickstart" --bin "$IMMUDB_BUILD/bin" --keep 3>&-
+	run -0 "$TEST_SOURCE/packaging/quickstart" --bin "$TEST_BUILD/bin" --keep 3>&-
 	printf '%s\n' "$output" >out
 	sed -n '/^The server stays up/,$s/^  //p' out >commands
 	[[ $(wc -l <commands) == 3 ]]
@@ -34,6 +34,6 @@ setup() {
 }
 
 @test "a wrong argument is a usage error" {
-	run -2 "$IMMUDB_SOURCE/packaging/quickstart" --nosuch
+	run -2 "$TEST_SOURCE/packaging/quickstart" --nosuch
 	expect_text "nosuch"
 }
