@@ -36,8 +36,7 @@ load helpers
 		export IMMUDB_CLIENTCAS=./tools/mtls/2_intermediate/certs/ca-chain.cert.pem
 		export IMMUDB_DEVMODE=true IMMUDB_MAINTENANCE=false IMMUDB_ADMIN_PASSWORD=immudb
 		export IMMUDB_SIGNING_KEY=
-		rm immudb # the page keeps its data beside it, and a database is a folder of that name
-		"$TEST_BUILD/bin/immudb" >out 2>&1 &
+		./immudb >out 2>&1 &
 		"$WAIT" port 127.0.0.1 3322 60 $! || cat out
 		./immuclient login immudb <<<immudb
 		./immuclient safeset k0 v0
