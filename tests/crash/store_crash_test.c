@@ -98,6 +98,7 @@ main(int argc, char **argv)
 	c.random = seed;
 	log_set_level(LOG_LEVEL_ERROR);
 	printf("seed %llu, %u kills\n", (unsigned long long)seed, c.kills);
+	fflush(stdout);
 	for (unsigned done = 0; right && done < c.kills; done += KILLS_EACH) {
 		unsigned left = c.kills - done;
 
