@@ -211,8 +211,12 @@ enter(struct session *s)
 {
 	enum im_err err = with_session_file(s, resume_from);
 
-	if (err && err_exit_code(err) == IM_EXIT_DENIED && has_credentials(s->options))
+	if (err == IM_ERR_NOT_LOGGED_IN && has_credentials(s->options)) {
 		err = session_login(s, options_string(s->options, "username"), NULL);
+	} else if (err == IM_ERR_NOT_LOGGED_IN) {
+		/* A server without authentication knows no sessions; any other one will refuse. */
+		err = immu_resume(s->c, "", "");
+	}
 	return err ? err : apply_database(s);
 }
 
@@ -254,6 +258,8 @@ run_work(struct session *s, enum session_need need, session_work *work)
 		if (!err)
 			err = work(s);
 	}
+	if (err == IM_ERR_NOT_LOGGED_IN && strcmp(err_detail(err), err_text(err)) == 0)
+		return err_set(err, "%s, please login first", err_text(err));
 	return err;
 }
 

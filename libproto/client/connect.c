@@ -365,10 +365,12 @@ immu_resume(struct immu *c, const char *token, const char *database)
 {
 	enum im_err err = leave_database(c);
 
-	if (!err && (strlen(token) == 0 || strlen(token) > CLIENT_TOKEN_MAX))
+	if (!err && strlen(token) > CLIENT_TOKEN_MAX)
 		err = err_set(IM_ERR_ARGUMENT, "not a session token");
 	if (!err)
 		err = set_text(&c->token, token);
+	if (!*token)
+		database = c->hello->default_database;
 	return err ? err : enter_database(c, database);
 }
 

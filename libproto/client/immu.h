@@ -199,7 +199,10 @@ enum im_err immu_use(struct immu *c, const char *database);
  */
 const char *immu_token(const struct immu *c);
 
-/* Goes on with a session by its token and database. Does not ask the server; the next call does. */
+/*
+ * Goes on with a session by its token and database. Does not ask the server; the next call does. An
+ * empty token is for servers that run without authentication, on their default database.
+ */
 enum im_err immu_resume(struct immu *c, const char *token, const char *database);
 
 /* The selected database, "" if none. Valid until login, use, close. */

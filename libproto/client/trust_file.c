@@ -135,8 +135,9 @@ read_text(const char *path, struct buf *out)
 static enum im_err
 corrupt(const char *path)
 {
-	return err_set(
-	    IM_ERR_STATE_CORRUPT, "%s: damaged, or written for another server or database", path);
+	return err_set(IM_ERR_STATE_CORRUPT,
+	    "%s: %s is damaged, or was written for another server or database",
+	    err_text(IM_ERR_STATE_CORRUPT), path);
 }
 
 static enum im_err
