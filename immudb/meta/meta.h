@@ -116,9 +116,6 @@ meta_permission_set(struct meta *m, const char *user, const char *database, enum
 enum im_err
 meta_permission(struct meta *m, const char *user, const char *database, enum meta_level *level);
 
-/* The number of databases of the user's entries (META_ALL_DATABASES counts as one). */
-enum im_err meta_permission_count(struct meta *m, const char *user, size_t *count);
-
 /*
  * Creates a database. It is written as creating, make(arg, folder) makes its folder, and it is
  * written as ready. When make fails nothing stays behind in the file, and its error is returned.

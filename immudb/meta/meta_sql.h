@@ -35,7 +35,6 @@
 	X(LEVEL_GET, \
 	    "SELECT max(level) FROM permissions " \
 	    "WHERE user = ?1 AND database IN (?2, '*')") \
-	X(LEVEL_COUNT, "SELECT count(*) FROM permissions WHERE user = ?1") \
 	X(DATABASE_ADD, \
 	    "INSERT INTO databases (name, folder, state, created_by, created_at) " \
 	    "VALUES (?1, ?2, 0, ?3, ?4)") \

@@ -235,17 +235,6 @@ meta_permission(struct meta *m, const char *user, const char *database, enum met
 }
 
 enum im_err
-meta_permission_count(struct meta *m, const char *user, size_t *count)
-{
-	int64_t found = 0;
-	enum im_err err =
-	    meta_user_number(m, META_SQL_LEVEL_COUNT, (const char *[2]){user, NULL}, &found);
-
-	*count = (size_t)found;
-	return err;
-}
-
-enum im_err
 meta_user_count(struct meta *m, size_t *count)
 {
 	int64_t found = 0;

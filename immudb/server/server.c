@@ -277,8 +277,11 @@ server_stop(struct server *s)
 	http_server_stop(s->http);
 	workers_stop(s->passwords);
 	workers_stop(s->readers);
+	/* Closing answers the writes under way, which may still ask for a pool and be told no. */
 	databases_close(s->databases);
 	rpc_server_free(s->rpc);
+	workers_free(s->passwords);
+	workers_free(s->readers);
 	if (s->metrics)
 		metrics_free(s->metrics);
 	throttle_free(s->throttle);

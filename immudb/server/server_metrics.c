@@ -71,6 +71,8 @@ server_metrics_collect(void *arg)
 		metric_set(metric_labelled(m->db_entries, db->name), (double)stats.tx);
 	}
 	metric_set(m->databases, (double)i);
+	metric_set(metric_labelled(m->waiting, "reader"), (double)workers_waiting(s->readers));
+	metric_set(metric_labelled(m->waiting, "password"), (double)workers_waiting(s->passwords));
 }
 
 static double
@@ -136,6 +138,10 @@ enum im_err
 server_metrics_add(struct server *s)
 {
 	struct server_metrics *m = &s->series;
+	struct metric_desc waiting = {.name = "immudb_waiting_jobs",
+	    .help = "Requests waiting for a thread, by pool.",
+	    .type = METRIC_GAUGE,
+	    .labels = {"pool"}};
 
 	server_metrics_requests(s);
 	server_metrics_databases(s);
@@ -149,6 +155,7 @@ server_metrics_add(struct server *s)
 	    server_family(s, METRIC_GAUGE, "immudb_active_sessions", "Sessions alive."));
 	m->databases = metric_single(
 	    server_family(s, METRIC_GAUGE, "immudb_loaded_databases", "Databases that are open."));
+	m->waiting = metrics_family(s->metrics, &waiting);
 	return metrics_on_collect(s->metrics, server_metrics_collect, s);
 }
 

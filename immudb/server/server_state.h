@@ -20,7 +20,7 @@ struct server_metrics {
 	struct metric *ok[RPC_METHOD_COUNT];      /* of requests, code OK */
 	struct metric *seconds[RPC_METHOD_COUNT]; /* latency; NULL without histograms */
 	struct metric *in_flight;
-	struct metric_family *db_size, *db_entries;
+	struct metric_family *db_size, *db_entries, *waiting;
 	struct metric *uptime, *sessions, *databases;
 };
 

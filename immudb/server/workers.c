@@ -68,6 +68,7 @@ workers_start(const char *name, size_t threads, size_t max, struct workers **out
 	for (i = 0; i < threads; i++) {
 		if (pthread_create(&w->threads[i], NULL, workers_loop, w) != 0) {
 			workers_stop(w);
+			workers_free(w);
 			return err_set(IM_ERR_NOMEM, "cannot start a thread");
 		}
 		w->thread_count++;
@@ -90,6 +91,14 @@ workers_stop(struct workers *w)
 	pthread_mutex_unlock(&w->mutex);
 	for (i = 0; i < w->thread_count; i++)
 		pthread_join(w->threads[i], NULL);
+	w->thread_count = 0;
+}
+
+void
+workers_free(struct workers *w)
+{
+	if (!w)
+		return;
 	pthread_cond_destroy(&w->work);
 	pthread_mutex_destroy(&w->mutex);
 	free(w);

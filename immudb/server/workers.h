@@ -19,12 +19,15 @@ struct job {
 
 /*
  * Starts threads threads (their name, at most 15 bytes, is shown by ps and top). At most max jobs
- * wait at a time. IM_ERR_NOMEM. Stop with workers_stop().
+ * wait at a time. IM_ERR_NOMEM. End with workers_stop() and workers_free().
  */
 enum im_err workers_start(const char *name, size_t threads, size_t max, struct workers **out);
 
-/* Runs the jobs that wait, joins the threads and frees. NULL is accepted. */
+/* Runs the jobs that wait and joins the threads; from then on no job is accepted. NULL is fine. */
 void workers_stop(struct workers *w);
+
+/* Frees a pool that is stopped, or was never used. NULL is fine. */
+void workers_free(struct workers *w);
 
 /* Queues a job; never waits. IM_ERR_BUSY when the queue is full: then run is not called. */
 enum im_err workers_submit(struct workers *w, struct job *job);

@@ -45,3 +45,21 @@ page_toml() {
 	run -0 immuclient login immudb <<<immudb
 	expect_text "default password"
 }
+
+@test "the default password works from this machine only, unless in development mode" {
+	command -v ip >/dev/null || skip_because needs-namespace "no ip command to add an address"
+	as_printed '
+		ip address add 192.0.2.7/32 dev lo
+		for mode in false true; do
+			./immudb --devmode=$mode --dir data >out 2>&1 &
+			"$WAIT" port 127.0.0.1 3322 60 $!
+			./immuclient login immudb <<<immudb
+			./immuclient --immudb-address 192.0.2.7 login immudb <<<immudb || echo "mode $mode: $?"
+			kill -15 $!
+			wait $!
+		done'
+	expect_status 0
+	expect_text "mode false: 4"
+	expect_text "accepted from local connections only"
+	refute_text "mode true"
+}

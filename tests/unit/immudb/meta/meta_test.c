@@ -178,7 +178,6 @@ meta_permissions(void **state)
 {
 	struct meta *m = open_ok(*state);
 	struct meta_user user = user_of("alice");
-	size_t count;
 
 	assert_int_equal(meta_user_create(m, &user, "one", META_LEVEL_READ), IM_OK);
 	assert_int_equal(level_of(m, "alice", "one"), META_LEVEL_READ);
@@ -190,8 +189,6 @@ meta_permissions(void **state)
 	assert_int_equal(level_of(m, "alice", "future"), META_LEVEL_READ_WRITE);
 	assert_int_equal(meta_permission_set(m, "alice", "one", META_LEVEL_ADMIN), IM_OK);
 	assert_int_equal(level_of(m, "alice", "one"), META_LEVEL_ADMIN);
-	assert_int_equal(meta_permission_count(m, "alice", &count), IM_OK);
-	assert_int_equal(count, 2);
 	assert_int_equal(meta_permission_set(m, "alice", "*", META_LEVEL_NONE), IM_OK);
 	assert_int_equal(level_of(m, "alice", "future"), META_LEVEL_NONE);
 	assert_int_equal(meta_permission_set(m, "bob", "one", META_LEVEL_READ), IM_ERR_NOT_FOUND);

@@ -4,6 +4,7 @@
  */
 #include "server/server.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -464,6 +465,123 @@ server_get_all_and_scan(void **state)
 	assert_int_equal(ask(f, RPC_METHOD_Scan, &in.base, &out), IM_ERR_RESULT_LIMIT);
 }
 
+/* ---- Order and damage ---- */
+
+#define PIPELINED 200
+
+struct pipelined {
+	size_t done;
+	uint64_t ids[PIPELINED];
+	pthread_mutex_t mutex;
+	pthread_cond_t all;
+};
+
+/* One of the answers: which request it belongs to is in what was written. */
+struct pipelined_call {
+	struct pipelined *all;
+	size_t number;
+};
+
+static void
+pipelined_answer(void *ctx, const struct rpc_answer *answer)
+{
+	struct pipelined_call *call = ctx;
+	M(TxHeader) *header = immudb__schema__tx_header__unpack(
+	    NULL, answer->err == IM_OK ? answer->body.len : 0, answer->body.data);
+
+	pthread_mutex_lock(&call->all->mutex);
+	call->all->ids[call->number] = header ? header->id : 0;
+	if (++call->all->done == PIPELINED)
+		pthread_cond_signal(&call->all->all);
+	pthread_mutex_unlock(&call->all->mutex);
+	if (header)
+		immudb__schema__tx_header__free_unpacked(header, NULL);
+}
+
+/* Writes of one connection commit in the order in which they were sent. */
+static void
+server_writes_in_order(void **state)
+{
+	struct fixture *f = *state;
+	struct pipelined all = {
+	    .mutex = PTHREAD_MUTEX_INITIALIZER, .all = PTHREAD_COND_INITIALIZER};
+	struct pipelined_call calls[PIPELINED];
+	M(KeyValue) kv = IMMUDB__SCHEMA__KEY_VALUE__INIT;
+	M(KeyValue) * kvs[1] = {&kv};
+	M(SetRequest) in = IMMUDB__SCHEMA__SET_REQUEST__INIT;
+	struct rpc_call call = {.method = RPC_METHOD_Set, .request = &in.base};
+	size_t i;
+
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	call.session = bytes_str(f->session);
+	kv.key = kv.value = message_data(bytes_str("same"));
+	in.n_kvs = 1;
+	in.kvs = kvs;
+	for (i = 0; i < PIPELINED; i++) {
+		calls[i] = (struct pipelined_call){&all, i};
+		assert_int_equal(
+		    rpc_call_start(f->conn, &call, pipelined_answer, &calls[i]), IM_OK);
+	}
+	pthread_mutex_lock(&all.mutex);
+	while (all.done < PIPELINED)
+		pthread_cond_wait(&all.all, &all.mutex);
+	pthread_mutex_unlock(&all.mutex);
+	for (i = 0; i < PIPELINED; i++)
+		assert_int_equal(all.ids[i], i + 1);
+}
+
+/* Changes one byte of the only place in the log that holds text. */
+static void
+damage_log(const struct fixture *f, const char *text)
+{
+	char path[160];
+	struct buf log;
+	uint8_t *at;
+
+	snprintf(path, sizeof path, "%s/defaultdb/00000000.log", f->data);
+	buf_init(&log, 16u << 20);
+	assert_int_equal(file_read(path, 16u << 20, &log), IM_OK);
+	at = memmem(log.data, log.len, text, strlen(text));
+	assert_non_null(at);
+	*at ^= 1;
+	assert_int_equal(file_replace(path, buf_bytes(&log)), IM_OK);
+	buf_free(&log);
+}
+
+static void
+server_damaged_value(void **state)
+{
+	struct fixture *f = *state;
+	struct server_options options = options_of(f);
+	M(KeyRequest) key = key_request("broken");
+	M(VerifiableGetRequest) in = IMMUDB__SCHEMA__VERIFIABLE_GET_REQUEST__INIT;
+	M(VerifiableTxRequest) tx = IMMUDB__SCHEMA__VERIFIABLE_TX_REQUEST__INIT;
+	enum im_err err;
+
+	start(f, &options);
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	assert_int_equal(set(f, "broken", "a value to be damaged", NULL), IM_OK);
+	assert_int_equal(set(f, "whole", "another value", NULL), IM_OK);
+	stop(f);
+	damage_log(f, "a value to be damaged");
+	start(f, &options);
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	/* Two errors have this text and status; a client cannot tell them apart. */
+	err = get(f, &key, NULL);
+	assert_int_equal(f->status, IM_STATUS_DATA_LOSS);
+	assert_non_null(strstr(err_detail(err), "transaction 1"));
+	assert_non_null(strstr(err_detail(err), "broken"));
+	assert_non_null(strstr(err_detail(err), "00000000.log"));
+	in.keyrequest = &key;
+	assert_int_equal(ask(f, RPC_METHOD_VerifiableGet, &in.base, NULL), err);
+	assert_int_equal(f->status, IM_STATUS_DATA_LOSS);
+	/* The transaction can be proven all the same, and so can other keys. */
+	tx.tx = 1;
+	assert_int_equal(ask(f, RPC_METHOD_VerifiableTxById, &tx.base, NULL), IM_OK);
+	key = key_request("whole");
+	assert_int_equal(ask(f, RPC_METHOD_VerifiableGet, &in.base, NULL), IM_OK);
+}
+
 /* ---- Proofs ---- */
 
 static struct hash
@@ -814,6 +932,8 @@ main(void)
 	    STARTED(server_get),
 	    STARTED(server_set_edges),
 	    STARTED(server_get_all_and_scan),
+	    STARTED(server_writes_in_order),
+	    FOLDER(server_damaged_value),
 	    STARTED(server_state_is_signed),
 	    STARTED(server_verifiable_set),
 	    STARTED(server_verifiable_get),

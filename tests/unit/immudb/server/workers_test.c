@@ -40,7 +40,7 @@ run_gate(struct job *job)
 static void
 workers_run_in_order_and_drain(void **state)
 {
-	struct counted jobs[100];
+	struct counted jobs[100], last;
 	struct job blocker = {.run = run_gate};
 	struct job extra = {.run = run_gate};
 	struct workers *w;
@@ -57,12 +57,18 @@ workers_run_in_order_and_drain(void **state)
 	}
 	assert_int_equal(workers_waiting(w), 100);
 	assert_int_equal(workers_submit(w, &extra), IM_ERR_BUSY);
+	last = (struct counted){.job = {.run = run_counted}, .number = 100};
+	assert_int_equal(workers_submit_always(w, &last.job), IM_OK);
 	pthread_barrier_wait(&gate);
 	workers_stop(w);
-	assert_int_equal(ran, 100);
+	assert_int_equal(ran, 101);
 	assert_false(out_of_order);
+	assert_int_equal(workers_submit(w, &extra), IM_ERR_BUSY);
+	assert_int_equal(workers_submit_always(w, &extra), IM_ERR_BUSY);
+	workers_free(w);
 	pthread_barrier_destroy(&gate);
 	workers_stop(NULL);
+	workers_free(NULL);
 }
 
 /* Two threads: both blockers run at once, or the barrier would never open. */
@@ -80,6 +86,7 @@ workers_run_at_once(void **state)
 	pthread_barrier_wait(&gate);
 	pthread_barrier_wait(&gate);
 	workers_stop(w);
+	workers_free(w);
 	pthread_barrier_destroy(&gate);
 }
 
