@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "rpc/batch.h"
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -29,12 +30,30 @@ struct databases {
 	struct database list[DATABASES_MAX];
 };
 
+/* The answers of one commit batch leave each connection in one write. */
+static void
+databases_answers_begin(void *ctx)
+{
+	(void)ctx;
+	rpc_batch_begin();
+}
+
+static void
+databases_answers_end(void *ctx)
+{
+	(void)ctx;
+	rpc_batch_end();
+}
+
 static enum im_err
 databases_store_open(struct databases *d, const char *name, const char *folder, struct store **out)
 {
 	char dir[VFS_PATH_MAX];
 	int64_t version = DATABASES_HEADER_VERSION;
-	struct store_options options = {.dir = dir, .name = name};
+	struct store_options options = {.dir = dir,
+	    .name = name,
+	    .answers_begin = databases_answers_begin,
+	    .answers_end = databases_answers_end};
 	enum im_err err = vfs_path(dir, d->options.dir, folder);
 
 	if (err == IM_OK)
