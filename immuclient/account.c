@@ -79,8 +79,6 @@ use(struct session *s)
 	const char *database = s->call->args[0];
 	enum im_err err = immu_use(s->c, database);
 
-	if (err == IM_ERR_DATABASE_NOT_FOUND)
-		return err_set(err, "%s does not exist", database);
 	if (!err)
 		err = session_store(s);
 	if (err)

@@ -19,6 +19,8 @@
 #include "util/prompt.h"
 
 #define PATH_MAX_BYTES 8192
+/* A server that is there answers at once, however long its requests may take. */
+#define CONNECT_MAX_MS 10000
 
 /* The server's name, as the user gave it. */
 static void
@@ -238,6 +240,8 @@ connect_by_options(struct session *s)
 	    .database = options_string(o, "database"),
 	    .state_dir = options_string(o, "state-dir"),
 	    .pub_key_file = options_string(o, "server-signing-pub-key"),
+	    .connect_timeout_ms =
+		(unsigned)(timeout_ms < CONNECT_MAX_MS ? timeout_ms : CONNECT_MAX_MS),
 	    .request_timeout_ms = (unsigned)timeout_ms,
 	    .max_message_bytes = options_size(o, "max-recv-msg-size"),
 	    .max_in_flight = IMMU_MAX_IN_FLIGHT};

@@ -253,8 +253,13 @@ immu_wait(struct immu *c)
 {
 	enum im_err err = IM_OK;
 
-	while (c->in_flight > 0 && !err)
-		err = immu_poll(c, -1);
+	if (c->in_callback)
+		return err_set(IM_ERR_ARGUMENT, "a callback must not wait");
+	while (c->in_flight > 0) {
+		enum im_err poll_err = immu_poll(c, -1);
+
+		err = err ? err : poll_err;
+	}
 	return err;
 }
 

@@ -213,9 +213,10 @@ leave_database(struct immu *c)
 	if (c->in_callback)
 		return err_set(IM_ERR_ARGUMENT, "a callback must not wait");
 	err = immu_wait(c);
-	if (!err)
-		err = trust_persist(c);
-	return err;
+	/* A fork was told to whoever met it; the session may still end or go elsewhere. */
+	if (c->trust.is_forked)
+		return IM_OK;
+	return err ? err : trust_persist(c);
 }
 
 /* From here on the trusted state is that of this database. */

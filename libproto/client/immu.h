@@ -31,7 +31,7 @@
  *     IM_ERR_SIGNATURE_MISSING  a public key is configured and a state is not signed
  *     IM_ERR_SIGNATURE          a state is signed by someone else
  * The trusted state is never changed by a call that fails. After IM_ERR_STATE_FORKED the connection
- * answers every verified call with that error.
+ * answers every verified call on this database with that error.
  *
  * Threads. A connection may be used by one thread at a time; different connections are independent.
  * Callbacks run inside immu_poll() or any other call on the same connection that waits, in the
@@ -344,7 +344,7 @@ immu_submit(struct immu *c, const struct immu_request *request, immu_done_fn *do
  */
 enum im_err immu_poll(struct immu *c, int timeout_ms);
 
-/* Polls until nothing is in flight. */
+/* Polls until nothing is in flight; returns the first error that immu_poll() returned. */
 enum im_err immu_wait(struct immu *c);
 
 /* Requests submitted and not yet reported. */

@@ -127,8 +127,8 @@ read_text(const char *path, struct buf *out)
 	enum im_err err = file_read(path, TRUST_FILE_MAX, out);
 
 	if (err == IM_ERR_LIMIT)
-		return err_set(IM_ERR_STATE_CORRUPT, "%s: %s is too long",
-		    err_text(IM_ERR_STATE_CORRUPT), path);
+		return err_set(
+		    IM_ERR_STATE_CORRUPT, "%s: %s: too long", err_text(IM_ERR_STATE_CORRUPT), path);
 	return err;
 }
 
@@ -136,7 +136,7 @@ static enum im_err
 corrupt(const char *path)
 {
 	return err_set(IM_ERR_STATE_CORRUPT,
-	    "%s: %s is damaged, or was written for another server or database",
+	    "%s: %s: damaged, or written for another server or database",
 	    err_text(IM_ERR_STATE_CORRUPT), path);
 }
 

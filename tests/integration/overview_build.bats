@@ -20,7 +20,7 @@ setup() {
 }
 
 @test "the example is compiled against the installed library, shared and static, and works" {
-	local example=$IMMUDB_SOURCE/libproto/client/example/prove.c
+	local example=$TEST_SOURCE/libproto/client/example/prove.c
 	export PKG_CONFIG_PATH=$PWD/prefix/lib/pkgconfig
 	# shellcheck disable=SC2046 # the flags are words
 	gcc -std=c17 -Wall -Werror "$example" -o shared $(pkg-config --cflags --libs immu)
