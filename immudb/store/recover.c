@@ -102,8 +102,9 @@ check_base(struct store *s, const struct record_mark *base, int64_t *ts)
 		return err;
 	tx_header_alh(&head.header, &alh);
 	*ts = head.header.ts;
+	/* Marks and a seal may lie between the transaction and where reading goes on. */
 	if (head.header.id != base->tx || !hash_equal(&alh, &base->alh) ||
-	    !hash_equal(&root, &head.header.bl_root) || pos + head.length != base->pos)
+	    !hash_equal(&root, &head.header.bl_root) || pos + head.length > base->pos)
 		return err_set(IM_ERR_CORRUPT, "it contradicts the log at transaction %llu",
 		    (unsigned long long)base->tx);
 	return IM_OK;
