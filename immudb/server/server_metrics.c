@@ -2,6 +2,9 @@
  * What the server shows at /metrics: requests by method, databases, sessions, uptime. dispatch.c
  * counts requests; all else is read from its source when it is shown.
  */
+#include <stddef.h>
+#include <string.h>
+
 #include "server/server_state.h"
 #include "util/clock.h"
 
@@ -54,83 +57,111 @@ server_metrics_requests(struct server *s)
 	    "immudb_requests_in_flight", "Requests received and not yet answered."));
 }
 
+/* What the engine counts itself; offset and size of the figure in struct store_stats. */
+static const struct server_metrics_figure {
+	const char *name, *help;
+	enum metric_type type;
+	size_t offset;
+} server_metrics_figures[] = {
+    {"immudb_commit_batches_total",
+	"Batches of transactions written since the database was opened.", METRIC_COUNTER,
+	offsetof(struct store_stats, batches)},
+    {"immudb_log_syncs_total", "Times the log was synced since the database was opened.",
+	METRIC_COUNTER, offsetof(struct store_stats, syncs)},
+    {"immudb_damaged_values_total",
+	"Values found that do not match their hash since the database was opened.", METRIC_COUNTER,
+	offsetof(struct store_stats, damaged_values)},
+    {"immudb_number_of_stored_entries", "Newest transaction of a database.", METRIC_GAUGE,
+	offsetof(struct store_stats, tx)},
+    {"immudb_db_size_bytes", "Bytes of all files of a database.", METRIC_GAUGE,
+	offsetof(struct store_stats, disk_bytes)},
+    {"immudb_last_committed_trx_id", "Newest transaction.", METRIC_GAUGE,
+	offsetof(struct store_stats, tx)},
+    {"immudb_last_durable_trx_id", "Newest transaction known to be synced.", METRIC_GAUGE,
+	offsetof(struct store_stats, durable_tx)},
+    {"immudb_log_bytes", "Bytes of log in use.", METRIC_GAUGE,
+	offsetof(struct store_stats, log_bytes)},
+    {"immudb_index_runs", "Sorted runs of the index.", METRIC_GAUGE,
+	offsetof(struct store_stats, index_runs)},
+    {"immudb_index_unflushed_entries", "Entries of the index that are in memory only.",
+	METRIC_GAUGE, offsetof(struct store_stats, unflushed_entries)},
+};
+
+_Static_assert(sizeof server_metrics_figures / sizeof *server_metrics_figures == SERVER_FIGURES,
+    "there is a family for each figure");
+
+/* One database's figures, as they are now. */
+static void
+server_metrics_show(struct server *s, const struct database *db)
+{
+	struct store_stats stats;
+	size_t i;
+
+	store_stats(db->store, &stats);
+	for (i = 0; i < SERVER_FIGURES; i++) {
+		struct metric *series = metric_labelled(s->series.figures[i], db->name);
+		uint64_t now;
+
+		memcpy(&now, (const char *)&stats + server_metrics_figures[i].offset, sizeof now);
+		if (server_metrics_figures[i].type == METRIC_GAUGE)
+			metric_set(series, (double)now);
+		else if (series)
+			metric_add(series, now - (uint64_t)metric_value(series));
+	}
+	metric_set(metric_labelled(s->series.read_only, db->name), stats.read_only);
+}
+
 static void
 server_metrics_collect(void *arg)
 {
 	struct server *s = arg;
 	struct server_metrics *m = &s->series;
 	struct database *db;
-	struct store_stats stats;
 	size_t i;
 
 	metric_set(m->uptime, (double)(clock_monotonic_ns() - s->started_ns) / SERVER_NS_PER_HOUR);
 	metric_set(m->sessions, (double)sessions_count(s->sessions));
-	for (i = 0; (db = databases_at(s->databases, i)) != NULL; i++) {
-		store_stats(db->store, &stats);
-		metric_set(metric_labelled(m->db_size, db->name), (double)stats.disk_bytes);
-		metric_set(metric_labelled(m->db_entries, db->name), (double)stats.tx);
-	}
+	for (i = 0; (db = databases_at(s->databases, i)) != NULL; i++)
+		server_metrics_show(s, db);
 	metric_set(m->databases, (double)i);
 	metric_set(metric_labelled(m->waiting, "reader"), (double)workers_waiting(s->readers));
 	metric_set(metric_labelled(m->waiting, "password"), (double)workers_waiting(s->passwords));
 }
 
-static double
-server_metrics_commits(void *arg)
-{
-	const struct database *db = arg;
-	struct store_stats stats;
-
-	store_stats(db->store, &stats);
-	return (double)stats.batches;
-}
-
-static double
-server_metrics_syncs(void *arg)
-{
-	const struct database *db = arg;
-	struct store_stats stats;
-
-	store_stats(db->store, &stats);
-	return (double)stats.syncs;
-}
-
-static double
-server_metrics_damaged(void *arg)
-{
-	const struct database *db = arg;
-	struct store_stats stats;
-
-	store_stats(db->store, &stats);
-	return (double)stats.damaged_values;
-}
-
-/* Counters that the engine keeps itself, one series a database. */
+/* The figures of the engine, and what its commit path feeds. */
 static void
-server_metrics_databases(struct server *s)
+server_metrics_engine(struct server *s)
 {
-	static const struct {
-		const char *name, *help;
-		double (*read)(void *arg);
-	} counters[] = {
-	    {"immudb_commit_batches_total",
-		"Batches of transactions written since the database was opened.",
-		server_metrics_commits},
-	    {"immudb_log_syncs_total", "Times the log was synced since the database was opened.",
-		server_metrics_syncs},
-	    {"immudb_damaged_values_total",
-		"Values found that do not match their hash since the database was opened.",
-		server_metrics_damaged},
-	};
-	struct metric_family *family;
+	static const double batch_bounds[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512};
+	struct metric_desc seconds = {.name = "immudb_commit_duration_seconds",
+	    .help = "Time to write and sync one batch of transactions.",
+	    .type = METRIC_HISTOGRAM,
+	    .labels = {"db"},
+	    .bounds = metric_latency_bounds,
+	    .bound_count = metric_latency_bound_count};
+	struct metric_desc txs = {.name = "immudb_commit_batch_transactions",
+	    .help = "Transactions that one write and sync made durable.",
+	    .type = METRIC_HISTOGRAM,
+	    .labels = {"db"},
+	    .bounds = batch_bounds,
+	    .bound_count = sizeof batch_bounds / sizeof *batch_bounds};
+	bool histograms = s->options.histograms;
+	struct metric_family *seconds_family =
+	    histograms ? metrics_family(s->metrics, &seconds) : NULL;
+	struct metric_family *txs_family = histograms ? metrics_family(s->metrics, &txs) : NULL;
 	struct database *db;
-	size_t i, j;
+	size_t i;
 
-	for (i = 0; i < sizeof counters / sizeof *counters; i++) {
-		family = server_family_db(s, METRIC_COUNTER, counters[i].name, counters[i].help);
-		for (j = 0; (db = databases_at(s->databases, j)) != NULL; j++)
-			metric_set_callback(
-			    metric_labelled(family, db->name), counters[i].read, db);
+	for (i = 0; i < SERVER_FIGURES; i++)
+		s->series.figures[i] = server_family_db(s, server_metrics_figures[i].type,
+		    server_metrics_figures[i].name, server_metrics_figures[i].help);
+	s->series.read_only = server_family_db(s, METRIC_GAUGE, "immudb_database_read_only",
+	    "1 when a database refuses writes: damage, or no space for the log.");
+	for (i = 0; (db = databases_at(s->databases, i)) != NULL; i++) {
+		struct store_metrics feed = {metric_labelled(seconds_family, db->name),
+		    metric_labelled(txs_family, db->name)};
+
+		store_observe(db->store, &feed);
 	}
 }
 
@@ -144,11 +175,7 @@ server_metrics_add(struct server *s)
 	    .labels = {"pool"}};
 
 	server_metrics_requests(s);
-	server_metrics_databases(s);
-	m->db_size = server_family_db(
-	    s, METRIC_GAUGE, "immudb_db_size_bytes", "Bytes of all files of a database.");
-	m->db_entries = server_family_db(s, METRIC_GAUGE, "immudb_number_of_stored_entries",
-	    "Newest transaction of a database.");
+	server_metrics_engine(s);
 	m->uptime = metric_single(server_family(
 	    s, METRIC_GAUGE, "immudb_uptime_hours", "Hours since the server was started."));
 	m->sessions = metric_single(

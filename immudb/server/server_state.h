@@ -14,13 +14,17 @@
 
 /* Private to server/: what a running server consists of. Constant between start and stop. */
 
+/* Figures of struct store_stats that are shown. */
+#define SERVER_FIGURES 10
+
 /* The series of dispatch; by method, so that no look-up is needed on the way. */
 struct server_metrics {
 	struct metric_family *requests;           /* by method and code */
 	struct metric *ok[RPC_METHOD_COUNT];      /* of requests, code OK */
 	struct metric *seconds[RPC_METHOD_COUNT]; /* latency; NULL without histograms */
 	struct metric *in_flight;
-	struct metric_family *db_size, *db_entries, *waiting;
+	struct metric_family *figures[SERVER_FIGURES]; /* of the engine, by database */
+	struct metric_family *read_only, *waiting;
 	struct metric *uptime, *sessions, *databases;
 };
 

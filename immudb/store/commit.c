@@ -345,6 +345,7 @@ raise_marks(struct store *s, const struct record_mark *end)
 static void
 batch_write(struct store *s, struct batch *b)
 {
+	int64_t began_ns = clock_monotonic_ns();
 	struct record_mark end;
 	uint64_t pos;
 	enum im_err err = txlog_append(s->log, s->pieces, b->npieces, b->bytes, &pos);
@@ -355,6 +356,8 @@ batch_write(struct store *s, struct batch *b)
 	}
 	if (err != IM_OK)
 		engine_fatal(s, err);
+	metric_observe(s->metrics.commit_seconds, (double)(clock_monotonic_ns() - began_ns) / 1e9);
+	metric_observe(s->metrics.commit_txs, (double)b->ntxs);
 	atomic_fetch_add_explicit(&s->batches, 1, memory_order_relaxed);
 	s->checkpoint_bytes += b->bytes;
 	end = (struct record_mark){s->last_tx, txlog_end(s->log), s->last_alh};

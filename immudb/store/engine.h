@@ -66,6 +66,7 @@ struct store {
 	struct tree *tree;
 	struct offsets *offsets;
 	struct index *index;
+	struct store_metrics metrics;
 	bool damaged; /* opened read-only because of damage_text */
 	char *damage_text;
 

@@ -257,6 +257,12 @@ store_state(struct store *s, struct store_state *out)
 }
 
 void
+store_observe(struct store *s, const struct store_metrics *metrics)
+{
+	s->metrics = *metrics;
+}
+
+void
 store_stats(struct store *s, struct store_stats *out)
 {
 	uint64_t tree = 0, offsets = 0;
@@ -274,6 +280,8 @@ store_stats(struct store *s, struct store_stats *out)
 	    .damaged_values = atomic_load(&s->damaged_values),
 	    .batches = atomic_load(&s->batches),
 	    .syncs = atomic_load(&s->syncs),
+	    .index_runs = index.runs,
+	    .unflushed_entries = index.table_entries,
 	    .read_only = s->damaged || atomic_load(&s->no_space),
 	};
 	pthread_mutex_lock(&s->durable_lock);

@@ -8,6 +8,7 @@
 #include "store/vfs.h"
 #include "util/arena.h"
 #include "util/bytes.h"
+#include "util/metrics.h"
 
 /*
  * The engine: one database in one folder. The log is the database; tree, offsets and index are
@@ -81,10 +82,21 @@ struct store_stats {
 	uint64_t damaged_values; /* values found that do not match their hash, since open */
 	uint64_t batches;        /* commits (writes of one or more transactions), since open */
 	uint64_t syncs;          /* fdatasync of the log, since open */
-	bool read_only;          /* corruption, or no space for the next segment */
+	uint64_t index_runs;     /* sorted runs of the index */
+	uint64_t unflushed_entries; /* entries of the index that are in memory only */
+	bool read_only;             /* corruption, or no space for the next segment */
 };
 
 void store_stats(struct store *s, struct store_stats *out);
+
+/* Histograms that the commit path feeds, each may be NULL. */
+struct store_metrics {
+	struct metric *commit_seconds; /* write and sync of one batch */
+	struct metric *commit_txs;     /* transactions of one batch */
+};
+
+/* Sets what the commit path feeds from then on; before the first write. */
+void store_observe(struct store *s, const struct store_metrics *metrics);
 
 /* ---- Writing ---- */
 
