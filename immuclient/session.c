@@ -92,7 +92,8 @@ store_to(struct session *s, const char *path, const char *address)
 	enum im_err err;
 
 	session_record_init(&record);
-	err = session_record_set(&record, address, immu_database(s->c), immu_token(s->c));
+	err = session_record_set(
+	    &record, address, (const char *)s->user.data, immu_database(s->c), immu_token(s->c));
 	if (!err)
 		err = session_record_write(path, &record);
 	session_record_free(&record);
@@ -121,7 +122,25 @@ session_forget(struct session *s)
 	return with_session_file(s, forget_at);
 }
 
-/* Goes on with the stored session. IM_ERR_NOT_LOGGED_IN when there is none for this server. */
+static enum im_err
+set_user(struct session *s, const char *user)
+{
+	buf_clear(&s->user);
+	buf_append(&s->user, user, strlen(user) + 1);
+	return s->user.err;
+}
+
+/* Whether the stored session is one for this server and for --username. */
+static bool
+is_wanted(const struct session *s, const struct session_record *record, const char *address)
+{
+	const char *user = options_string(s->options, "username");
+
+	return strcmp((const char *)record->address.data, address) == 0 &&
+	    (!*user || strcmp((const char *)record->user.data, user) == 0);
+}
+
+/* Goes on with the stored session. IM_ERR_NOT_LOGGED_IN when there is none that is wanted. */
 static enum im_err
 resume_from(struct session *s, const char *path, const char *address)
 {
@@ -130,10 +149,10 @@ resume_from(struct session *s, const char *path, const char *address)
 
 	session_record_init(&record);
 	err = session_record_read(path, &record);
-	if (err == IM_ERR_NOT_FOUND ||
-	    (!err && strcmp((const char *)record.address.data, address) != 0))
-		err = err_set(
-		    IM_ERR_NOT_LOGGED_IN, "not logged in to %s, please login first", address);
+	if (err == IM_ERR_NOT_FOUND || (!err && !is_wanted(s, &record, address)))
+		err = err_set(IM_ERR_NOT_LOGGED_IN, "%s", err_text(IM_ERR_NOT_LOGGED_IN));
+	if (!err)
+		err = set_user(s, (const char *)record.user.data);
 	if (!err)
 		err = immu_resume(
 		    s->c, (const char *)record.token.data, (const char *)record.database.data);
@@ -177,6 +196,8 @@ session_login(struct session *s, const char *user, const char **warning)
 	if (!err)
 		err = immu_login(s->c, user, (const char *)password.data, warning);
 	buf_wipe(&password);
+	if (!err)
+		err = set_user(s, user);
 	return err ? err : session_store(s);
 }
 
@@ -280,7 +301,10 @@ session_run(struct command_call *call, enum session_need need, session_work *wor
 
 	if (!s.out)
 		return IM_EXIT_ERROR;
-	err = connect_by_options(&s);
+	buf_init(&s.user, PATH_MAX_BYTES);
+	err = set_user(&s, "");
+	if (!err)
+		err = connect_by_options(&s);
 	if (!err)
 		err = run_work(&s, need, work);
 	/* output_error() shows the detail of the thread, which closing may replace. */
@@ -294,5 +318,6 @@ session_run(struct command_call *call, enum session_need need, session_work *wor
 	if (err && code == IM_EXIT_OK)
 		code = (int)output_error(s.out, err);
 	(void)output_close(s.out);
+	buf_free(&s.user);
 	return code;
 }

@@ -14,13 +14,15 @@ struct session {
 	const struct options *options;
 	struct output *out;
 	struct immu *c;
+	struct buf user;      /* who is logged in; NUL-terminated */
 	bool may_login_again; /* a command that must not be repeated clears it */
 	bool is_own_session;  /* begun for this command only, because of --database */
 };
 
 enum session_need {
 	SESSION_CONNECTED, /* the server is there */
-	SESSION_LOGGED_IN  /* with the stored session, or by --username and --password */
+	/* With the stored session, unless it is not that of --username; else by --username. */
+	SESSION_LOGGED_IN
 };
 
 /* The work of a command. Prints its result only when it succeeds. */
@@ -36,7 +38,7 @@ int session_run(struct command_call *call, enum session_need need, session_work 
 /* Logs in as the user, with the password of the options or asked for, and stores the session. */
 enum im_err session_login(struct session *s, const char *user, const char **warning);
 
-/* Stores the connection's session for the next command; the user is kept from the last login. */
+/* Stores the connection's session for the next command. */
 enum im_err session_store(struct session *s);
 
 /* Removes the stored session. */

@@ -10,6 +10,7 @@ void
 session_record_init(struct session_record *r)
 {
 	buf_init(&r->address, FIELD_MAX_BYTES);
+	buf_init(&r->user, FIELD_MAX_BYTES);
 	buf_init(&r->database, FIELD_MAX_BYTES);
 	buf_init(&r->token, FIELD_MAX_BYTES);
 }
@@ -18,6 +19,7 @@ void
 session_record_free(struct session_record *r)
 {
 	buf_free(&r->address);
+	buf_free(&r->user);
 	buf_free(&r->database);
 	buf_wipe(&r->token);
 }
@@ -35,11 +37,13 @@ set_field(struct buf *field, struct bytes value)
 }
 
 enum im_err
-session_record_set(
-    struct session_record *r, const char *address, const char *database, const char *token)
+session_record_set(struct session_record *r, const char *address, const char *user,
+    const char *database, const char *token)
 {
 	enum im_err err = set_field(&r->address, bytes_str(address));
 
+	if (!err)
+		err = set_field(&r->user, bytes_str(user));
 	if (!err)
 		err = set_field(&r->database, bytes_str(database));
 	if (!err)
@@ -56,9 +60,9 @@ session_record_write(const char *path, const struct session_record *r)
 	if (err)
 		return err;
 	buf_init(&text, SESSION_FILE_MAX * 2);
-	buf_printf(&text, TITLE "\naddress %s\ndatabase %s\ntoken %s\n",
-	    (const char *)r->address.data, (const char *)r->database.data,
-	    (const char *)r->token.data);
+	buf_printf(&text, TITLE "\naddress %s\nuser %s\ndatabase %s\ntoken %s\n",
+	    (const char *)r->address.data, (const char *)r->user.data,
+	    (const char *)r->database.data, (const char *)r->token.data);
 	err = text.err ? text.err : file_replace(path, buf_bytes(&text));
 	buf_wipe(&text);
 	return err;
@@ -92,6 +96,8 @@ parse_record(struct bytes text, struct session_record *out)
 	if (!bytes_equal(reader_bytes(&r, title.len), title))
 		return IM_ERR_FORMAT;
 	err = read_field(&r, "address", &out->address);
+	if (!err)
+		err = read_field(&r, "user", &out->user);
 	if (!err)
 		err = read_field(&r, "database", &out->database);
 	if (!err)

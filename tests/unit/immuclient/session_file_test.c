@@ -52,15 +52,16 @@ round_trip(void **state)
 	session_record_init(&w);
 	session_record_init(&r);
 	assert_int_equal(session_record_read(f->path, &r), IM_ERR_NOT_FOUND);
-	assert_int_equal(session_record_set(&w, "::1:3322", "", "to ken"), IM_OK);
+	assert_int_equal(session_record_set(&w, "::1:3322", "me", "", "to ken"), IM_OK);
 	assert_int_equal(session_record_write(f->path, &w), IM_OK);
 	assert_int_equal(stat(f->path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
 	assert_int_equal(session_record_read(f->path, &r), IM_OK);
 	assert_string_equal((const char *)r.address.data, "::1:3322");
+	assert_string_equal((const char *)r.user.data, "me");
 	assert_string_equal((const char *)r.database.data, "");
 	assert_string_equal((const char *)r.token.data, "to ken");
-	assert_int_equal(session_record_set(&w, "a", "b", "one\ntwo"), IM_ERR_FORMAT);
+	assert_int_equal(session_record_set(&w, "a", "u", "b", "one\ntwo"), IM_ERR_FORMAT);
 	session_record_free(&w);
 	session_record_free(&r);
 }
@@ -69,11 +70,11 @@ static void
 other_files_are_refused(void **state)
 {
 	static const char *const texts[] = {"", "immuclient-session 1\n",
-	    "immuclient-session 2\naddress a\ndatabase b\ntoken t\n",
-	    "immuclient-session 1\naddress a\ndatabase b\ntoken t",
-	    "immuclient-session 1\naddress a\ntoken t\ndatabase b\n",
-	    "immuclient-session 1\naddress a\ndatabase b\ntoken t\nmore x\n",
-	    "immuclient-session 1\naddressa\ndatabase b\ntoken t\n", NULL};
+	    "immuclient-session 2\naddress a\nuser u\ndatabase b\ntoken t\n",
+	    "immuclient-session 1\naddress a\nuser u\ndatabase b\ntoken t",
+	    "immuclient-session 1\naddress a\nuser u\ntoken t\ndatabase b\n",
+	    "immuclient-session 1\naddress a\nuser u\ndatabase b\ntoken t\nmore x\n",
+	    "immuclient-session 1\naddressa\nuser u\ndatabase b\ntoken t\n", NULL};
 	struct files *f = *state;
 	struct session_record r;
 

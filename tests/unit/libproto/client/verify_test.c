@@ -393,6 +393,44 @@ every_field_of_a_set(void **state)
 	}
 }
 
+/*
+ * Bytes as they come from the wire, each one changed and the whole cut at each place: whatever they
+ * decode to, what is believed is the transaction that was asked for.
+ */
+static void
+every_byte_of_a_get(void **state)
+{
+	struct world *w = *state;
+	struct verify_outcome outcome = {0};
+	struct question q = {w, check_get, 5, 11, 0, &outcome};
+	const ProtobufCMessage *honest =
+	    &fake_verifiable_entry(&w->db, &w->arena, (uint64_t[]){11, 5}, 0)->base;
+	size_t len = protobuf_c_message_get_packed_size(honest);
+	uint8_t *packed = malloc(len);
+
+	assert_non_null(packed);
+	protobuf_c_message_pack(honest, packed);
+	for (size_t i = 0; i < 2 * len; i++) {
+		/* A copy of the exact size, so that reading past the end is noticed. */
+		size_t size = i < len ? len : i - len;
+		uint8_t *changed = malloc(size + 1);
+		ProtobufCMessage *m;
+
+		assert_non_null(changed);
+		memcpy(changed, packed, size);
+		if (i < len)
+			changed[i] ^= (uint8_t)(1 + i % 255);
+		arena_free(&w->arena);
+		if (decode_message(&immudb__schema__verifiable_entry__descriptor,
+			bytes_of(changed, size), &w->arena, &m) == IM_OK &&
+		    q.check(&q, m) == IM_OK)
+			assert_true(outcome.point.id == 11 &&
+			    hash_equal(&outcome.point.alh, &w->db.txs[11].alh));
+		free(changed);
+	}
+	free(packed);
+}
+
 static void
 every_answer_to_another_question(void **state)
 {
@@ -546,6 +584,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(every_field_of_a_get),
+	    TEST(every_byte_of_a_get),
 	    TEST(every_field_of_a_tx),
 	    TEST(every_field_of_a_set),
 	    TEST(every_answer_to_another_question),
