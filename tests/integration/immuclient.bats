@@ -106,6 +106,35 @@ setup() {
 	run ! immuclient logout
 }
 
+@test "the stored session is that of its user, and --database is for one command" {
+	run -0 immuclient --username immudb set k v
+	run -4 immuclient --username nobody get k
+	run -4 immuclient --username nobody --password wrong get k
+	run -0 immuclient --database systemdb current
+	expect_text "systemdb"
+	run -0 immuclient get k
+	immuclient logout
+	printf 'immudb\n' >password
+	run -0 immuclient --username immudb --password-file password safeget k
+	run -0 immuclient get k
+}
+
+@test "revisions" {
+	immuclient set k one
+	immuclient set k two
+	immuclient set k three
+	run -0 immuclient --value-only safeget k@1
+	[[ $output == one ]]
+	run -0 immuclient --value-only get k@-1
+	[[ $output == two ]]
+	run -0 immuclient --value-only safeget --tx 2 k
+	[[ $output == two ]]
+	run -3 immuclient get k@9
+	immuclient set k@1 "another key"
+	run -0 immuclient --revision-separator '' --value-only get k@1
+	[[ $output == "another key" ]]
+}
+
 @test "exit codes" {
 	run -2 immuclient set onlykey
 	run -2 immuclient nosuchcommand
