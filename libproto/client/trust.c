@@ -90,7 +90,7 @@ trust_load(struct immu *c)
 
 	if (err || t->is_known)
 		return err;
-	if (c->database.len == 0)
+	if (!*immu_database(c))
 		return err_set(IM_ERR_NO_DATABASE, "%s", err_text(IM_ERR_NO_DATABASE));
 	t->name = (struct trust_name){
 	    (const char *)c->state_dir.data, c->hello->server_id, (const char *)c->database.data};

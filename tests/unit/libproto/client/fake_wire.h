@@ -27,9 +27,10 @@ static struct wire {
 	struct fake_db *db;
 	struct arena arena;
 	const char *server_id;
-	bool automatic;      /* answers are delivered at once */
-	bool repeats_writes; /* answers a write with the transaction of the one before */
-	unsigned links;      /* VerifiableTxById requests so far */
+	bool automatic;        /* answers are delivered at once */
+	bool repeats_writes;   /* answers a write with the transaction of the one before */
+	bool refuses_database; /* the user may use none */
+	unsigned links;        /* VerifiableTxById requests so far */
 	struct wire_answer waiting[WIRE_CALLS_MAX];
 	size_t waiting_len;
 } wire;
@@ -136,11 +137,20 @@ wire_answer_to(const struct rpc_call *call, enum im_err *err)
 	    PROTOBUF_C_MESSAGE_INIT(&immudb__schema__use_database_reply__descriptor),
 	    (char *)(uintptr_t) "token-2"};
 
+	static const Immudb__Schema__Empty nothing = {
+	    PROTOBUF_C_MESSAGE_INIT(&immudb__schema__empty__descriptor)};
+
 	switch (call->method) {
 	case RPC_METHOD_Login:
 		return &login.base;
 	case RPC_METHOD_UseDatabase:
+		if (wire.refuses_database) {
+			*err = IM_ERR_DATABASE_PERMISSION;
+			return NULL;
+		}
 		return &use.base;
+	case RPC_METHOD_Logout:
+		return &nothing.base;
 	case RPC_METHOD_CurrentState:
 		return &fake_state(wire.db, &wire.arena)->base;
 	case RPC_METHOD_Set:

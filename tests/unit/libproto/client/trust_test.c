@@ -599,6 +599,46 @@ unsigned_server(void **state)
 	assert_int_equal(immu_close(c), IM_OK);
 }
 
+/* A user without access to the default database is logged in, but must choose one. */
+static void
+no_database(void **state)
+{
+	struct world *w = *state;
+	struct immu_options o = {.state_dir = w->folder};
+	struct immu *c;
+
+	wire.refuses_database = true;
+	assert_int_equal(immu_connect(&o, &c), IM_OK);
+	assert_int_equal(get_one(c, "k", "v"), IM_ERR_NO_DATABASE);
+	assert_int_equal(immu_login(c, "immudb", "immudb", NULL), IM_OK);
+	assert_string_equal(immu_database(c), "");
+	assert_string_equal(immu_token(c), "token-1");
+	assert_int_equal(get_one(c, "k", "v"), IM_ERR_NO_DATABASE);
+	assert_int_equal(immu_use(c, "other"), IM_ERR_DATABASE_PERMISSION);
+	assert_int_equal(immu_close(c), IM_OK);
+	/* One that was asked for by name must be there. */
+	o.database = FAKE_NAME;
+	assert_int_equal(immu_connect(&o, &c), IM_OK);
+	assert_int_equal(immu_login(c, "immudb", "immudb", NULL), IM_ERR_DATABASE_PERMISSION);
+	assert_int_equal(immu_close(c), IM_OK);
+}
+
+static void
+logout_ends_trust(void **state)
+{
+	struct world *w = *state;
+	struct immu *c = connect_to(w);
+	struct trust_state s;
+
+	assert_int_equal(set_one(c, "k", "v"), IM_OK);
+	assert_int_equal(immu_logout(c), IM_OK);
+	assert_string_equal(immu_token(c), "");
+	assert_int_equal(read_file(w, &s), IM_OK);
+	assert_true(s.point.id == START + 1);
+	assert_int_equal(set_one(c, "k", "v"), IM_ERR_NO_DATABASE);
+	assert_int_equal(immu_close(c), IM_OK);
+}
+
 static void
 bad_requests(void **state)
 {
@@ -652,6 +692,8 @@ main(void)
 	    TEST(damaged_state_file),
 	    TEST(another_server),
 	    TEST(unsigned_server),
+	    TEST(no_database),
+	    TEST(logout_ends_trust),
 	    TEST(bad_requests),
 	};
 
