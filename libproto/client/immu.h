@@ -13,7 +13,8 @@
  *
  * Trusted state. One per server identity and database: the number and hash of the newest
  * transaction that was proven. Without one, the first verified call trusts the server's current
- * state (trust on first use; immu_first_contact() tells). It lives in files of the state folder:
+ * state (trust on first use; immu_first_contact() tells). The state of an empty database binds the
+ * server to nothing; its first proven transaction does. It lives in files of the state folder:
  *     state-SERVER-DATABASE   the trusted state
  *     identity-HASH           the server identity that was first seen at an address
  * Both are text with a checksum, mode 0600, replaced atomically, and written under a lock, so that
