@@ -2,6 +2,11 @@
 # What immudb does when what it is given is wrong: one clear line with the name, and nothing lost.
 load helpers
 
+teardown() {
+	drop_server
+	[[ -z ${open_folder:-} ]] || rm -rf "$open_folder"
+}
+
 # refused TEXT...: the last run ended with one line of message (warnings aside) that has these words.
 refused() {
 	local word
@@ -50,19 +55,19 @@ refused() {
 }
 
 @test "a folder that may not be written" {
-	if [[ $(id -u) == 0 ]]; then
-		local nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups)
-	else
-		local nobody=(env)
-	fi
-	mkdir -m 0555 readonly
-	chmod 0755 "$BATS_TEST_TMPDIR"
-	"${nobody[@]}" test -x "$(command -v immudb)" -a -x "$PWD/readonly" ||
-		skip_because needs-not-root "another user does not reach the programs"
-	run -1 "${nobody[@]}" immudb --dir "$PWD/readonly" --port 0 --metrics-port 0
-	refused "readonly" "ermission denied"
-	run -1 "${nobody[@]}" immudb --dir "$PWD/readonly/data" --port 0 --metrics-port 0
-	refused "readonly" "ermission denied"
+	local as_other=(env)
+	open_folder=$(mktemp -d "${TMPDIR:-/tmp}/immudb-test.XXXXXX")
+	chmod 0755 "$open_folder"
+	cp "$TEST_BUILD/bin/immudb" "$open_folder"
+	mkdir -m 0555 "$open_folder/readonly"
+	[[ $(id -u) != 0 ]] || as_other=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+	"${as_other[@]}" test -x "$open_folder/immudb" -a -x "$open_folder/readonly" ||
+		skip_because needs-not-root "another user does not reach the temporary folder"
+	for data in readonly readonly/data; do
+		run -1 "${as_other[@]}" "$open_folder/immudb" --dir "$open_folder/$data" --port 0 \
+			--metrics-port 0
+		refused "readonly" "ermission denied"
+	done
 }
 
 @test "configuration files" {

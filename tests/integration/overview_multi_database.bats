@@ -32,7 +32,7 @@ load helpers
 	start_server
 	login_admin
 	run -3 immuclient use nosuch
-	expect_text "database does not exist: nosuch"
+	expect_text "nosuch does not exist"
 }
 
 @test "systemdb can be read but not written" {
