@@ -88,8 +88,7 @@ auth_bind(struct call *c, struct session *session, struct bytes name)
 	enum im_err err;
 
 	if (!db)
-		return err_set(IM_ERR_DATABASE_NOT_FOUND, "%s: %.*s",
-		    err_text(IM_ERR_DATABASE_NOT_FOUND),
+		return err_set(IM_ERR_DATABASE_NOT_FOUND, "%.*s does not exist",
 		    (int)(name.len < META_DATABASE_MAX ? name.len : META_DATABASE_MAX),
 		    name.len ? (const char *)name.data : "");
 	err = meta_permission(c->server->meta, session->user, db->name, &level);

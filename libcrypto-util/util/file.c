@@ -156,6 +156,7 @@ file_make_folder(const char *path)
 	char part[FILE_MAX_PATH];
 	size_t len = strlen(path);
 	struct stat st;
+	int failed;
 
 	if (len == 0 || len >= sizeof part)
 		return err_set(IM_ERR_LIMIT, "%s: path empty or too long", path);
@@ -164,9 +165,12 @@ file_make_folder(const char *path)
 		if (path[i] != '/' && path[i] != '\0')
 			continue;
 		part[i] = '\0';
-		if (mkdir(part, FOLDER_MODE_PRIVATE) != 0 && errno != EEXIST &&
-		    (stat(part, &st) != 0 || !S_ISDIR(st.st_mode)))
+		failed = mkdir(part, FOLDER_MODE_PRIVATE) != 0 ? errno : 0;
+		if (failed && failed != EEXIST &&
+		    (stat(part, &st) != 0 || !S_ISDIR(st.st_mode))) {
+			errno = failed;
 			return file_errno("create folder", part);
+		}
 		part[i] = path[i];
 	}
 	if (stat(path, &st) != 0)
