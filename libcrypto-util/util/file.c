@@ -166,8 +166,7 @@ file_make_folder(const char *path)
 			continue;
 		part[i] = '\0';
 		failed = mkdir(part, FOLDER_MODE_PRIVATE) != 0 ? errno : 0;
-		if (failed && failed != EEXIST &&
-		    (stat(part, &st) != 0 || !S_ISDIR(st.st_mode))) {
+		if (failed && failed != EEXIST && (stat(part, &st) != 0 || !S_ISDIR(st.st_mode))) {
 			errno = failed;
 			return file_errno("create folder", part);
 		}
