@@ -63,7 +63,7 @@ check_chain(struct checker *c, const struct logscan_record *r)
 		report(c, place, err_detail(IM_ERR_CORRUPT));
 	else if (!hash_equal(&root, &h->bl_root))
 		report(c, place, "the tree has another root than the header");
-	if (offsets_get(c->s->offsets, h->id, false, &pos) != IM_OK || pos != r->pos)
+	if (engine_tx_pos(c->s, h->id, false, &pos) != IM_OK || pos != r->pos)
 		report(c, place, "the offset file points elsewhere");
 	tx_header_alh(h, &c->alh);
 }
@@ -168,7 +168,7 @@ find_start(struct checker *c, uint64_t *pos)
 	}
 	if (store_read_header(c->s, tx - 1, 0, &before) == IM_OK)
 		tx_header_alh(&before, &c->alh);
-	return offsets_get(c->s->offsets, tx, false, pos) == IM_OK;
+	return engine_tx_pos(c->s, tx, false, pos) == IM_OK;
 }
 
 static int
@@ -221,6 +221,10 @@ store_check(struct store *s, struct store_check *check)
 	c->check = check;
 	while (err == IM_OK && !c->ended && check->from_tx <= last && check->checked < most)
 		err = check_from(c, last);
+	/* What stands behind was not opened at all. */
+	if (err == IM_OK && !c->ended && check->from_tx > last && s->damaged)
+		report(
+		    c, (struct place){last + 1, s->damage_pos, bytes_of(NULL, 0)}, s->damage_text);
 	if (err == IM_OK && !c->ended && check->from_tx > last) {
 		err = index_check(s->index, report_index_fault, check, &index_faults);
 		check->faults += index_faults;

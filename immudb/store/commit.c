@@ -123,9 +123,12 @@ store_write(struct store *s, struct store_write *w)
 void
 engine_publish(struct store *s, uint64_t tx, const struct hash *alh)
 {
-	/* In this order: a state that was handed out can be read as of. */
-	atomic_store_explicit(&s->published, tx, memory_order_release);
+	/*
+	 * Both under the lock: a state that was handed out can be read as of, and the state asked for after
+	 * something new was read is as new.
+	 */
 	pthread_mutex_lock(&s->state_lock);
+	atomic_store_explicit(&s->published, tx, memory_order_release);
 	s->state = (struct store_state){tx, *alh};
 	pthread_mutex_unlock(&s->state_lock);
 }
@@ -239,6 +242,16 @@ batch_fits(const struct store *s, const struct batch *b, const struct store_writ
 	    b->npieces + 2 + w->prepared->nvalues > ENGINE_BATCH_PIECES)
 		return false;
 	return b->ntxs == 0 || bytes <= STORE_BATCH_BYTES_MAX;
+}
+
+/*
+ * Whether the conditions fail only because of transactions that are not yet published: such an answer
+ * must wait until those are durable.
+ */
+static bool
+fails_by_unpublished(struct store *s, const struct store_write *w)
+{
+	return engine_check_conditions(s, w, atomic_load(&s->published)) == IM_OK;
 }
 
 static void
@@ -443,6 +456,8 @@ commit_batch(struct store *s, struct store_write *list)
 	for (; list && batch_fits(s, &b, list); list = next) {
 		next = list->next;
 		err = batch_take(s, &b, list);
+		if (err == IM_ERR_PRECONDITION && b.ntxs && fails_by_unpublished(s, list))
+			break;
 		if (err == IM_OK)
 			batch_add_answer(&b, list);
 		else

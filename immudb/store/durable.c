@@ -38,25 +38,52 @@ form_put(uint8_t out[FORM_SIZE], const char *magic, uint64_t sequence, const str
 	be32_put(out + FORM_CRC_AT, crc32c(0, out, FORM_CRC_AT));
 }
 
-/* False for anything that form_put() did not write; the version is the caller's to judge. */
-static bool
+/*
+ * IM_ERR_CORRUPT for anything that form_put() did not write. Magic, version and checksum stay where they
+ * are in all versions, so that a newer form is told from a damaged one: IM_ERR_VERSION.
+ */
+static enum im_err
 form_get(const uint8_t in[FORM_SIZE], const char *magic, uint64_t *sequence, struct record_mark *m)
 {
 	if (memcmp(in, magic, 8) != 0 || be32_get(in + FORM_CRC_AT) != crc32c(0, in, FORM_CRC_AT))
-		return false;
+		return IM_ERR_CORRUPT;
+	if (be32_get(in + 8) > FORM_VERSION)
+		return err_set(IM_ERR_VERSION, "format %u, this version knows up to %u",
+		    (unsigned)be32_get(in + 8), FORM_VERSION);
 	*sequence = be64_get(in + 16);
 	m->tx = be64_get(in + 24);
 	m->pos = be64_get(in + 32);
 	memcpy(m->alh.b, in + 40, HASH_SIZE);
-	return true;
+	return IM_OK;
+}
+
+/* Takes note of a slot of the mark; a damaged one counts as absent. */
+static enum im_err
+slot_read(struct mark_file *m, uint64_t at, struct record_mark *highest)
+{
+	uint8_t form[FORM_SIZE];
+	struct record_mark mark;
+	uint64_t sequence;
+	enum im_err err = vfs_read(&m->file, form, sizeof form, at);
+
+	if (err != IM_OK)
+		return err;
+	err = form_get(form, MARK_MAGIC, &sequence, &mark);
+	if (err == IM_ERR_VERSION)
+		return err_set(err, "%s: %s", m->file.path, err_detail(err));
+	if (err != IM_OK)
+		return IM_OK;
+	if (sequence > m->sequence)
+		m->sequence = sequence;
+	if (mark.tx > highest->tx)
+		*highest = mark;
+	return IM_OK;
 }
 
 enum im_err
 mark_file_open(struct mark_file *m, const struct vfs *vfs, const char *dir, struct record_mark *out)
 {
-	uint8_t form[FORM_SIZE];
-	struct record_mark mark;
-	uint64_t sequence, size;
+	uint64_t size;
 	enum im_err err = vfs_file_open(&m->file, vfs, dir, MARK_NAME, O_RDWR | O_CREAT);
 
 	*out = (struct record_mark){0};
@@ -68,13 +95,7 @@ mark_file_open(struct mark_file *m, const struct vfs *vfs, const char *dir, stru
 
 		if (size < at + FORM_SIZE)
 			break;
-		err = vfs_read(&m->file, form, sizeof form, at);
-		if (err != IM_OK || !form_get(form, MARK_MAGIC, &sequence, &mark))
-			continue;
-		if (sequence > m->sequence)
-			m->sequence = sequence;
-		if (mark.tx > out->tx)
-			*out = mark;
+		err = slot_read(m, at, out);
 	}
 	if (err != IM_OK)
 		mark_file_close(m);
@@ -119,14 +140,12 @@ checkpoint_read(const struct vfs *vfs, const char *dir, struct record_mark *out)
 	}
 	if (err != IM_OK)
 		goto out;
-	if (b.len == FORM_SIZE && memcmp(b.data, CHECKPOINT_MAGIC, 8) == 0 &&
-	    be32_get(b.data + 8) > FORM_VERSION) {
-		err = err_set(IM_ERR_VERSION, "%s/%s: format %u, this version knows up to %u", dir,
-		    CHECKPOINT_NAME, (unsigned)be32_get(b.data + 8), FORM_VERSION);
-		goto out;
-	}
-	if (b.len != FORM_SIZE || !form_get(b.data, CHECKPOINT_MAGIC, &sequence, out))
-		*out = (struct record_mark){0};
+	if (b.len == FORM_SIZE)
+		err = form_get(b.data, CHECKPOINT_MAGIC, &sequence, out);
+	if (err == IM_ERR_VERSION)
+		err_set(err, "%s/%s: %s", dir, CHECKPOINT_NAME, err_detail(err));
+	else
+		err = IM_OK;
 out:
 	buf_free(&b);
 	return err;

@@ -20,7 +20,7 @@ struct mark_file {
 
 /*
  * Opens dir/mark, creating it; *out is the highest mark found, all zero when there is none. Damaged
- * slots count as absent. IM_ERR_IO, IM_ERR_NO_SPACE.
+ * slots count as absent. IM_ERR_VERSION, IM_ERR_IO, IM_ERR_NO_SPACE.
  */
 enum im_err mark_file_open(
     struct mark_file *m, const struct vfs *vfs, const char *dir, struct record_mark *out);

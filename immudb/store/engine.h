@@ -69,6 +69,7 @@ struct store {
 	struct store_metrics metrics;
 	bool damaged; /* opened read-only because of damage_text */
 	char *damage_text;
+	uint64_t damage_pos; /* where in the log */
 
 	/* Published. */
 	_Atomic uint64_t published; /* newest transaction that readers see */
@@ -144,10 +145,13 @@ void engine_publish(struct store *s, uint64_t tx, const struct hash *alh);
 /* Starts the syncer and the indexer. IM_ERR_INTERNAL. */
 enum im_err engine_upkeep_start(struct store *s);
 
-/* Ends both threads, whatever they are doing. */
+/* Ends both threads, after what they are doing. */
 void engine_upkeep_stop(struct store *s);
 
-/* Syncs the log and raises the durable mark to what was written before; ends the process if not. */
+/*
+ * Makes durable what was written before, if it is not yet, and raises the mark; ends the process when
+ * it cannot.
+ */
 void engine_sync_log(struct store *s);
 
 /*
@@ -156,6 +160,9 @@ void engine_sync_log(struct store *s);
  * IM_ERR_INTERRUPTED; it can be tried again.
  */
 enum im_err engine_checkpoint(struct store *s, const struct record_mark *checkpoint);
+
+/* For index_options.flushing: no run reaches beyond what is durable of the log. */
+void engine_memtable_flushing(void *ctx);
 
 /* For index_options.flushed: there is room for a frozen memtable again. */
 void engine_memtable_flushed(void *ctx);
@@ -167,6 +174,15 @@ void engine_memtable_flushed(void *ctx);
  * that the store can be read and, unless it is damaged, written. Errors as store_open().
  */
 enum im_err engine_recover(struct store *s);
+
+/* ---- mend.c ---- */
+
+/*
+ * Where the record of a transaction is; a damaged page of the offsets is made anew from the log.
+ * IM_ERR_TX_NOT_FOUND, IM_ERR_CORRUPT when log and offsets are damaged there, IM_ERR_WOULD_BLOCK with
+ * nowait, IM_ERR_IO, IM_ERR_NOMEM.
+ */
+enum im_err engine_tx_pos(struct store *s, uint64_t tx, bool nowait, uint64_t *pos);
 
 /* ---- reading.c ---- */
 

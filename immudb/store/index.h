@@ -55,6 +55,11 @@ struct index_options {
 	/* The active memtable should be frozen when it holds this much; 0: the defaults. */
 	size_t memtable_entries;
 	size_t memtable_bytes;
+	/*
+	 * Called by the maintenance thread before a frozen memtable is written out: makes the log durable
+	 * up to the newest transaction frozen before. May be NULL when it always is.
+	 */
+	void (*flushing)(void *ctx);
 	/* Called by the maintenance thread when a frozen memtable has left; may be NULL. */
 	void (*flushed)(void *ctx);
 	void *ctx;
@@ -125,8 +130,7 @@ enum im_err index_freeze(struct index *idx, uint64_t last_tx);
 /* ---- Maintenance ---- */
 
 /*
- * Writes the oldest frozen memtable as a run, syncs it and then replaces the manifest. The log must
- * be synced up to the newest transaction frozen before. *did is false when nothing was waiting.
+ * Writes the oldest frozen memtable as a run, syncs it and then replaces the manifest. *did is false when nothing was waiting.
  * After a failure (IM_ERR_IO, IM_ERR_NO_SPACE, IM_ERR_NOMEM) the index stays usable, and a later call
  * tries again. IM_ERR_INTERRUPTED after index_stop() if it had to merge first, to make room.
  */

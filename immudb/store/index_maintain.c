@@ -267,6 +267,8 @@ flush_one(struct index *idx, const struct merging *around, bool *did)
 		v = index_version_acquire(idx);
 	}
 	if (err == IM_OK && v->tables > 1 && v->runs < INDEX_RUNS_MAX) {
+		if (idx->flushing)
+			idx->flushing(idx->ctx);
 		err = oldest_table_flush(idx, v);
 		*did = err == IM_OK;
 	}

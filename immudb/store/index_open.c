@@ -44,6 +44,7 @@ index_alloc(const struct index_options *options, struct index **out)
 	    options->memtable_entries ? options->memtable_entries : INDEX_MEMTABLE_ENTRIES;
 	idx->memtable_bytes =
 	    options->memtable_bytes ? options->memtable_bytes : INDEX_MEMTABLE_BYTES;
+	idx->flushing = options->flushing;
 	idx->flushed = options->flushed;
 	idx->ctx = options->ctx;
 	if (idx->dir && idx->name)

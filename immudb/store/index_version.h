@@ -30,6 +30,7 @@ struct index {
 	char *name;
 	size_t memtable_entries;
 	size_t memtable_bytes;
+	void (*flushing)(void *ctx);
 	void (*flushed)(void *ctx);
 	void *ctx;
 

@@ -84,6 +84,11 @@ window_fill(struct logscan *scan, size_t n)
 		return err;
 	read = (struct txlog_read){scan->pos, scan->window, want, false};
 	err = txlog_read(scan->log, &read);
+	/* What is damaged may lie behind what is asked for. */
+	if (err == IM_ERR_CORRUPT && n < want) {
+		read.n = want = n;
+		err = txlog_read(scan->log, &read);
+	}
 	scan->window_pos = scan->pos;
 	scan->window_len = err == IM_OK ? want : 0;
 	return err;
@@ -147,9 +152,9 @@ read_mark(struct logscan *scan, struct logscan_record *out)
 	return err;
 }
 
-/* A seal leads to the next segment; one that leads nowhere is where the log ends. */
+/* A seal leads to the next segment, which was durable before the seal was written. */
 static enum im_err
-follow_seal(struct logscan *scan, bool *followed)
+follow_seal(struct logscan *scan)
 {
 	const uint8_t *p;
 	uint32_t next;
@@ -159,24 +164,19 @@ follow_seal(struct logscan *scan, bool *followed)
 	    (record_seal_get(p, scan->salt, &next) != IM_OK ||
 		next != TXLOG_SEGMENT(scan->pos) + 1))
 		err = bad(scan, "a seal that leads elsewhere");
-	if (err != IM_OK)
-		return err;
-	*followed = next < txlog_segments(scan->log);
-	if (*followed)
+	if (err == IM_OK)
 		scan->pos = TXLOG_POS(next, TXLOG_HEADER_SIZE);
-	return IM_OK;
+	return err;
 }
 
 /* Finds the prefix of the next record that is not a seal. */
 static enum im_err
 next_prefix(struct logscan *scan, struct record_prefix *prefix)
 {
-	bool followed = true;
-	enum im_err err = IM_OK;
+	enum im_err err;
 	const uint8_t *p;
 
-	while (followed) {
-		followed = false;
+	do {
 		err = enter_segment(scan);
 		if (err != IM_OK)
 			return err;
@@ -187,13 +187,9 @@ next_prefix(struct logscan *scan, struct record_prefix *prefix)
 		if (err == IM_OK && record_prefix_get(p, prefix) != IM_OK)
 			err = bad(scan, err_detail(IM_ERR_CORRUPT));
 		if (err == IM_OK && prefix->kind == RECORD_SEAL)
-			err = follow_seal(scan, &followed);
-		if (err == IM_OK && prefix->kind == RECORD_SEAL && !followed)
-			*prefix = (struct record_prefix){0, RECORD_END};
-		if (err != IM_OK)
-			return err;
-	}
-	return IM_OK;
+			err = follow_seal(scan);
+	} while (err == IM_OK && prefix->kind == RECORD_SEAL);
+	return err;
 }
 
 enum im_err

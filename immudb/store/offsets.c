@@ -7,6 +7,7 @@
  */
 #include "store/offsets.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -90,6 +91,17 @@ offsets_get(struct offsets *o, uint64_t tx, bool nowait, uint64_t *position)
 	if (err == IM_OK)
 		*position = be64_get(stored);
 	return err;
+}
+
+enum im_err
+offsets_replace(struct offsets *o, uint64_t first_tx, const uint64_t positions[OFFSETS_PAGE_TXS])
+{
+	uint8_t data[OFFSETS_PAGE_BYTES - PAGE_HEADER];
+
+	assert(first_tx % PAGE_POSITIONS == 1 && PAGE_POSITIONS == OFFSETS_PAGE_TXS);
+	for (size_t i = 0; i < OFFSETS_PAGE_TXS; i++)
+		be64_put(data + i * POSITION_BYTES, positions[i]);
+	return pageset_replace(o->pages, 0, first_tx / PAGE_POSITIONS, data);
 }
 
 /* ---- The unfinished page on disk ---- */

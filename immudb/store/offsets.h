@@ -63,6 +63,16 @@ uint64_t offsets_size(const struct offsets *o);
  */
 enum im_err offsets_get(struct offsets *o, uint64_t tx, bool nowait, uint64_t *position);
 
+/* Transactions of one page. */
+#define OFFSETS_PAGE_TXS 511u
+
+/*
+ * Any thread: replaces a damaged page, whose first transaction is first_tx, by these positions. Readers
+ * see it at once, the next sync writes it. IM_ERR_NOMEM.
+ */
+enum im_err
+offsets_replace(struct offsets *o, uint64_t first_tx, const uint64_t positions[OFFSETS_PAGE_TXS]);
+
 /* Bytes of all files of the table. IM_ERR_IO. */
 enum im_err offsets_disk_bytes(struct offsets *o, uint64_t *bytes);
 

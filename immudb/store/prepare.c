@@ -58,17 +58,45 @@ check_condition(const struct store_condition *c)
 	return IM_OK;
 }
 
+/* A key without the id that it ends in, or will. */
+static struct bytes
+unbound_part(const struct store_entry *e)
+{
+	bool ends_in_id = e->key.data[0] == RAW_KEY_ZADD && e->key.len >= BOUND_KEY_MIN;
+
+	return bytes_of(e->key.data, e->key.len - (ends_in_id ? sizeof(uint64_t) : 0));
+}
+
+/*
+ * Whether two keys are equal, or may be once ids are bound: an id that a client gives, of a transaction
+ * that is still to come, may be the one of this transaction.
+ */
+static bool
+may_collide(const struct store_entry *a, const struct store_entry *b, uint64_t published)
+{
+	const struct store_entry *given = a->bind == STORE_BIND_KEY ? b : a;
+
+	if (bytes_equal(a->key, b->key))
+		return true;
+	if ((a->bind != STORE_BIND_KEY && b->bind != STORE_BIND_KEY) || a->key.len != b->key.len ||
+	    !bytes_equal(unbound_part(a), unbound_part(b)))
+		return false;
+	return given->bind == STORE_BIND_KEY ||
+	    be64_get(given->key.data + given->key.len - sizeof(uint64_t)) > published;
+}
+
 /* Two equal keys anywhere among the entries? The table holds entry numbers plus one. */
 static bool
-has_equal_keys(const struct store_entry *entries, size_t n)
+has_equal_keys(const struct store_entry *entries, size_t n, uint64_t published)
 {
 	uint16_t slots[KEY_SLOTS] = {0};
 
 	for (size_t i = 0; i < n; i++) {
-		uint32_t at = crc32c(0, entries[i].key.data, entries[i].key.len) % KEY_SLOTS;
+		struct bytes part = unbound_part(&entries[i]);
+		uint32_t at = crc32c(0, part.data, part.len) % KEY_SLOTS;
 
 		for (; slots[at]; at = (at + 1) % KEY_SLOTS) {
-			if (bytes_equal(entries[slots[at] - 1].key, entries[i].key))
+			if (may_collide(&entries[slots[at] - 1], &entries[i], published))
 				return true;
 		}
 		slots[at] = (uint16_t)(i + 1);
@@ -92,7 +120,8 @@ validate(const struct store *s, const struct store_write *w)
 		err = check_entry(s, &w->entries[i]);
 	for (size_t i = 0; i < w->nconditions && err == IM_OK; i++)
 		err = check_condition(&w->conditions[i]);
-	if (err == IM_OK && w->nentries > 1 && has_equal_keys(w->entries, w->nentries))
+	if (err == IM_OK && w->nentries > 1 &&
+	    has_equal_keys(w->entries, w->nentries, atomic_load(&s->published)))
 		err = IM_ERR_DUPLICATE_KEY;
 	return err;
 }

@@ -20,8 +20,8 @@
 
 /* A first read takes this much, so that small records come whole with their heads. */
 #define READ_AHEAD 1024u
-/* Bytes of a key that a message shows. */
-#define KEY_SHOWN_MAX 256u
+/* Bytes of a key that a message shows: what stands behind it, the file, must be seen as well. */
+#define KEY_SHOWN_MAX 64u
 
 int64_t
 engine_now(const struct store *s)
@@ -235,6 +235,9 @@ fetch_value(struct store *s, const struct record_entry *r, struct engine_read ho
 		p = (uint8_t *)arena_alloc(arena, r->value_len);
 		how.pos += r->value_offset;
 		err = p ? read_log(s, how, p, r->value_len) : IM_ERR_NOMEM;
+		if (err == IM_ERR_CORRUPT)
+			return data_loss(s,
+			    &(struct entry_fault){out->tx, r->key, how.pos, "the log ends there"});
 		if (err != IM_OK)
 			return err;
 		out->value = bytes_of(p, r->value_len);
@@ -256,6 +259,10 @@ engine_read_value(struct store *s, const struct index_entry *e, unsigned flags, 
 	struct record_entry r;
 	enum im_err err = p ? read_log(s, how, p, e->len) : IM_ERR_NOMEM;
 
+	if (err == IM_ERR_CORRUPT)
+		return data_loss(s,
+		    &(struct entry_fault){
+			e->tx, engine_index_key(arena, e->key), e->pos, "the log ends there"});
 	if (err != IM_OK)
 		return err;
 	*out = (struct store_value){.tx = e->tx, .revision = e->revision};
@@ -275,30 +282,70 @@ engine_read_value(struct store *s, const struct index_entry *e, unsigned flags, 
 
 /* ---- Getting one version ---- */
 
+static enum im_err
+find_tx(struct store *s, uint64_t tx, unsigned flags, uint64_t *pos)
+{
+	uint64_t snapshot;
+	enum im_err err =
+	    tx ? snapshot_of(s, tx, &snapshot) : err_set(IM_ERR_TX_NOT_FOUND, "tx not found");
+
+	if (err == IM_OK)
+		err = engine_tx_pos(s, tx, flags & STORE_NOWAIT, pos);
+	return err;
+}
+
+static enum im_err
+check_id(struct store *s, const struct record_tx *head, uint64_t tx, uint64_t pos)
+{
+	if (head->header.id == tx)
+		return IM_OK;
+	err_set(IM_ERR_CORRUPT, "transaction %" PRIu64 " instead of %" PRIu64, head->header.id, tx);
+	return engine_err_at(s, IM_ERR_CORRUPT, pos);
+}
+
+/* What the index would say of entry i of a record. */
+static enum im_err
+index_entry_of(
+    const struct engine_record *r, uint32_t i, struct arena *arena, struct index_entry *out)
+{
+	const struct record_entry *e = &r->entries[i];
+	struct kv_metadata md;
+	enum im_err err = kv_metadata_decode(e->metadata, &md);
+
+	if (err != IM_OK)
+		return err;
+	*out = (struct index_entry){.key = engine_index_key(arena, e->key),
+	    .tx = r->head.header.id,
+	    .pos = r->pos + r->head.head_len + e->offset,
+	    .len = e->len,
+	    .flags = engine_index_flags(&md),
+	    .expires_at = md.expires_at};
+	return out->key.data ? IM_OK : IM_ERR_NOMEM;
+}
+
 /* A version that a transaction wrote without its being indexed can still be found by transaction. */
 static enum im_err
 get_from_tx(
     struct store *s, const struct store_query *q, struct arena *arena, struct store_value *out)
 {
-	struct store_tx tx;
-	enum im_err err = store_read_tx(s, q->at_tx, q->flags, arena, &tx);
+	struct engine_record r;
+	struct index_entry x;
+	uint64_t pos;
+	enum im_err err = find_tx(s, q->at_tx, q->flags, &pos);
 
-	for (uint32_t i = 0; err == IM_OK && i < tx.nentries; i++) {
-		const struct store_tx_entry *e = &tx.entries[i];
-
-		if (!bytes_equal(e->key, q->key))
+	/* Without the values: those of other entries are none of our business. */
+	if (err == IM_OK)
+		err = engine_read_record(
+		    s, (struct engine_read){pos, q->flags | STORE_NO_VALUE}, arena, &r);
+	if (err == IM_OK)
+		err = check_id(s, &r.head, q->at_tx, pos);
+	for (uint32_t i = 0; err == IM_OK && i < r.head.header.nentries; i++) {
+		if (!bytes_equal(r.entries[i].key, q->key))
 			continue;
-		*out = (struct store_value){.key = e->key,
-		    .value = e->value,
-		    .value_len = e->value_len,
-		    .hval = e->hval,
-		    .tx = q->at_tx};
-		err = kv_metadata_decode(e->metadata, &out->metadata);
-		out->expired = kv_metadata_is_expired(&out->metadata, engine_now(s));
-		if (err == IM_OK && !(q->flags & STORE_WITH_HIDDEN) &&
-		    (out->metadata.deleted || out->expired))
+		err = index_entry_of(&r, i, arena, &x);
+		if (err == IM_OK && !(q->flags & STORE_WITH_HIDDEN) && engine_is_hidden(s, &x))
 			return IM_ERR_KEY_NOT_FOUND;
-		return err;
+		return err == IM_OK ? engine_read_value(s, &x, q->flags, arena, out) : err;
 	}
 	return err == IM_OK ? IM_ERR_KEY_NOT_FOUND : err;
 }
@@ -361,27 +408,6 @@ store_get(
 }
 
 /* ---- Transactions ---- */
-
-static enum im_err
-find_tx(struct store *s, uint64_t tx, unsigned flags, uint64_t *pos)
-{
-	uint64_t snapshot;
-	enum im_err err =
-	    tx ? snapshot_of(s, tx, &snapshot) : err_set(IM_ERR_TX_NOT_FOUND, "tx not found");
-
-	if (err == IM_OK)
-		err = offsets_get(s->offsets, tx, flags & STORE_NOWAIT, pos);
-	return err;
-}
-
-static enum im_err
-check_id(struct store *s, const struct record_tx *head, uint64_t tx, uint64_t pos)
-{
-	if (head->header.id == tx)
-		return IM_OK;
-	err_set(IM_ERR_CORRUPT, "transaction %" PRIu64 " instead of %" PRIu64, head->header.id, tx);
-	return engine_err_at(s, IM_ERR_CORRUPT, pos);
-}
 
 enum im_err
 store_read_header(struct store *s, uint64_t tx, unsigned flags, struct tx_header *out)

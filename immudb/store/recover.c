@@ -33,6 +33,7 @@ struct recovery {
 	uint64_t bad_pos;           /* where reading stopped */
 	char *why;                  /* why it stopped there; NULL at a clean end */
 	bool values_only;           /* all that was wrong there is a value */
+	uint64_t bytes, entries;    /* read behind the checkpoint */
 };
 
 static void
@@ -50,7 +51,7 @@ read_alh(void *ctx, uint64_t tx, struct hash *out)
 	struct store *s = (struct store *)ctx;
 	struct record_tx head;
 	uint64_t pos;
-	enum im_err err = offsets_get(s->offsets, tx, false, &pos);
+	enum im_err err = engine_tx_pos(s, tx, false, &pos);
 
 	if (err == IM_OK)
 		err = engine_read_head(s, (struct engine_read){pos, 0}, &head);
@@ -197,6 +198,8 @@ take_tx(struct store *s, struct recovery *r, const struct logscan_record *rec)
 	r->end.tx = rec->tx.header.id;
 	tx_header_alh(&rec->tx.header, &r->end.alh);
 	r->ts = rec->tx.header.ts;
+	r->bytes += rec->end - rec->pos;
+	r->entries += rec->tx.header.nentries;
 	tree_append(s->tree, &r->end.alh);
 	offsets_append(s->offsets, rec->pos);
 	return IM_OK;
@@ -273,6 +276,7 @@ declare_damage(struct store *s, const struct recovery *r)
 	size_t size = 2 * VFS_PATH_MAX;
 
 	s->damaged = true;
+	s->damage_pos = r->bad_pos;
 	s->damage_text = (char *)malloc(size);
 	if (!s->damage_text)
 		return IM_ERR_NOMEM;
@@ -306,16 +310,35 @@ find_end(struct store *s, struct recovery *r)
 	return err;
 }
 
-/* Decides between torn and damaged. */
+/*
+ * Decides between torn and damaged. No power cut spoils the header of a segment, cuts a segment short
+ * or leaves a seal that leads nowhere, so that these are damage even when all marks are gone.
+ */
 static enum im_err
 judge_end(struct store *s, const struct recovery *r)
 {
-	if (r->highest.tx > r->end.tx)
+	enum im_err err = r->why ? txlog_check_segment(s->log, TXLOG_SEGMENT(r->bad_pos)) : IM_OK;
+
+	if (err != IM_OK && err != IM_ERR_CORRUPT)
+		return err;
+	if (err == IM_ERR_CORRUPT || r->highest.tx > r->end.tx)
 		return declare_damage(s, r);
 	if (r->why)
 		log_warn("database %s: cut a torn end behind transaction %llu: %s", s->name,
 		    (unsigned long long)r->end.tx, r->why);
 	return IM_OK;
+}
+
+/*
+ * What was read behind the durable mark may so far be in the page cache only, in a segment that the
+ * seal behind it does not make durable either.
+ */
+static enum im_err
+settle_log(struct store *s, const struct recovery *r)
+{
+	bool known = r->highest.pos >= TXLOG_START && r->highest.pos <= r->end.pos;
+
+	return txlog_settle(s->log, known ? r->highest.pos : TXLOG_START, r->end.pos);
 }
 
 static enum im_err
@@ -328,10 +351,9 @@ start_log(struct store *s, const struct recovery *r)
 	s->last_ts = r->ts;
 	if (s->damaged)
 		return IM_OK;
-	err = txlog_start(s->log, r->end.pos);
-	/* What was read may so far be in the page cache only. */
+	err = settle_log(s, r);
 	if (err == IM_OK)
-		err = txlog_sync(s->log);
+		err = txlog_start(s->log, r->end.pos);
 	s->durable = r->end;
 	s->written = r->end;
 	return err;
@@ -399,7 +421,7 @@ replay_index(struct store *s, const struct recovery *r, uint64_t covered)
 
 	if (covered >= r->end.tx)
 		return IM_OK;
-	err = offsets_get(s->offsets, covered + 1, false, &pos);
+	err = engine_tx_pos(s, covered + 1, false, &pos);
 	if (err != IM_OK)
 		return err;
 	err = logscan_init(&scan, s->log, pos);
@@ -427,6 +449,7 @@ open_index(struct store *s, const struct recovery *r)
 	    .name = s->name,
 	    .log_tx = r->end.tx,
 	    .memtable_entries = s->options.checkpoint_entries,
+	    .flushing = engine_memtable_flushing,
 	    .flushed = engine_memtable_flushed,
 	    .ctx = s};
 	uint64_t covered;
@@ -459,6 +482,9 @@ engine_recover(struct store *s)
 		err = open_index(s, &r);
 	if (err == IM_OK) {
 		s->checkpoint_tx = r.base.tx;
+		/* A process that is killed again and again makes checkpoints all the same. */
+		s->checkpoint_bytes = r.bytes;
+		s->checkpoint_entries = r.entries;
 		engine_publish(s, r.end.tx, &r.end.alh);
 	}
 	free(r.why);

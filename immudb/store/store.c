@@ -22,6 +22,45 @@
 #define MARKER_MAX 4096u
 #define MARKER_FORM "immudb database\nformat %u\nid %32s\n"
 
+/* ---- The folder ---- */
+
+static enum im_err
+make_folder(struct store *s)
+{
+	if (s->vfs->mkdir(s->vfs->ctx, s->dir, VFS_DIR_MODE) != 0 && errno != EEXIST)
+		return err_set_errno(
+		    errno == ENOSPC ? IM_ERR_NO_SPACE : IM_ERR_IO, "mkdir", s->dir);
+	return IM_OK;
+}
+
+/* Makes the folder itself durable; who made it may have been killed before doing so. */
+static enum im_err
+sync_parent(struct store *s)
+{
+	char parent[VFS_PATH_MAX];
+	char *slash;
+
+	snprintf(parent, sizeof parent, "%s", s->dir);
+	slash = strrchr(parent, '/');
+	if (slash && slash != parent)
+		*slash = '\0';
+	if (s->vfs->sync_dir(s->vfs->ctx, slash ? parent : ".") != 0)
+		return err_set_errno(IM_ERR_IO, "fsync", parent);
+	return IM_OK;
+}
+
+static enum im_err
+lock_folder(struct store *s)
+{
+	enum im_err err = vfs_file_open(&s->lock_file, s->vfs, s->dir, LOCK_NAME, O_RDWR | O_CREAT);
+
+	if (err != IM_OK || s->vfs->lock(s->vfs->ctx, s->lock_file.fd) == 0)
+		return err;
+	if (errno == EWOULDBLOCK)
+		return err_set(IM_ERR_LOCKED, "%s: in use by another process", s->dir);
+	return err_set_errno(IM_ERR_IO, "lock", s->lock_file.path);
+}
+
 /* ---- The marker ---- */
 
 static enum im_err
@@ -88,41 +127,12 @@ load_marker(struct store *s)
 			err = err_set(
 			    IM_ERR_CORRUPT, "%s: has files but no %s", s->dir, STORE_MARKER_NAME);
 		else
+			err = sync_parent(s);
+		if (err == IM_OK)
 			err = marker_create(s);
 	}
 	buf_free(&text);
 	return err;
-}
-
-/* ---- The folder ---- */
-
-static enum im_err
-make_folder(struct store *s)
-{
-	char parent[VFS_PATH_MAX];
-	char *slash;
-
-	if (s->vfs->mkdir(s->vfs->ctx, s->dir, VFS_DIR_MODE) != 0)
-		return errno == EEXIST ? IM_OK : err_set_errno(IM_ERR_IO, "mkdir", s->dir);
-	snprintf(parent, sizeof parent, "%s", s->dir);
-	slash = strrchr(parent, '/');
-	if (slash && slash != parent)
-		*slash = '\0';
-	if (s->vfs->sync_dir(s->vfs->ctx, slash ? parent : ".") != 0)
-		return err_set_errno(IM_ERR_IO, "fsync", parent);
-	return IM_OK;
-}
-
-static enum im_err
-lock_folder(struct store *s)
-{
-	enum im_err err = vfs_file_open(&s->lock_file, s->vfs, s->dir, LOCK_NAME, O_RDWR | O_CREAT);
-
-	if (err != IM_OK || s->vfs->lock(s->vfs->ctx, s->lock_file.fd) == 0)
-		return err;
-	if (errno == EWOULDBLOCK)
-		return err_set(IM_ERR_LOCKED, "%s: in use by another process", s->dir);
-	return err_set_errno(IM_ERR_IO, "lock", s->lock_file.path);
 }
 
 /* ---- Open and close ---- */
@@ -214,16 +224,23 @@ static void
 checkpoint_at_close(struct store *s)
 {
 	struct record_mark end = {s->last_tx, txlog_end(s->log), s->last_alh};
-	enum im_err err;
+	enum im_err err = IM_OK;
+	bool did;
 
+	/* A run that was found damaged is made anew by the next open, unless the manifest names it. */
+	if (index_damaged(s->index))
+		err = index_flush(s->index, &did);
+	if (err != IM_OK)
+		log_warn("database %s: index: %s", s->name, err_detail(err));
 	if (s->damaged || s->checkpoint_tx == end.tx)
 		return;
+	/* Whatever becomes of the checkpoint, what was answered is durable. */
+	engine_sync_log(s);
 	err = index_freeze(s->index, end.tx);
 	if (err == IM_ERR_BUSY) {
 		/* The frozen ones wait because nobody flushed them any more. */
-		bool did = true;
-
 		err = IM_OK;
+		did = true;
 		while (err == IM_OK && did)
 			err = index_flush(s->index, &did);
 		if (err == IM_OK)
@@ -241,6 +258,7 @@ store_close(struct store *s)
 	if (!s)
 		return;
 	engine_commit_stop(s);
+	index_stop(s->index);
 	engine_upkeep_stop(s);
 	checkpoint_at_close(s);
 	store_free(s);

@@ -315,7 +315,8 @@ struct store_check {
 
 /*
  * Recomputes everything from the log: record checksums, entry trees, the chain of Alhs, tree roots,
- * values against their hashes, offsets, and that the index finds each entry. Resumable. IM_OK also
+ * values against their hashes, offsets, and that the index finds each entry; of a damaged log also where
+ * it had to be left. Resumable. IM_OK also
  * when faults were found; an error only when checking itself failed.
  */
 enum im_err store_check(struct store *s, struct store_check *check);

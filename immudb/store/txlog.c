@@ -112,11 +112,12 @@ header_get(const uint8_t *in, const struct txlog *log, uint32_t number, struct s
 
 	if (memcmp(in, SEGMENT_MAGIC, 8) != 0)
 		return err_set(IM_ERR_CORRUPT, "%s: offset 0: not a log segment", path);
+	/* The checksum stays where it is in all formats: a flipped bit is no newer version. */
+	if (be32_get(in + SEGMENT_CRC_AT) != crc32c(0, in, SEGMENT_CRC_AT))
+		return err_set(IM_ERR_CORRUPT, "%s: offset 0: wrong checksum of the header", path);
 	if (be32_get(in + 8) > SEGMENT_VERSION)
 		return err_set(IM_ERR_VERSION, "%s: format %u, this version knows up to %u", path,
 		    (unsigned)be32_get(in + 8), SEGMENT_VERSION);
-	if (be32_get(in + SEGMENT_CRC_AT) != crc32c(0, in, SEGMENT_CRC_AT))
-		return err_set(IM_ERR_CORRUPT, "%s: offset 0: wrong checksum of the header", path);
 	if (be32_get(in + 12) != number)
 		return err_set(
 		    IM_ERR_CORRUPT, "%s: holds segment %u", path, (unsigned)be32_get(in + 12));
@@ -189,7 +190,8 @@ segment_open_file(struct txlog *log, uint32_t number, struct segment *seg)
 		err = vfs_file_open(&seg->file, log->vfs, log->dir, name, O_RDONLY);
 	if (err == IM_OK)
 		log->nopen++;
-	return err;
+	/* It was there when the log was opened; to readers "not found" would mean something else. */
+	return err == IM_ERR_NOT_FOUND ? err_set(IM_ERR_CORRUPT, "%s", err_detail(err)) : err;
 }
 
 static enum im_err
@@ -221,16 +223,15 @@ static enum im_err
 acquire_locked(struct txlog *log, uint32_t number, struct segment **out)
 {
 	struct segment *seg;
+	char path[VFS_PATH_MAX];
 
-	if (number >= log->nsegments) {
-		char path[VFS_PATH_MAX];
-
-		txlog_path(log, number, path);
+	txlog_path(log, number, path);
+	if (number >= log->nsegments)
 		return err_set(IM_ERR_CORRUPT, "%s: missing", path);
-	}
 	seg = log->segments[number];
 	if (seg->err != IM_OK)
-		return err_set(seg->err, "%s: damaged header", seg->file.path);
+		return err_set(
+		    seg->err, "%s: offset 0: the header is damaged, or not of this database", path);
 	if (seg->file.fd < 0) {
 		enum im_err err = segment_open_file(log, number, seg);
 
@@ -381,6 +382,23 @@ txlog_segment_info(struct txlog *log, uint32_t segment, uint32_t *salt, uint64_t
 }
 
 enum im_err
+txlog_check_segment(struct txlog *log, uint32_t segment)
+{
+	struct segment *seg;
+	uint64_t size;
+	enum im_err err = segment_acquire(log, segment, &seg);
+
+	if (err != IM_OK)
+		return err;
+	err = vfs_size(&seg->file, &size);
+	if (err == IM_OK && size < seg->size)
+		err = err_set(IM_ERR_CORRUPT, "%s: ends at offset %llu of %llu", seg->file.path,
+		    (unsigned long long)size, (unsigned long long)seg->size);
+	segment_release(log, seg);
+	return err;
+}
+
+enum im_err
 txlog_read(struct txlog *log, const struct txlog_read *read)
 {
 	struct segment *seg;
@@ -449,20 +467,36 @@ segment_fill(struct txlog *log, uint32_t number, struct segment *seg)
 	return err;
 }
 
+/* Gives a segment that is whole and durable its name, and its place in the table. */
 static enum im_err
-segment_publish(struct txlog *log, const char *temporary, const char *path)
+segment_publish(struct txlog *log, struct segment *seg, uint32_t number)
 {
-	if (log->vfs->rename(log->vfs->ctx, temporary, path) != 0)
+	char path[VFS_PATH_MAX], *name;
+	bool pushed;
+
+	txlog_path(log, number, path);
+	if (log->vfs->rename(log->vfs->ctx, seg->file.path, path) != 0)
 		return err_set_errno(IM_ERR_IO, "rename", path);
 	if (log->vfs->sync_dir(log->vfs->ctx, log->dir) != 0)
 		return err_set_errno(IM_ERR_IO, "fsync", log->dir);
-	return IM_OK;
+	name = strdup(path);
+	if (!name)
+		return IM_ERR_NOMEM;
+	/* Before others can see the segment: they may close its file. */
+	free(seg->file.path);
+	seg->file.path = name;
+	pthread_mutex_lock(&log->lock);
+	table_trim(log);
+	pushed = table_push(log, seg);
+	log->nopen += pushed;
+	pthread_mutex_unlock(&log->lock);
+	return pushed ? IM_OK : IM_ERR_NOMEM;
 }
 
 static enum im_err
 segment_create(struct txlog *log, uint32_t number, size_t need)
 {
-	char path[VFS_PATH_MAX], temporary[VFS_PATH_MAX], name[SEGMENT_NAME_MAX];
+	char temporary[VFS_PATH_MAX], name[SEGMENT_NAME_MAX];
 	struct segment *seg = (struct segment *)calloc(1, sizeof *seg);
 	enum im_err err;
 
@@ -470,7 +504,6 @@ segment_create(struct txlog *log, uint32_t number, size_t need)
 		return IM_ERR_NOMEM;
 	seg->size = segment_size_for(number, need);
 	segment_name(number, name);
-	txlog_path(log, number, path);
 	strcat(name, ".tmp");
 	err = vfs_path(temporary, log->dir, name);
 	if (err == IM_OK)
@@ -482,27 +515,11 @@ segment_create(struct txlog *log, uint32_t number, size_t need)
 	}
 	err = segment_fill(log, number, seg);
 	if (err == IM_OK)
-		err = segment_publish(log, temporary, path);
-	if (err == IM_OK) {
-		pthread_mutex_lock(&log->lock);
-		table_trim(log);
-		log->nopen++;
-		if (!table_push(log, seg))
-			err = IM_ERR_NOMEM;
-		pthread_mutex_unlock(&log->lock);
-	}
+		err = segment_publish(log, seg, number);
 	if (err != IM_OK) {
 		log->vfs->unlink(log->vfs->ctx, temporary);
 		vfs_file_close(&seg->file);
 		free(seg);
-	} else {
-		/* The file was opened under its temporary name; messages use the final one. */
-		char *final = strdup(path);
-
-		if (final) {
-			free(seg->file.path);
-			seg->file.path = final;
-		}
 	}
 	return err;
 }
@@ -579,6 +596,59 @@ zero_rest(struct segment *seg, uint64_t offset)
 	return err;
 }
 
+/* Writes [offset, end) of a segment again, but for pieces that are all zero, and syncs the segment. */
+static enum im_err
+write_again(struct segment *seg, uint64_t offset, uint64_t end)
+{
+	uint8_t *chunk = (uint8_t *)malloc(ZERO_CHUNK);
+	enum im_err err = chunk ? IM_OK : IM_ERR_NOMEM;
+
+	while (err == IM_OK && offset < end) {
+		size_t n = end - offset < ZERO_CHUNK ? (size_t)(end - offset) : ZERO_CHUNK;
+
+		err = vfs_read(&seg->file, chunk, n, offset);
+		if (err == IM_OK && !all_zero(chunk, n))
+			err = vfs_write(&seg->file, chunk, n, offset);
+		offset += n;
+	}
+	free(chunk);
+	return err == IM_OK ? vfs_sync(&seg->file) : err;
+}
+
+enum im_err
+txlog_settle(struct txlog *log, uint64_t from, uint64_t to)
+{
+	enum im_err err = IM_OK;
+
+	for (uint32_t i = TXLOG_SEGMENT(from); err == IM_OK && i <= TXLOG_SEGMENT(to); i++) {
+		uint64_t offset = i == TXLOG_SEGMENT(from) ? TXLOG_OFFSET(from) : 0;
+		struct segment *seg;
+
+		err = segment_acquire(log, i, &seg);
+		if (err != IM_OK)
+			break;
+		err =
+		    write_again(seg, offset, i == TXLOG_SEGMENT(to) ? TXLOG_OFFSET(to) : seg->size);
+		segment_release(log, seg);
+	}
+	return err;
+}
+
+/* A tail that lost the zeroes at its end gets them back. */
+static enum im_err
+extend_tail(struct segment *seg)
+{
+	uint64_t size;
+	enum im_err err = vfs_size(&seg->file, &size);
+
+	if (err == IM_OK && size < seg->size) {
+		err = allocate(&seg->file, seg->size);
+		if (err == IM_OK)
+			err = vfs_sync(&seg->file);
+	}
+	return err;
+}
+
 enum im_err
 txlog_start(struct txlog *log, uint64_t pos)
 {
@@ -593,7 +663,8 @@ txlog_start(struct txlog *log, uint64_t pos)
 	if (err != IM_OK)
 		return err;
 	set_end(log, pos);
-	return zero_rest(log->tail, TXLOG_OFFSET(pos));
+	err = extend_tail(log->tail);
+	return err == IM_OK ? zero_rest(log->tail, TXLOG_OFFSET(pos)) : err;
 }
 
 uint64_t
@@ -671,8 +742,9 @@ txlog_next_segment(struct txlog *log, size_t need)
 	enum im_err err = ensure_next(log, next, need);
 	struct segment *tail;
 
+	/* No byte of the log was touched: whatever was in the way may be gone at the next attempt. */
 	if (err != IM_OK)
-		return err;
+		return err == IM_ERR_NOMEM ? err : err_set(IM_ERR_NO_SPACE, "%s", err_detail(err));
 	record_seal_put(seal, next, log->tail->salt);
 	err = vfs_write(&log->tail->file, seal, sizeof seal, TXLOG_OFFSET(log->end));
 	if (err == IM_OK)

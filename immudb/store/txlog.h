@@ -51,6 +51,12 @@ uint32_t txlog_segments(struct txlog *log);
  */
 enum im_err txlog_segment_info(struct txlog *log, uint32_t segment, uint32_t *salt, uint64_t *size);
 
+/*
+ * Whether a segment is there, its header holds, and its file is as long as the header says. As a segment
+ * gets its name only when all that is durable, IM_ERR_CORRUPT is damage, whatever the power did. IM_ERR_IO.
+ */
+enum im_err txlog_check_segment(struct txlog *log, uint32_t segment);
+
 /* What to read: n bytes at pos, all within one segment. */
 struct txlog_read {
 	uint64_t pos;
@@ -66,6 +72,13 @@ enum im_err txlog_read(struct txlog *log, const struct txlog_read *read);
 void txlog_path(const struct txlog *log, uint32_t segment, char path[VFS_PATH_MAX]);
 
 /* ---- Writing ---- */
+
+/*
+ * Makes what was read between two positions durable: writes it again and syncs it. A process that was
+ * killed leaves bytes, seals included, that are in the page cache only, and one that a failed sync ended
+ * leaves some that no later sync would write. IM_ERR_IO, IM_ERR_NO_SPACE, IM_ERR_NOMEM.
+ */
+enum im_err txlog_settle(struct txlog *log, uint64_t from, uint64_t to);
 
 /*
  * Makes pos the end of the log: removes later segments, and overwrites with zeroes, synced, whatever
@@ -84,8 +97,9 @@ uint32_t txlog_salt(const struct txlog *log);
 
 /*
  * Seals and syncs the present segment and goes on in the next one, which has room for need bytes;
- * prepares it here when txlog_prepare() did not. IM_ERR_NO_SPACE when it cannot be prepared (the log
- * is as before); IM_ERR_IO when the seal cannot be written or synced.
+ * prepares it here when txlog_prepare() did not. IM_ERR_NO_SPACE when it cannot be prepared, for want
+ * of space or of anything else, IM_ERR_NOMEM (the log is as before); IM_ERR_IO when the seal cannot be
+ * written or synced.
  */
 enum im_err txlog_next_segment(struct txlog *log, size_t need);
 

@@ -33,12 +33,25 @@ after_ms(int64_t ms)
 
 /* ---- The log and the mark ---- */
 
+static bool
+is_log_unsynced(struct store *s)
+{
+	bool unsynced;
+
+	pthread_mutex_lock(&s->durable_lock);
+	unsynced = s->written.tx > s->durable.tx;
+	pthread_mutex_unlock(&s->durable_lock);
+	return unsynced;
+}
+
 void
 engine_sync_log(struct store *s)
 {
 	struct record_mark written;
 	enum im_err err;
 
+	if (!is_log_unsynced(s))
+		return;
 	pthread_mutex_lock(&s->durable_lock);
 	written = s->written;
 	pthread_mutex_unlock(&s->durable_lock);
@@ -80,17 +93,6 @@ sync_mark(struct store *s)
 }
 
 static bool
-is_log_unsynced(struct store *s)
-{
-	bool unsynced;
-
-	pthread_mutex_lock(&s->durable_lock);
-	unsynced = s->written.tx > s->durable.tx;
-	pthread_mutex_unlock(&s->durable_lock);
-	return unsynced;
-}
-
-static bool
 is_mark_dirty(struct store *s)
 {
 	bool dirty;
@@ -125,8 +127,7 @@ engine_checkpoint(struct store *s, const struct record_mark *checkpoint)
 {
 	enum im_err err;
 
-	if (is_log_unsynced(s))
-		engine_sync_log(s);
+	engine_sync_log(s);
 	err = sync_derived(s, checkpoint->tx);
 	if (err != IM_OK)
 		return err;
@@ -135,6 +136,12 @@ engine_checkpoint(struct store *s, const struct record_mark *checkpoint)
 	if (err == IM_OK)
 		s->checkpoint_tx = checkpoint->tx;
 	return err;
+}
+
+void
+engine_memtable_flushing(void *ctx)
+{
+	engine_sync_log((struct store *)ctx);
 }
 
 void
@@ -220,8 +227,7 @@ indexer_main(void *arg)
 static void
 tick(struct store *s, bool quiet)
 {
-	if (is_log_unsynced(s))
-		engine_sync_log(s);
+	engine_sync_log(s);
 	if (quiet)
 		sync_mark(s);
 }
@@ -292,7 +298,6 @@ engine_upkeep_stop(struct store *s)
 	pthread_cond_broadcast(&s->syncer_wanted);
 	pthread_cond_broadcast(&s->indexer_wanted);
 	pthread_cond_broadcast(&s->upkeep_done);
-	index_stop(s->index);
 	if (s->syncer_started)
 		pthread_join(s->syncer, NULL);
 	if (s->indexer_started)

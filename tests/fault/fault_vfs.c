@@ -842,6 +842,27 @@ is_named(const struct fault_vfs *f, uint32_t inode)
 	return false;
 }
 
+/* What lies in a folder that did not get to the disk is gone with it. */
+static void
+drop_orphans(struct fault_vfs *f)
+{
+	bool dropped = true;
+
+	memcpy(f->now, f->durable, sizeof f->now);
+	while (dropped) {
+		dropped = false;
+		for (size_t i = 0; i < NAMES_MAX; i++) {
+			struct fault_name *name = &f->durable[i];
+
+			if (!name->path[0] || strcmp(name->path, FAULT_ROOT) == 0 ||
+			    has_folder(f, name->path))
+				continue;
+			name->path[0] = f->now[i].path[0] = '\0';
+			dropped = true;
+		}
+	}
+}
+
 void
 fault_vfs_crash(struct fault_vfs *f, enum fault_loss loss, uint64_t seed)
 {
@@ -853,7 +874,7 @@ fault_vfs_crash(struct fault_vfs *f, enum fault_loss loss, uint64_t seed)
 			op_apply(f->durable, &f->ops[i]);
 	}
 	f->nops = 0;
-	memcpy(f->now, f->durable, sizeof f->now);
+	drop_orphans(f);
 	memset(f->fds, 0, sizeof f->fds);
 	for (uint32_t i = 0; i < INODES_MAX; i++) {
 		if (f->inodes[i].used && is_named(f, i))
@@ -861,6 +882,16 @@ fault_vfs_crash(struct fault_vfs *f, enum fault_loss loss, uint64_t seed)
 		else if (f->inodes[i].used)
 			inode_release(f, i);
 	}
+	f->plan = (struct fault_plan){0};
+	lock_renew(f);
+}
+
+void
+fault_vfs_kill(struct fault_vfs *f)
+{
+	memset(f->fds, 0, sizeof f->fds);
+	for (uint32_t i = 0; i < INODES_MAX; i++)
+		f->inodes[i].locked = false;
 	f->plan = (struct fault_plan){0};
 	lock_renew(f);
 }

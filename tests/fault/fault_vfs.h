@@ -69,6 +69,12 @@ enum fault_loss {
  */
 void fault_vfs_crash(struct fault_vfs *f, enum fault_loss loss, uint64_t seed);
 
+/*
+ * The processes using it were killed: open files are closed and locks released, and everything written
+ * is seen by the next process, but what was not synced is still not durable. The plan is forgotten.
+ */
+void fault_vfs_kill(struct fault_vfs *f);
+
 /* Flips bits of a stored byte, durably; false when there is no such file or byte. */
 bool fault_vfs_damage(struct fault_vfs *f, const char *path, uint64_t offset, uint8_t mask);
 

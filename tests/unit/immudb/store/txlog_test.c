@@ -15,6 +15,7 @@
 #include "store/durable.h"
 #include "store/logscan.h"
 #include "store/txlog.h"
+#include "util/crc32c.h"
 
 static const uint8_t database_id[TXLOG_DATABASE_ID_SIZE] = "0123456789abcdef";
 
@@ -152,10 +153,19 @@ test_sizes(void **state)
 }
 
 static void
+put_header(FILE *file, const uint8_t header[64])
+{
+	rewind(file);
+	assert_int_equal(fwrite(header, 1, 64, file), 64);
+	assert_int_equal(fflush(file), 0);
+}
+
+static void
 test_foreign_and_damaged(void **state)
 {
 	struct fixture *f = (struct fixture *)*state;
 	const uint8_t other_id[TXLOG_DATABASE_ID_SIZE] = "another database";
+	uint8_t header[64];
 	char path[192];
 	uint64_t size;
 	uint32_t salt;
@@ -167,17 +177,44 @@ test_foreign_and_damaged(void **state)
 	assert_int_equal(txlog_segment_info(f->log, 0, &salt, &size), IM_ERR_CORRUPT);
 	txlog_close(f->log);
 	f->log = NULL;
+	/* A version that is newer, and one that a flipped bit makes look newer. */
 	snprintf(path, sizeof path, "%s/00000000.log", f->dir);
 	file = fopen(path, "r+b");
 	assert_non_null(file);
-	fseek(file, 11, SEEK_SET);
-	fputc(2, file);
+	assert_int_equal(fread(header, 1, sizeof header, file), sizeof header);
+	header[11] = 2;
+	put_header(file, header);
+	assert_int_equal(open_log(f, database_id), IM_OK);
+	assert_int_equal(txlog_segment_info(f->log, 0, &salt, &size), IM_ERR_CORRUPT);
+	assert_int_equal(txlog_check_segment(f->log, 0), IM_ERR_CORRUPT);
+	txlog_close(f->log);
+	f->log = NULL;
+	be32_put(header + 60, crc32c(0, header, 60));
+	put_header(file, header);
 	fclose(file);
 	assert_int_equal(open_log(f, database_id), IM_ERR_VERSION);
 	assert_non_null(strstr(err_detail(IM_ERR_VERSION), "00000000.log"));
 	snprintf(path, sizeof path, "mv %s/00000000.log %s/00000001.log", f->dir, f->dir);
 	assert_int_equal(system(path), 0);
 	assert_int_equal(open_log(f, database_id), IM_ERR_CORRUPT);
+}
+
+static int
+unlink_segment(struct fixture *f, uint32_t number)
+{
+	char path[VFS_PATH_MAX];
+
+	txlog_path(f->log, number, path);
+	return unlink(path);
+}
+
+static enum im_err
+read_byte(struct fixture *f, uint64_t pos)
+{
+	uint8_t byte;
+	struct txlog_read read = {pos, &byte, 1, false};
+
+	return txlog_read(f->log, &read);
 }
 
 /* More segments than descriptors: all stay readable. */
@@ -207,6 +244,32 @@ test_many_segments(void **state)
 		assert_int_equal(record_mark_get(record, salt, &m), IM_OK);
 		assert_int_equal(m.tx, i + 1);
 	}
+	/* A file that went away is damage; "not found" would end a walk as if all were well. */
+	assert_int_equal(unlink_segment(f, 0), 0);
+	for (size_t i = 1; i < n; i++)
+		assert_int_equal(read_byte(f, first[i]), IM_OK);
+	assert_int_equal(read_byte(f, first[0]), IM_ERR_CORRUPT);
+	assert_non_null(strstr(err_detail(IM_ERR_CORRUPT), "00000000.log"));
+}
+
+/* Gives a mark or a checkpoint another version, its checksum right. */
+static void
+put_form_version(struct fixture *f, const char *name, long at, uint32_t version)
+{
+	uint8_t form[80];
+	char path[192];
+	FILE *file;
+
+	snprintf(path, sizeof path, "%s/%s", f->dir, name);
+	file = fopen(path, "r+b");
+	assert_non_null(file);
+	fseek(file, at, SEEK_SET);
+	assert_int_equal(fread(form, 1, sizeof form, file), sizeof form);
+	be32_put(form + 8, version);
+	be32_put(form + 76, crc32c(0, form, 76));
+	fseek(file, at, SEEK_SET);
+	assert_int_equal(fwrite(form, 1, sizeof form, file), sizeof form);
+	fclose(file);
 }
 
 static void
@@ -237,12 +300,17 @@ test_durable_files(void **state)
 	assert_int_equal(mark_file_open(&m, &vfs_posix, f->dir, &mark), IM_OK);
 	assert_int_equal(mark.tx, 7);
 	mark_file_close(&m);
+	/* A slot of a newer version. */
+	put_form_version(f, "mark", 4096, 2);
+	assert_int_equal(mark_file_open(&m, &vfs_posix, f->dir, &mark), IM_ERR_VERSION);
 	assert_int_equal(checkpoint_read(&vfs_posix, f->dir, &mark), IM_OK);
 	assert_int_equal(mark.tx, 0);
 	assert_int_equal(checkpoint_write(&vfs_posix, f->dir, &in), IM_OK);
 	assert_int_equal(checkpoint_read(&vfs_posix, f->dir, &mark), IM_OK);
 	assert_int_equal(mark.tx, in.tx);
 	assert_true(hash_equal(&mark.alh, &in.alh));
+	put_form_version(f, "checkpoint", 0, 2);
+	assert_int_equal(checkpoint_read(&vfs_posix, f->dir, &mark), IM_ERR_VERSION);
 }
 
 int
