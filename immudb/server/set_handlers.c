@@ -23,7 +23,16 @@ set_entry(struct call *c, const Immudb__Schema__KeyValue *kv, struct store_entry
 	return err;
 }
 
-/* Queues the transaction; done is called by the store's committing thread. */
+static void
+set_wake(void *store)
+{
+	store_wake(store);
+}
+
+/*
+ * Queues the transaction; done is called by the store's committing thread. Requests that came with one
+ * read of the connection are committed together.
+ */
 static enum im_err
 set_write(struct call *c, const Immudb__Schema__SetRequest *in, void (*done)(struct store_write *w))
 {
@@ -47,6 +56,7 @@ set_write(struct call *c, const Immudb__Schema__SetRequest *in, void (*done)(str
 	c->write.arena = call_arena(c);
 	c->write.done = done;
 	c->write.ctx = c;
+	c->write.held = rpc_batch_at_end(set_wake, c->database->store);
 	err = store_write(c->database->store, &c->write);
 	return err == IM_OK ? CALL_PENDING : err;
 }

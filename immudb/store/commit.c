@@ -69,23 +69,46 @@ accept_write(struct store *s, size_t record_len)
 	return IM_OK;
 }
 
+/* Under queue_lock. True when the committer must be signalled after unlocking. */
+static bool
+claim_wake(struct store *s)
+{
+	bool wake = s->committer_asleep && s->queue_head;
+
+	s->committer_asleep = s->committer_asleep && !wake;
+	return wake;
+}
+
+void
+store_wake(struct store *s)
+{
+	bool wake;
+
+	pthread_mutex_lock(&s->queue_lock);
+	wake = claim_wake(s);
+	pthread_mutex_unlock(&s->queue_lock);
+	if (wake)
+		pthread_cond_signal(&s->queue_filled);
+}
+
 static enum im_err
 enqueue(struct store *s, struct store_write *w)
 {
-	bool was_empty = false;
+	/* Company saves syncs; where there are none to save, working side by side is faster. */
+	bool held = w->held && !s->options.unsynced, wake = false;
 	enum im_err err;
 
 	w->next = NULL;
 	pthread_mutex_lock(&s->queue_lock);
 	err = accept_write(s, w->prepared->record_len);
 	if (err == IM_OK) {
-		was_empty = !s->queue_head;
 		*s->queue_tail = w;
 		s->queue_tail = &w->next;
 		s->queue_bytes += w->prepared->record_len;
+		wake = !held && claim_wake(s);
 	}
 	pthread_mutex_unlock(&s->queue_lock);
-	if (was_empty)
+	if (wake)
 		pthread_cond_signal(&s->queue_filled);
 	return err;
 }
@@ -97,8 +120,11 @@ dequeue_all(struct store *s)
 	struct store_write *list;
 
 	pthread_mutex_lock(&s->queue_lock);
-	while (!s->queue_head && !s->stopping)
+	while (!s->queue_head && !s->stopping) {
+		s->committer_asleep = true;
 		pthread_cond_wait(&s->queue_filled, &s->queue_lock);
+	}
+	s->committer_asleep = false;
 	list = s->queue_head;
 	s->queue_head = NULL;
 	s->queue_tail = &s->queue_head;
@@ -530,6 +556,7 @@ store_write_wait(struct store *s, struct store_write *w)
 
 	w->done = wake_waiter;
 	w->ctx = &waiter;
+	w->held = false;
 	err = store_write(s, w);
 	if (err != IM_OK)
 		return err;

@@ -84,6 +84,7 @@ struct store {
 	struct store_write *queue_head, **queue_tail;
 	size_t queue_bytes;
 	bool started; /* the threads run; they start with the first write */
+	bool committer_asleep;
 	bool stopping;
 
 	/* Committer. */

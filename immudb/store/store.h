@@ -143,6 +143,11 @@ struct store_write {
 	struct arena *arena; /* memory for the preparation; used only inside store_write() */
 	void (*done)(struct store_write *w);
 	void *ctx;
+	/*
+	 * The caller has more to queue and calls store_wake() soon, until when this may wait, so that
+	 * one sync does for all. Without effect when unsynced.
+	 */
+	bool held;
 	/* Out, set before done. */
 	enum im_err err;
 	struct tx_header header;
@@ -164,7 +169,10 @@ struct store_write {
  */
 enum im_err store_write(struct store *s, struct store_write *w);
 
-/* The same, waiting for the answer: for tools and tests. done and ctx of w are not used. */
+/* What was queued with held is committed now, together. Never waits. */
+void store_wake(struct store *s);
+
+/* The same, waiting for the answer: for tools and tests. done and ctx of w are not used, nor held. */
 enum im_err store_write_wait(struct store *s, struct store_write *w);
 
 /* ---- Reading entries ---- */

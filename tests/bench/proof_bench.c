@@ -73,12 +73,10 @@ static void
 fill(struct store *s, uint64_t txs)
 {
 	static uint8_t value[VALUE_BYTES];
-	struct write *writes = calloc(WRITES, sizeof *writes);
+	static struct write writes[WRITES];
 	double start = bench_clock_s(CLOCK_MONOTONIC);
 	struct store_state state;
 
-	if (!writes)
-		bench_die_errno("memory");
 	for (unsigned i = 0; i < WRITES; i++) {
 		arena_init(&writes[i].arena, ARENA_BYTES_MAX);
 		writes[i].next = unused;
@@ -104,7 +102,6 @@ fill(struct store *s, uint64_t txs)
 	    "fill", (double)(txs - state.tx) / (bench_clock_s(CLOCK_MONOTONIC) - start), "/s");
 	for (unsigned i = 0; i < WRITES; i++)
 		arena_free(&writes[i].arena);
-	free(writes);
 }
 
 /* A proof as it travels, and what it is checked against. */

@@ -1,0 +1,203 @@
+/*
+ * The queue in front of the committing thread: transactions that were queued to wait for company are
+ * committed when the thread is woken, in order, and nothing that was queued is ever forgotten.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "crypto/rawkey.h"
+#include "store/store.h"
+
+#define WRITES 16u
+#define ARENA_CAP ((size_t)1 << 20)
+#define WAIT_S 30
+
+struct fixture {
+	char dir[64];
+	struct store *s;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	unsigned answered;
+	struct pending {
+		struct store_write w;
+		struct store_entry entry;
+		struct arena arena;
+		struct fixture *f;
+	} writes[WRITES];
+};
+
+static void
+answered(struct store_write *w)
+{
+	struct pending *p = (struct pending *)w->ctx;
+	struct fixture *f = p->f;
+
+	pthread_mutex_lock(&f->lock);
+	f->answered++;
+	pthread_cond_signal(&f->changed);
+	pthread_mutex_unlock(&f->lock);
+}
+
+/* False when so many answers have not come in time. */
+static bool
+wait_for(struct fixture *f, unsigned n)
+{
+	struct timespec by;
+	int rv = 0;
+
+	clock_gettime(CLOCK_REALTIME, &by);
+	by.tv_sec += WAIT_S;
+	pthread_mutex_lock(&f->lock);
+	while (rv == 0 && f->answered < n)
+		rv = pthread_cond_timedwait(&f->changed, &f->lock, &by);
+	pthread_mutex_unlock(&f->lock);
+	return rv == 0;
+}
+
+static void
+put(struct fixture *f, unsigned i, bool held)
+{
+	struct pending *p = &f->writes[i];
+	char key[16];
+	int n = snprintf(key, sizeof key, "k%u", i);
+
+	*p = (struct pending){.f = f};
+	arena_init(&p->arena, ARENA_CAP);
+	assert_int_equal(raw_key_make(&p->arena, bytes_of(key, (size_t)n), &p->entry.key), IM_OK);
+	assert_int_equal(raw_value_make(&p->arena, bytes_str("v"), &p->entry.value), IM_OK);
+	p->w = (struct store_write){.entries = &p->entry,
+	    .nentries = 1,
+	    .arena = &p->arena,
+	    .done = answered,
+	    .ctx = p,
+	    .held = held};
+	assert_int_equal(store_write(f->s, &p->w), IM_OK);
+}
+
+static void
+open_store(struct fixture *f, bool unsynced)
+{
+	struct store_options o = {
+	    .dir = f->dir, .name = "test", .unsynced = unsynced, .header_version = 1};
+
+	*f = (struct fixture){.dir = "commit_test.XXXXXX"};
+	assert_non_null(mkdtemp(f->dir));
+	pthread_mutex_init(&f->lock, NULL);
+	pthread_cond_init(&f->changed, NULL);
+	assert_int_equal(store_open(&o, &f->s), IM_OK);
+}
+
+/* All of them were committed, in the order queued. */
+static void
+close_store(struct fixture *f)
+{
+	char command[96];
+
+	store_close(f->s);
+	for (unsigned i = 0; i < WRITES; i++) {
+		assert_int_equal(f->writes[i].w.err, IM_OK);
+		assert_int_equal(f->writes[i].w.header.id, i + 1);
+		arena_free(&f->writes[i].arena);
+	}
+	pthread_mutex_destroy(&f->lock);
+	pthread_cond_destroy(&f->changed);
+	snprintf(command, sizeof command, "rm -r '%s'", f->dir);
+	assert_int_equal(system(command), 0);
+}
+
+static void
+test_held_until_woken(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	open_store(&f, false);
+	put(&f, 0, false);
+	assert_true(wait_for(&f, 1));
+	for (unsigned i = 1; i < WRITES; i++)
+		put(&f, i, true);
+	store_wake(f.s);
+	assert_true(wait_for(&f, WRITES));
+	/* Nothing waits: that is no harm. */
+	store_wake(f.s);
+	close_store(&f);
+}
+
+/* The first one starts the threads; it and its followers must not wait for ever either. */
+static void
+test_held_from_the_start(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	open_store(&f, false);
+	for (unsigned i = 0; i < WRITES; i++)
+		put(&f, i, true);
+	store_wake(f.s);
+	assert_true(wait_for(&f, WRITES));
+	close_store(&f);
+}
+
+/* One that does not wait takes those before it along. */
+static void
+test_taken_along(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	open_store(&f, false);
+	for (unsigned i = 0; i < WRITES; i++)
+		put(&f, i, i + 1 < WRITES);
+	assert_true(wait_for(&f, WRITES));
+	close_store(&f);
+}
+
+static void
+test_unsynced_never_held(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	open_store(&f, true);
+	for (unsigned i = 0; i < WRITES; i++)
+		put(&f, i, true);
+	assert_true(wait_for(&f, WRITES));
+	close_store(&f);
+}
+
+/* What is held when the store is closed is still answered. */
+static void
+test_held_at_close(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	open_store(&f, false);
+	for (unsigned i = 0; i < WRITES; i++)
+		put(&f, i, true);
+	close_store(&f);
+	assert_int_equal(f.answered, WRITES);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_held_until_woken),
+	    cmocka_unit_test(test_held_from_the_start),
+	    cmocka_unit_test(test_taken_along),
+	    cmocka_unit_test(test_unsynced_never_held),
+	    cmocka_unit_test(test_held_at_close),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
