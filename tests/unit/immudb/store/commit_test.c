@@ -89,7 +89,7 @@ open_store(struct fixture *f, bool unsynced)
 	struct store_options o = {
 	    .dir = f->dir, .name = "test", .unsynced = unsynced, .header_version = 1};
 
-	*f = (struct fixture){.dir = "commit_test.XXXXXX"};
+	*f = (struct fixture){.dir = "/tmp/commit_test.XXXXXX"};
 	assert_non_null(mkdtemp(f->dir));
 	pthread_mutex_init(&f->lock, NULL);
 	pthread_cond_init(&f->changed, NULL);
