@@ -351,6 +351,7 @@ batch_take(struct store *s, struct batch *b, struct store_write *w)
 	if (err != IM_OK)
 		return err;
 	fill_header(s, w);
+	header_cache_put(&s->headers, &w->header);
 	tree_append(s->tree, &w->alh);
 	offsets_append(s->offsets, pos);
 	index_add(s, w, pos + RECORD_TX_FIXED + w->header.md_len);

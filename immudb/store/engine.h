@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 
 #include "store/durable.h"
+#include "store/header_cache.h"
 #include "store/index.h"
 #include "store/offsets.h"
 #include "store/record.h"
@@ -77,6 +78,8 @@ struct store {
 	struct store_state state; /* under state_lock */
 	_Atomic uint64_t damaged_values, batches, syncs;
 	_Atomic bool no_space; /* the last attempt to get log space failed */
+
+	struct header_cache headers; /* has a lock of its own; may be ahead of published */
 
 	/* Queue. */
 	pthread_mutex_t queue_lock;

@@ -283,11 +283,17 @@ engine_read_value(struct store *s, const struct index_entry *e, unsigned flags, 
 /* ---- Getting one version ---- */
 
 static enum im_err
-find_tx(struct store *s, uint64_t tx, unsigned flags, uint64_t *pos)
+check_published(struct store *s, uint64_t tx)
 {
 	uint64_t snapshot;
-	enum im_err err =
-	    tx ? snapshot_of(s, tx, &snapshot) : err_set(IM_ERR_TX_NOT_FOUND, "tx not found");
+
+	return tx ? snapshot_of(s, tx, &snapshot) : err_set(IM_ERR_TX_NOT_FOUND, "tx not found");
+}
+
+static enum im_err
+find_tx(struct store *s, uint64_t tx, unsigned flags, uint64_t *pos)
+{
+	enum im_err err = check_published(s, tx);
 
 	if (err == IM_OK)
 		err = engine_tx_pos(s, tx, flags & STORE_NOWAIT, pos);
@@ -414,15 +420,21 @@ store_read_header(struct store *s, uint64_t tx, unsigned flags, struct tx_header
 {
 	struct record_tx head;
 	uint64_t pos;
-	enum im_err err = find_tx(s, tx, flags, &pos);
+	enum im_err err = check_published(s, tx);
 
+	if (err == IM_OK && header_cache_get(&s->headers, tx, out))
+		return IM_OK;
+	if (err == IM_OK)
+		err = find_tx(s, tx, flags, &pos);
 	if (err == IM_OK)
 		err = engine_read_head(s, (struct engine_read){pos, flags}, &head);
 	if (err == IM_OK)
 		err = check_id(s, &head, tx, pos);
-	if (err == IM_OK)
-		*out = head.header;
-	return err;
+	if (err != IM_OK)
+		return err;
+	header_cache_put(&s->headers, &head.header);
+	*out = head.header;
+	return IM_OK;
 }
 
 static enum im_err
@@ -501,6 +513,9 @@ store_read_tx(
 		    .value_len = e->value_len};
 	}
 	err = digest_entries(s, &r, arena, out);
+	/* A proof about it is likely to follow. */
+	if (err == IM_OK)
+		header_cache_put(&s->headers, &out->header);
 	if (err == IM_OK && r.with_values)
 		err = take_values(s, &r, out);
 	return err;

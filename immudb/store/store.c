@@ -154,6 +154,7 @@ store_new(const struct store_options *options)
 	s->mark.file = VFS_FILE_CLOSED;
 	s->queue_tail = &s->queue_head;
 	pthread_mutex_init(&s->state_lock, NULL);
+	header_cache_init(&s->headers);
 	pthread_mutex_init(&s->queue_lock, NULL);
 	pthread_cond_init(&s->queue_filled, NULL);
 	pthread_mutex_init(&s->durable_lock, NULL);
@@ -174,6 +175,7 @@ store_free(struct store *s)
 	mark_file_close(&s->mark);
 	vfs_file_close(&s->lock_file);
 	pthread_mutex_destroy(&s->state_lock);
+	header_cache_free(&s->headers);
 	pthread_mutex_destroy(&s->queue_lock);
 	pthread_cond_destroy(&s->queue_filled);
 	pthread_mutex_destroy(&s->durable_lock);
