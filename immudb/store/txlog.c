@@ -219,19 +219,27 @@ segment_load(struct txlog *log, uint32_t number, struct segment **out)
 	return IM_OK;
 }
 
+/* Locked. What is wrong with a segment that cannot be read. */
 static enum im_err
-acquire_locked(struct txlog *log, uint32_t number, struct segment **out)
+segment_fault(const struct txlog *log, uint32_t number)
 {
-	struct segment *seg;
 	char path[VFS_PATH_MAX];
 
 	txlog_path(log, number, path);
 	if (number >= log->nsegments)
 		return err_set(IM_ERR_CORRUPT, "%s: missing", path);
+	return err_set(log->segments[number]->err,
+	    "%s: offset 0: the header is damaged, or not of this database", path);
+}
+
+static enum im_err
+acquire_locked(struct txlog *log, uint32_t number, struct segment **out)
+{
+	struct segment *seg;
+
+	if (number >= log->nsegments || log->segments[number]->err != IM_OK)
+		return segment_fault(log, number);
 	seg = log->segments[number];
-	if (seg->err != IM_OK)
-		return err_set(
-		    seg->err, "%s: offset 0: the header is damaged, or not of this database", path);
 	if (seg->file.fd < 0) {
 		enum im_err err = segment_open_file(log, number, seg);
 
