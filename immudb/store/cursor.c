@@ -16,6 +16,7 @@ struct store_cursor {
 	unsigned flags;
 	bool pending; /* entry was read from the index and not yet handed out */
 	struct index_entry entry;
+	struct engine_ahead *ahead; /* NULL until the first value is read, or without memory */
 };
 
 static enum im_err
@@ -116,6 +117,18 @@ advance(struct store_cursor *c)
 	return IM_OK;
 }
 
+static struct engine_ahead *
+ahead_new(void)
+{
+	struct engine_ahead *a = (struct engine_ahead *)malloc(sizeof *a);
+
+	if (a) {
+		a->next = a->pos = a->len = 0;
+		a->size = ENGINE_AHEAD_MIN;
+	}
+	return a;
+}
+
 enum im_err
 store_cursor_next(struct store_cursor *c, struct arena *arena, struct store_value *out)
 {
@@ -123,7 +136,10 @@ store_cursor_next(struct store_cursor *c, struct arena *arena, struct store_valu
 
 	if (err != IM_OK)
 		return err;
-	err = engine_read_value(c->s, &c->entry, c->flags, arena, out);
+	if (!c->ahead)
+		c->ahead = ahead_new();
+	err =
+	    engine_read_value(c->s, &c->entry, (struct engine_how){c->flags, c->ahead}, arena, out);
 	if (err == IM_OK || err == IM_ERR_DATA_LOSS)
 		c->pending = false;
 	return err;
@@ -154,5 +170,6 @@ store_cursor_close(struct store_cursor *c)
 	if (!c)
 		return;
 	index_iter_close(c->iter);
+	free(c->ahead);
 	free(c);
 }

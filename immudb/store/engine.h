@@ -215,11 +215,30 @@ enum im_err engine_read_record(
 /* The raw value of entry i of a record that was read with values. */
 struct bytes engine_record_value(const struct engine_record *r, uint32_t i);
 
+/* A walk that meets entries in the order of the log reads so much of it at once, at first and at most. */
+#define ENGINE_AHEAD_MIN 2048u
+#define ENGINE_AHEAD_MAX 32768u
+
+/* What a walk has read of the log. At first all is zero but size, which is the smallest. */
+struct engine_ahead {
+	uint64_t next; /* end of the entry read last */
+	size_t size;   /* of the next read; doubles as long as the order lasts */
+	uint64_t pos;  /* of data */
+	size_t len;
+	uint8_t data[ENGINE_AHEAD_MAX];
+};
+
+/* How to read a value: STORE_NOWAIT, STORE_NO_VALUE; ahead is NULL for a single one. */
+struct engine_how {
+	unsigned flags;
+	struct engine_ahead *ahead;
+};
+
 /*
  * Reads the version that an index entry points to, checks that it is what the index says and that
  * the value matches its hash, and fills out. Errors as store_get().
  */
-enum im_err engine_read_value(struct store *s, const struct index_entry *e, unsigned flags,
+enum im_err engine_read_value(struct store *s, const struct index_entry *e, struct engine_how how,
     struct arena *arena, struct store_value *out);
 
 /* Whether e is deleted, or expired by now. */

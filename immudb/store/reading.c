@@ -20,6 +20,8 @@
 
 /* A first read takes this much, so that small records come whole with their heads. */
 #define READ_AHEAD 1024u
+/* Entries of the log with no more than this between them follow one another. */
+#define AHEAD_GAP_MAX 1024u
 /* Bytes of a key that a message shows: what stands behind it, the file, must be seen as well. */
 #define KEY_SHOWN_MAX 64u
 
@@ -250,14 +252,61 @@ fetch_value(struct store *s, const struct record_entry *r, struct engine_read ho
 	return IM_OK;
 }
 
-enum im_err
-engine_read_value(struct store *s, const struct index_entry *e, unsigned flags, struct arena *arena,
-    struct store_value *out)
+static bool
+ahead_has(const struct engine_ahead *a, const struct index_entry *e)
 {
-	struct engine_read how = {e->pos, flags};
+	return e->pos >= a->pos && e->pos - a->pos <= a->len &&
+	    e->len <= a->len - (e->pos - a->pos);
+}
+
+/* Reads from the entry on, when it follows the one before it; then more each time. */
+static void
+ahead_fill(struct store *s, const struct index_entry *e, unsigned flags, struct engine_ahead *a)
+{
+	uint64_t end = txlog_end(s->log), size;
+	uint32_t salt;
+
+	a->len = 0;
+	if (e->pos < a->next || e->pos - a->next > AHEAD_GAP_MAX) {
+		a->size = ENGINE_AHEAD_MIN;
+		return;
+	}
+	if (txlog_segment_info(s->log, TXLOG_SEGMENT(e->pos), &salt, &size) != IM_OK)
+		return;
+	if (end && TXLOG_SEGMENT(end) == TXLOG_SEGMENT(e->pos))
+		size = TXLOG_OFFSET(end);
+	size -= TXLOG_OFFSET(e->pos) < size ? TXLOG_OFFSET(e->pos) : size;
+	size = size < a->size ? size : a->size;
+	if (read_log(s, (struct engine_read){e->pos, flags}, a->data, size) != IM_OK)
+		return;
+	a->pos = e->pos;
+	a->len = size;
+	a->size = a->size < ENGINE_AHEAD_MAX ? 2 * a->size : ENGINE_AHEAD_MAX;
+}
+
+/* The bytes of an entry, from what was read ahead if they are there. */
+static enum im_err
+read_entry(struct store *s, const struct index_entry *e, struct engine_how how, uint8_t *out)
+{
+	struct engine_ahead *a = how.ahead;
+
+	if (a && !ahead_has(a, e))
+		ahead_fill(s, e, how.flags, a);
+	if (a)
+		a->next = e->pos + e->len;
+	if (!a || !ahead_has(a, e))
+		return read_log(s, (struct engine_read){e->pos, how.flags}, out, e->len);
+	memcpy(out, a->data + (e->pos - a->pos), e->len);
+	return IM_OK;
+}
+
+enum im_err
+engine_read_value(struct store *s, const struct index_entry *e, struct engine_how how,
+    struct arena *arena, struct store_value *out)
+{
 	uint8_t *p = (uint8_t *)arena_alloc(arena, e->len);
 	struct record_entry r;
-	enum im_err err = p ? read_log(s, how, p, e->len) : IM_ERR_NOMEM;
+	enum im_err err = p ? read_entry(s, e, how, p) : IM_ERR_NOMEM;
 
 	if (err == IM_ERR_CORRUPT)
 		return data_loss(s,
@@ -275,9 +324,9 @@ engine_read_value(struct store *s, const struct index_entry *e, unsigned flags, 
 	out->hval = r.hval;
 	out->value_len = r.value_len;
 	out->expired = kv_metadata_is_expired(&out->metadata, engine_now(s));
-	if (flags & STORE_NO_VALUE)
+	if (how.flags & STORE_NO_VALUE)
 		return IM_OK;
-	return fetch_value(s, &r, how, arena, out);
+	return fetch_value(s, &r, (struct engine_read){e->pos, how.flags}, arena, out);
 }
 
 /* ---- Getting one version ---- */
@@ -351,7 +400,9 @@ get_from_tx(
 		err = index_entry_of(&r, i, arena, &x);
 		if (err == IM_OK && !(q->flags & STORE_WITH_HIDDEN) && engine_is_hidden(s, &x))
 			return IM_ERR_KEY_NOT_FOUND;
-		return err == IM_OK ? engine_read_value(s, &x, q->flags, arena, out) : err;
+		return err == IM_OK
+		    ? engine_read_value(s, &x, (struct engine_how){q->flags, NULL}, arena, out)
+		    : err;
 	}
 	return err == IM_OK ? IM_ERR_KEY_NOT_FOUND : err;
 }
@@ -410,7 +461,7 @@ store_get(
 		return err;
 	if (!(q->flags & STORE_WITH_HIDDEN) && engine_is_hidden(s, &e))
 		return IM_ERR_KEY_NOT_FOUND;
-	return engine_read_value(s, &e, q->flags, arena, out);
+	return engine_read_value(s, &e, (struct engine_how){q->flags, NULL}, arena, out);
 }
 
 /* ---- Transactions ---- */
