@@ -89,14 +89,12 @@ set_verifiable_answer(struct call *c)
 	uint64_t id = c->write.header.id;
 	Immudb__Schema__VerifiableTx *out = NULL;
 	Immudb__Schema__Tx *tx;
-	struct store_tx read;
-	enum im_err err;
+	struct store_tx written;
+	enum im_err err = store_written_tx(&c->write, call_arena(c), &written);
 
-	err = store_read_tx(
-	    c->database->store, id, call_read_flags(c) | STORE_NO_VALUE, call_arena(c), &read);
 	if (err != IM_OK)
 		return err;
-	tx = message_tx(call_arena(c), &read);
+	tx = message_tx(call_arena(c), &written);
 	if (!tx)
 		return IM_ERR_NOMEM;
 	err = proving_answer(c, id, tx, &out);

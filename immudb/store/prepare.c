@@ -393,3 +393,30 @@ engine_bind(struct store *s, struct store_write *w, uint64_t tx)
 	}
 	htree_root(p->digests, w->nentries, scratch, &p->eh);
 }
+
+/* ---- What was written ---- */
+
+enum im_err
+store_written_tx(const struct store_write *w, struct arena *arena, struct store_tx *out)
+{
+	const struct store_prepared *p = w->prepared;
+	uint32_t at = 0;
+
+	*out = (struct store_tx){
+	    .header = w->header, .alh = w->alh, .nentries = (uint32_t)w->nentries};
+	out->entries =
+	    (struct store_tx_entry *)arena_calloc(arena, w->nentries, sizeof *out->entries);
+	if (!out->entries)
+		return IM_ERR_NOMEM;
+	for (size_t i = 0; i < w->nentries; i++) {
+		struct record_entry r;
+		enum im_err err =
+		    record_entry_get(bytes_of(p->section + at, p->section_len - at), &r);
+
+		assert(err == IM_OK);
+		out->entries[i] = (struct store_tx_entry){
+		    .key = r.key, .metadata = r.metadata, .hval = r.hval, .value_len = r.value_len};
+		at += r.len;
+	}
+	return IM_OK;
+}

@@ -287,6 +287,14 @@ enum im_err store_read_header(struct store *s, uint64_t tx, unsigned flags, stru
 enum im_err store_read_tx(
     struct store *s, uint64_t tx, unsigned flags, struct arena *arena, struct store_tx *out);
 
+/*
+ * From done on, as long as the arena of the write lives: the transaction that it wrote, as
+ * store_read_tx() with STORE_NO_VALUE reads it, but without the digests of the entries; nothing is
+ * read for it. IM_ERR_NOMEM.
+ */
+enum im_err
+store_written_tx(const struct store_write *w, struct arena *arena, struct store_tx *out);
+
 /* The two ends of a dual proof: published transactions, 1 <= source <= target. */
 struct store_span {
 	uint64_t source;

@@ -188,6 +188,52 @@ test_held_at_close(void **state)
 	assert_int_equal(f.answered, WRITES);
 }
 
+/* What a write says it wrote is what is read: with metadata, long values and an id bound to it. */
+static void
+test_written(void **state)
+{
+	static uint8_t long_value[10000] = {0}, reference[16] = {1};
+	struct store_entry entries[] = {
+	    {.key = bytes_str("plain"), .value = bytes_str("value")},
+	    {.key = bytes_str("expires"),
+		.value = bytes_str("v"),
+		.metadata = {.has_expiry = true, .expires_at = INT64_C(1) << 40}},
+	    {.key = bytes_str("long"), .value = bytes_of(long_value, sizeof long_value)},
+	    {.key = bytes_str("bound"),
+		.value = bytes_of(reference, sizeof reference),
+		.bind = STORE_BIND_VALUE},
+	    {.key = bytes_str("empty"), .value = bytes_of(NULL, 0)},
+	};
+	const unsigned n = sizeof entries / sizeof *entries;
+	struct store_tx written, read;
+	struct fixture f;
+	struct arena a;
+	struct store_write w = {.entries = entries, .nentries = n, .arena = &a};
+
+	(void)state;
+	open_store(&f, true);
+	for (unsigned i = 0; i < WRITES; i++)
+		put(&f, i, false);
+	arena_init(&a, ARENA_CAP);
+	assert_int_equal(store_write_wait(f.s, &w), IM_OK);
+	assert_int_equal(store_written_tx(&w, &a, &written), IM_OK);
+	assert_int_equal(store_read_tx(f.s, w.header.id, STORE_NO_VALUE, &a, &read), IM_OK);
+	assert_int_equal(written.header.id, WRITES + 1);
+	assert_memory_equal(&written.alh, &read.alh, sizeof read.alh);
+	assert_int_equal(written.nentries, n);
+	assert_int_equal(read.nentries, n);
+	for (unsigned i = 0; i < n; i++) {
+		const struct store_tx_entry *x = &written.entries[i], *y = &read.entries[i];
+
+		assert_true(bytes_equal(x->key, y->key));
+		assert_true(bytes_equal(x->metadata, y->metadata));
+		assert_true(hash_equal(&x->hval, &y->hval));
+		assert_int_equal(x->value_len, y->value_len);
+	}
+	arena_free(&a);
+	close_store(&f);
+}
+
 int
 main(void)
 {
@@ -197,6 +243,7 @@ main(void)
 	    cmocka_unit_test(test_taken_along),
 	    cmocka_unit_test(test_unsynced_never_held),
 	    cmocka_unit_test(test_held_at_close),
+	    cmocka_unit_test(test_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
