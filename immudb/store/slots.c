@@ -97,6 +97,7 @@ slots_open(struct slots *s, const struct slots_options *options)
 	err = vfs_file_open(&s->file, options->vfs, options->dir, options->name, O_RDWR);
 	if (err == IM_ERR_NOT_FOUND)
 		return IM_OK;
+	s->exists = err == IM_OK;
 	if (err == IM_OK)
 		err = find_states(s);
 	if (err != IM_OK)
@@ -149,6 +150,7 @@ create_file(struct slots *s)
 		err = vfs_file_open(&s->file, o->vfs, s->dir, s->name, O_RDWR | O_CREAT);
 	if (err != IM_OK)
 		return err;
+	s->exists = true;
 	if (o->vfs->sync_dir(o->vfs->ctx, s->dir) != 0)
 		return err_set_errno(IM_ERR_IO, "fsync", s->dir);
 	s->folder_synced = true;
@@ -191,5 +193,5 @@ slots_write(struct slots *s, struct bytes state)
 uint64_t
 slots_disk_bytes(const struct slots *s)
 {
-	return s->file.fd < 0 ? 0 : 2 * slot_bytes(s);
+	return s->exists ? 2 * slot_bytes(s) : 0;
 }

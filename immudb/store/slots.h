@@ -24,7 +24,8 @@ struct slots {
 	struct vfs_file file;         /* closed until the file exists */
 	uint64_t generation[2];       /* 0: slot holds no state */
 	size_t length[2];
-	bool folder_synced; /* the file's entry in the folder is durable */
+	bool folder_synced;  /* the file's entry in the folder is durable */
+	_Atomic bool exists; /* the file is open; for who only wants to know that */
 };
 
 /* What slots_close() leaves, and accepts. */

@@ -251,11 +251,11 @@ syncer_main(void *arg)
 {
 	struct store *s = (struct store *)arg;
 	uint64_t seen = 0;
+	struct timespec at = after_ms(ENGINE_IDLE_SYNC_MS);
 
 	pthread_mutex_lock(&s->upkeep_lock);
 	while (!s->upkeep_stop) {
 		uint64_t batches = atomic_load(&s->batches);
-		struct timespec at = after_ms(ENGINE_IDLE_SYNC_MS);
 
 		if (s->prepare_wanted) {
 			prepare_segment(s);
@@ -263,11 +263,14 @@ syncer_main(void *arg)
 			s->syncer_asleep = true;
 			pthread_cond_wait(&s->syncer_wanted, &s->upkeep_lock);
 			s->syncer_asleep = false;
+			at = after_ms(ENGINE_IDLE_SYNC_MS);
 		} else if (pthread_cond_clockwait(
 			       &s->syncer_wanted, &s->upkeep_lock, CLOCK_MONOTONIC, &at) != 0) {
+			/* Only now anew: being woken for other work does not put it off. */
 			pthread_mutex_unlock(&s->upkeep_lock);
 			tick(s, batches == atomic_load(&s->batches));
 			pthread_mutex_lock(&s->upkeep_lock);
+			at = after_ms(ENGINE_IDLE_SYNC_MS);
 			seen = batches;
 		}
 	}

@@ -913,9 +913,15 @@ fault_vfs_damage(struct fault_vfs *f, const char *path, uint64_t offset, uint8_t
 int64_t
 fault_vfs_file_size(struct fault_vfs *f, const char *path)
 {
-	struct fault_name *name = name_find(f->now, path);
+	struct fault_name *name;
+	int64_t size = -1;
 
-	return name && name->inode != FOLDER ? (int64_t)f->inodes[name->inode].size : -1;
+	pthread_mutex_lock(&f->lock);
+	name = name_find(f->now, path);
+	if (name && name->inode != FOLDER)
+		size = (int64_t)f->inodes[name->inode].size;
+	pthread_mutex_unlock(&f->lock);
+	return size;
 }
 
 bool

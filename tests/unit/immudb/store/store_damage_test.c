@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -443,6 +445,62 @@ test_neighbour_of_damaged(void **state)
 	assert_non_null(strstr(err_detail(IM_ERR_DATA_LOSS), "00000000.log, offset"));
 }
 
+/* ---- Descriptors ---- */
+
+static struct {
+	const struct vfs *disk;
+	_Atomic int open; /* descriptors */
+} counted;
+
+static int
+counting_open(void *ctx, const char *path, int flags, mode_t mode)
+{
+	int fd = counted.disk->open(ctx, path, flags, mode);
+
+	counted.open += fd >= 0;
+	return fd;
+}
+
+static int
+counting_close(void *ctx, int fd)
+{
+	counted.open--;
+	return counted.disk->close(ctx, fd);
+}
+
+/* Wherever opening fails, nothing stays open; memory is the sanitizer's to watch. */
+static void
+test_failed_open_leaks_nothing(void **state)
+{
+	struct fixture *f = (struct fixture *)*state;
+	struct store_options options = {.dir = STORE_DIR, .name = "db", .header_version = 1};
+	struct vfs table;
+	enum im_err err = IM_ERR_IO;
+	uint64_t at;
+
+	make_base(f, 5, 20);
+	counted.disk = fault_vfs_table(f->disk);
+	table = *counted.disk;
+	table.open = counting_open;
+	table.close = counting_close;
+	options.vfs = &table;
+	for (at = 1; at < 500; at++) {
+		struct store *s = NULL;
+
+		fault_vfs_copy(f->disk, f->base);
+		if (at % 3 == 0)
+			remove_derived(f);
+		fault_vfs_plan(f->disk,
+		    &(struct fault_plan){.kind = FAULT_FAIL, .at = at, .error = EIO, .seed = at});
+		err = store_open(&options, &s);
+		if (err == IM_OK && at % 3 && !fault_vfs_fired(f->disk))
+			at = 500;
+		store_close(err == IM_OK ? s : NULL);
+		assert_int_equal(counted.open, 0);
+	}
+	assert_int_equal(err, IM_OK);
+}
+
 int
 main(void)
 {
@@ -455,6 +513,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_short_segment, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_walk_over_a_lost_entry, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_neighbour_of_damaged, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_failed_open_leaks_nothing, setup, teardown),
 	};
 
 	/* What is mended is said in the log, every time. */

@@ -127,6 +127,7 @@ reader_main(void *arg)
 		unsigned least = atomic_load(&x->newest[writer][key]);
 		struct store_entry e[2];
 		struct store_state state;
+		struct store_stats stats;
 		unsigned first, second;
 
 		store_state(x->s, &state);
@@ -139,6 +140,9 @@ reader_main(void *arg)
 		if (first < least || first != second)
 			atomic_fetch_add(&x->faults, 1);
 		check_proof(x, &a, 1 + i % state.tx, &state);
+		store_stats(x->s, &stats);
+		if (stats.tx < state.tx || stats.disk_bytes < stats.log_bytes || stats.read_only)
+			atomic_fetch_add(&x->faults, 1);
 		arena_free(&a);
 	}
 	arena_free(&a);
