@@ -149,13 +149,14 @@ folder_read(struct index *idx, uint64_t log_tx)
 	bool missing = false;
 	enum im_err err;
 
-	if (idx->vfs->mkdir(idx->vfs->ctx, idx->dir, VFS_DIR_MODE) != 0 && errno != EEXIST)
-		return err_set_errno(
-		    errno == ENOSPC ? IM_ERR_NO_SPACE : IM_ERR_IO, "mkdir", idx->dir);
+	err = vfs_make_dir(idx->vfs, idx->dir);
+	if (err != IM_OK)
+		return err;
 	err = manifest_read(idx, &m);
 	if (err == IM_ERR_NOT_FOUND) {
+		/* Perhaps the folder is new: what will be synced in it must not be lost with it. */
 		missing = true;
-		err = IM_OK;
+		err = vfs_sync_parent(idx->vfs, idx->dir);
 	}
 	if (err == IM_OK)
 		err = runs_open(idx, &m, log_tx);

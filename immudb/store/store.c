@@ -25,31 +25,6 @@
 /* ---- The folder ---- */
 
 static enum im_err
-make_folder(struct store *s)
-{
-	if (s->vfs->mkdir(s->vfs->ctx, s->dir, VFS_DIR_MODE) != 0 && errno != EEXIST)
-		return err_set_errno(
-		    errno == ENOSPC ? IM_ERR_NO_SPACE : IM_ERR_IO, "mkdir", s->dir);
-	return IM_OK;
-}
-
-/* Makes the folder itself durable; who made it may have been killed before doing so. */
-static enum im_err
-sync_parent(struct store *s)
-{
-	char parent[VFS_PATH_MAX];
-	char *slash;
-
-	snprintf(parent, sizeof parent, "%s", s->dir);
-	slash = strrchr(parent, '/');
-	if (slash && slash != parent)
-		*slash = '\0';
-	if (s->vfs->sync_dir(s->vfs->ctx, slash ? parent : ".") != 0)
-		return err_set_errno(IM_ERR_IO, "fsync", parent);
-	return IM_OK;
-}
-
-static enum im_err
 lock_folder(struct store *s)
 {
 	enum im_err err = vfs_file_open(&s->lock_file, s->vfs, s->dir, LOCK_NAME, O_RDWR | O_CREAT);
@@ -127,7 +102,7 @@ load_marker(struct store *s)
 			err = err_set(
 			    IM_ERR_CORRUPT, "%s: has files but no %s", s->dir, STORE_MARKER_NAME);
 		else
-			err = sync_parent(s);
+			err = vfs_sync_parent(s->vfs, s->dir);
 		if (err == IM_OK)
 			err = marker_create(s);
 	}
@@ -203,7 +178,7 @@ store_open(const struct store_options *options, struct store **out)
 	else if (options->header_version > TX_HEADER_VERSION_MAX)
 		err = IM_ERR_ARGUMENT;
 	if (err == IM_OK)
-		err = make_folder(s);
+		err = vfs_make_dir(s->vfs, s->dir);
 	if (err == IM_OK)
 		err = lock_folder(s);
 	if (err == IM_OK)

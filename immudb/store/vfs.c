@@ -383,3 +383,26 @@ vfs_path(char path[VFS_PATH_MAX], const char *dir, const char *name)
 		return err_set(IM_ERR_ARGUMENT, "path too long: %s/%s", dir, name);
 	return IM_OK;
 }
+
+enum im_err
+vfs_make_dir(const struct vfs *vfs, const char *path)
+{
+	if (vfs->mkdir(vfs->ctx, path, VFS_DIR_MODE) == 0 || errno == EEXIST)
+		return IM_OK;
+	return err_set_errno(errno == ENOSPC ? IM_ERR_NO_SPACE : IM_ERR_IO, "mkdir", path);
+}
+
+enum im_err
+vfs_sync_parent(const struct vfs *vfs, const char *path)
+{
+	char parent[VFS_PATH_MAX];
+	char *slash;
+
+	snprintf(parent, sizeof parent, "%s", path);
+	slash = strrchr(parent, '/');
+	if (slash && slash != parent)
+		*slash = '\0';
+	if (vfs->sync_dir(vfs->ctx, slash ? parent : ".") != 0)
+		return err_set_errno(IM_ERR_IO, "fsync", parent);
+	return IM_OK;
+}

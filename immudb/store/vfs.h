@@ -91,6 +91,12 @@ vfs_read_file(const struct vfs *vfs, const char *dir, const char *name, struct b
 enum im_err
 vfs_replace_file(const struct vfs *vfs, const char *dir, const char *name, struct bytes data);
 
+/* Makes a folder (0700) unless it is there; its parent is not made. IM_ERR_NO_SPACE, IM_ERR_IO. */
+enum im_err vfs_make_dir(const struct vfs *vfs, const char *path);
+
+/* Makes the entry of path in its parent folder durable. IM_ERR_IO. */
+enum im_err vfs_sync_parent(const struct vfs *vfs, const char *path);
+
 /* Writes dir "/" name into path; IM_ERR_ARGUMENT when it would be longer than VFS_PATH_MAX. */
 enum im_err vfs_path(char path[VFS_PATH_MAX], const char *dir, const char *name);
 
