@@ -221,28 +221,27 @@ segment_load(struct txlog *log, uint32_t number, struct segment **out)
 
 /* Locked. What is wrong with a segment that cannot be read. */
 static enum im_err
-segment_fault(const struct txlog *log, uint32_t number)
+segment_fault(const struct txlog *log, uint32_t number, enum im_err err)
 {
 	char path[VFS_PATH_MAX];
 
 	txlog_path(log, number, path);
 	if (number >= log->nsegments)
-		return err_set(IM_ERR_CORRUPT, "%s: missing", path);
-	return err_set(log->segments[number]->err,
-	    "%s: offset 0: the header is damaged, or not of this database", path);
+		return err_set(err, "%s: missing", path);
+	return err_set(err, "%s: offset 0: the header is damaged, or not of this database", path);
 }
 
 static enum im_err
 acquire_locked(struct txlog *log, uint32_t number, struct segment **out)
 {
+	enum im_err err = number < log->nsegments ? log->segments[number]->err : IM_ERR_CORRUPT;
 	struct segment *seg;
 
-	if (number >= log->nsegments || log->segments[number]->err != IM_OK)
-		return segment_fault(log, number);
+	if (err != IM_OK)
+		return segment_fault(log, number, err);
 	seg = log->segments[number];
 	if (seg->file.fd < 0) {
-		enum im_err err = segment_open_file(log, number, seg);
-
+		err = segment_open_file(log, number, seg);
 		if (err != IM_OK)
 			return err;
 	}
