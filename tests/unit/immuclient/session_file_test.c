@@ -8,13 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "session_file.h"
+#include "temp_dir.h"
 #include "util/file.h"
 
 struct files {
-	char folder[64];
+	char folder[TEMP_DIR_MAX];
 	char path[96];
 };
 
@@ -24,8 +24,7 @@ setup(void **state)
 	struct files *f = calloc(1, sizeof *f);
 
 	assert_non_null(f);
-	snprintf(f->folder, sizeof f->folder, "/tmp/session_file_test.XXXXXX");
-	assert_non_null(mkdtemp(f->folder));
+	temp_dir_make(f->folder);
 	snprintf(f->path, sizeof f->path, "%s/s", f->folder);
 	*state = f;
 	return 0;
@@ -36,8 +35,7 @@ teardown(void **state)
 {
 	struct files *f = *state;
 
-	unlink(f->path);
-	rmdir(f->folder);
+	temp_dir_remove(f->folder);
 	free(f);
 	return 0;
 }

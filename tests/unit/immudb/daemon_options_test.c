@@ -6,11 +6,12 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "temp_dir.h"
 #include "util/file.h"
 
 #define ARGS_MAX 16
@@ -103,17 +104,13 @@ defaults(void **state)
 static void
 sample_file(void **state)
 {
-	char path[] = "/tmp/daemon_options_test.XXXXXX.toml";
-	int fd = mkstemps(path, 5);
+	char path[TEMP_DIR_MAX + 16];
 	struct server_options so;
 	struct options *o;
 
-	(void)state;
-	assert_true(fd >= 0);
-	close(fd);
+	snprintf(path, sizeof path, "%s/immudb.toml", (const char *)*state);
 	assert_int_equal(file_replace(path, bytes_str(sample)), IM_OK);
 	o = load_ok((const char *[]){"--config", path, NULL}, NULL);
-	unlink(path);
 	assert_int_equal(daemon_options_check(o), IM_OK);
 	daemon_server_options(o, &so);
 	assert_string_equal(so.dbname, "immudb");
@@ -193,7 +190,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(defaults),
-	    cmocka_unit_test(sample_file),
+	    cmocka_unit_test_setup_teardown(sample_file, temp_dir_setup, temp_dir_teardown),
 	    cmocka_unit_test(names),
 	    cmocka_unit_test(not_implemented),
 	    cmocka_unit_test(refused),

@@ -16,8 +16,10 @@
 
 #include <cmocka.h>
 
+#include "temp_dir.h"
+
 struct folder {
-	char dir[64];
+	char dir[TEMP_DIR_MAX];
 	char file[96];
 };
 
@@ -28,9 +30,7 @@ folder_make(void **state)
 
 	if (!f)
 		return -1;
-	strcpy(f->dir, "/tmp/meta_test.XXXXXX");
-	if (!mkdtemp(f->dir))
-		return -1;
+	temp_dir_make(f->dir);
 	snprintf(f->file, sizeof f->file, "%s/" META_FILE_NAME, f->dir);
 	*state = f;
 	return 0;
@@ -39,18 +39,11 @@ folder_make(void **state)
 static int
 folder_remove(void **state)
 {
-	static const char *const names[] = {"", "-wal", "-shm"};
 	struct folder *f = *state;
-	char path[128];
-	size_t i;
 
-	for (i = 0; i < 3; i++) {
-		snprintf(path, sizeof path, "%s%s", f->file, names[i]);
-		unlink(path);
-	}
-	i = (size_t)rmdir(f->dir);
+	temp_dir_remove(f->dir);
 	free(f);
-	return (int)i;
+	return 0;
 }
 
 static struct meta *

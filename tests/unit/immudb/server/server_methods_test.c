@@ -9,7 +9,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -19,6 +18,7 @@
 #include "crypto/sign.h"
 #include "rpc/client_conn.h"
 #include "server/messages.h"
+#include "temp_dir.h"
 #include "util/file.h"
 #include "util/log.h"
 
@@ -26,7 +26,7 @@
 #define ARENA_MAX (256u << 20)
 
 struct fixture {
-	char dir[64];
+	char dir[TEMP_DIR_MAX];
 	char data[80];
 	char key[80];
 	struct server *server;
@@ -96,9 +96,7 @@ fixture_make(void **state)
 	if (!f)
 		return -1;
 	arena_init(&f->arena, ARENA_MAX);
-	strcpy(f->dir, "/tmp/server_methods_test.XXXXXX");
-	if (!mkdtemp(f->dir))
-		return -1;
+	temp_dir_make(f->dir);
 	snprintf(f->data, sizeof f->data, "%s/data", f->dir);
 	snprintf(f->key, sizeof f->key, "%s/key.pem", f->dir);
 	*state = f;
@@ -109,20 +107,13 @@ static int
 fixture_remove(void **state)
 {
 	struct fixture *f = *state;
-	int status;
-	pid_t child;
 
 	if (f->server)
 		stop(f);
-	child = fork();
-	if (child == 0) {
-		execlp("rm", "rm", "-rf", f->dir, (char *)NULL);
-		_exit(1);
-	}
-	waitpid(child, &status, 0);
+	temp_dir_remove(f->dir);
 	arena_free(&f->arena);
 	free(f);
-	return status;
+	return 0;
 }
 
 static int

@@ -11,18 +11,16 @@
 
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include "crypto/rawkey.h"
 #include "store/store.h"
+#include "temp_dir.h"
 
 #define WRITES 16u
 #define ARENA_CAP ((size_t)1 << 20)
 #define WAIT_S 30
 
 struct fixture {
-	char dir[64];
 	struct store *s;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
@@ -84,13 +82,12 @@ put(struct fixture *f, unsigned i, bool held)
 }
 
 static void
-open_store(struct fixture *f, bool unsynced)
+open_store(struct fixture *f, const char *dir, bool unsynced)
 {
 	struct store_options o = {
-	    .dir = f->dir, .name = "test", .unsynced = unsynced, .header_version = 1};
+	    .dir = dir, .name = "test", .unsynced = unsynced, .header_version = 1};
 
-	*f = (struct fixture){.dir = "/tmp/commit_test.XXXXXX"};
-	assert_non_null(mkdtemp(f->dir));
+	*f = (struct fixture){0};
 	pthread_mutex_init(&f->lock, NULL);
 	pthread_cond_init(&f->changed, NULL);
 	assert_int_equal(store_open(&o, &f->s), IM_OK);
@@ -100,8 +97,6 @@ open_store(struct fixture *f, bool unsynced)
 static void
 close_store(struct fixture *f)
 {
-	char command[96];
-
 	store_close(f->s);
 	for (unsigned i = 0; i < WRITES; i++) {
 		assert_int_equal(f->writes[i].w.err, IM_OK);
@@ -110,8 +105,6 @@ close_store(struct fixture *f)
 	}
 	pthread_mutex_destroy(&f->lock);
 	pthread_cond_destroy(&f->changed);
-	snprintf(command, sizeof command, "rm -r '%s'", f->dir);
-	assert_int_equal(system(command), 0);
 }
 
 static void
@@ -119,8 +112,7 @@ test_held_until_woken(void **state)
 {
 	struct fixture f;
 
-	(void)state;
-	open_store(&f, false);
+	open_store(&f, (const char *)*state, false);
 	put(&f, 0, false);
 	assert_true(wait_for(&f, 1));
 	for (unsigned i = 1; i < WRITES; i++)
@@ -138,8 +130,7 @@ test_held_from_the_start(void **state)
 {
 	struct fixture f;
 
-	(void)state;
-	open_store(&f, false);
+	open_store(&f, (const char *)*state, false);
 	for (unsigned i = 0; i < WRITES; i++)
 		put(&f, i, true);
 	store_wake(f.s);
@@ -153,8 +144,7 @@ test_taken_along(void **state)
 {
 	struct fixture f;
 
-	(void)state;
-	open_store(&f, false);
+	open_store(&f, (const char *)*state, false);
 	for (unsigned i = 0; i < WRITES; i++)
 		put(&f, i, i + 1 < WRITES);
 	assert_true(wait_for(&f, WRITES));
@@ -166,8 +156,7 @@ test_unsynced_never_held(void **state)
 {
 	struct fixture f;
 
-	(void)state;
-	open_store(&f, true);
+	open_store(&f, (const char *)*state, true);
 	for (unsigned i = 0; i < WRITES; i++)
 		put(&f, i, true);
 	assert_true(wait_for(&f, WRITES));
@@ -180,8 +169,7 @@ test_held_at_close(void **state)
 {
 	struct fixture f;
 
-	(void)state;
-	open_store(&f, false);
+	open_store(&f, (const char *)*state, false);
 	for (unsigned i = 0; i < WRITES; i++)
 		put(&f, i, true);
 	close_store(&f);
@@ -210,8 +198,7 @@ test_written(void **state)
 	struct arena a;
 	struct store_write w = {.entries = entries, .nentries = n, .arena = &a};
 
-	(void)state;
-	open_store(&f, true);
+	open_store(&f, (const char *)*state, true);
 	for (unsigned i = 0; i < WRITES; i++)
 		put(&f, i, false);
 	arena_init(&a, ARENA_CAP);
@@ -238,12 +225,15 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_held_until_woken),
-	    cmocka_unit_test(test_held_from_the_start),
-	    cmocka_unit_test(test_taken_along),
-	    cmocka_unit_test(test_unsynced_never_held),
-	    cmocka_unit_test(test_held_at_close),
-	    cmocka_unit_test(test_written),
+	    cmocka_unit_test_setup_teardown(
+		test_held_until_woken, temp_dir_setup, temp_dir_teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_held_from_the_start, temp_dir_setup, temp_dir_teardown),
+	    cmocka_unit_test_setup_teardown(test_taken_along, temp_dir_setup, temp_dir_teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_unsynced_never_held, temp_dir_setup, temp_dir_teardown),
+	    cmocka_unit_test_setup_teardown(test_held_at_close, temp_dir_setup, temp_dir_teardown),
+	    cmocka_unit_test_setup_teardown(test_written, temp_dir_setup, temp_dir_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

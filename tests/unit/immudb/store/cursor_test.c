@@ -18,6 +18,7 @@
 
 #include "crypto/rawkey.h"
 #include "store/store.h"
+#include "temp_dir.h"
 
 #define TXS 12u
 #define TX_ENTRIES 500u
@@ -25,7 +26,7 @@
 #define ARENA_CAP ((size_t)64 << 20)
 
 struct fixture {
-	char dir[64];
+	char dir[TEMP_DIR_MAX];
 	struct store *s;
 	struct arena arena;
 };
@@ -61,8 +62,7 @@ setup(void **state)
 
 	assert_non_null(f);
 	assert_non_null(e);
-	snprintf(f->dir, sizeof f->dir, "/tmp/cursor_test.XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
+	temp_dir_make(f->dir);
 	o.dir = f->dir;
 	arena_init(&f->arena, ARENA_CAP);
 	assert_int_equal(store_open(&o, &f->s), IM_OK);
@@ -83,12 +83,10 @@ static int
 teardown(void **state)
 {
 	struct fixture *f = (struct fixture *)*state;
-	char command[96];
 
 	store_close(f->s);
 	arena_free(&f->arena);
-	snprintf(command, sizeof command, "rm -r '%s'", f->dir);
-	assert_int_equal(system(command), 0);
+	temp_dir_remove(f->dir);
 	free(f);
 	return 0;
 }

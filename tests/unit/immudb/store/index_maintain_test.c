@@ -7,23 +7,7 @@
 #include <errno.h>
 #include <sys/wait.h>
 
-static struct fault_vfs *disk;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	disk = fault_vfs_new();
-	return disk ? 0 : -1;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	fault_vfs_free(disk);
-	return 0;
-}
+#include "immudb/store/fault_disk.h"
 
 static void
 write_and_freeze(struct model *m)
@@ -271,5 +255,5 @@ main(void)
 	    cmocka_unit_test(few_runs_and_little_written_twice),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, disk_make, disk_free);
 }

@@ -6,19 +6,18 @@
  * looking at all of it. Beside it the index under test, in a folder of its own, and the means to write
  * to both, to reopen the index and to compare the two.
  */
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "fault_vfs.h"
 #include "store/index.h"
+#include "temp_dir.h"
 #include "util/log.h"
 
 struct model_version {
@@ -29,8 +28,7 @@ struct model_version {
 struct model {
 	struct index_options options;
 	struct index *idx;
-	char base[64]; /* temporary folder */
-	char dir[80];  /* the index's, in it */
+	char dir[80]; /* of the index */
 	uint64_t random;
 	uint64_t tx; /* newest */
 	unsigned keyspace;
@@ -39,20 +37,32 @@ struct model {
 	size_t cap;
 };
 
+/* Where models in the real file system are, each in a folder with its number. */
+static char model_base[TEMP_DIR_MAX];
+static unsigned models;
+
+/* Fixtures of a group with such models. */
+static inline int
+model_setup(void **state)
+{
+	(void)state;
+	temp_dir_make(model_base);
+	return 0;
+}
+
+static inline int
+model_teardown(void **state)
+{
+	(void)state;
+	temp_dir_remove(model_base);
+	return 0;
+}
+
 static inline uint64_t
 model_random(struct model *m, uint64_t below)
 {
 	m->random = m->random * 6364136223846793005u + 1442695040888963407u;
 	return (m->random >> 33) % below;
-}
-
-static inline int
-model_remove_file(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
 }
 
 /* An empty model, and an empty index at m->dir in the file system given, or the real one. */
@@ -68,14 +78,12 @@ model_begin(struct model *m, const struct vfs *vfs, uint64_t seed, unsigned keys
 	assert_int_equal(index_covered_tx(m->idx), 0);
 }
 
-/* With an index in a temporary folder. */
+/* With an index in a new folder of the real file system, which model_teardown() removes. */
 static inline void
 model_open(struct model *m, uint64_t seed, unsigned keyspace)
 {
 	memset(m, 0, sizeof *m);
-	snprintf(m->base, sizeof m->base, "%s", "/tmp/index_test.XXXXXX");
-	assert_non_null(mkdtemp(m->base));
-	snprintf(m->dir, sizeof m->dir, "%s/index", m->base);
+	snprintf(m->dir, sizeof m->dir, "%s/%u", model_base, ++models);
 	model_begin(m, NULL, seed, keyspace);
 }
 
@@ -95,8 +103,6 @@ model_close(struct model *m)
 	for (size_t i = 0; i < m->count; i++)
 		free(m->versions[i]);
 	free(m->versions);
-	if (m->base[0])
-		assert_int_equal(nftw(m->base, model_remove_file, 8, FTW_DEPTH | FTW_PHYS), 0);
 }
 
 /* Key number n of the key space: some share long prefixes, some are prefixes of others, some are long. */

@@ -2,29 +2,12 @@
  * Opening an index whose files are damaged: it holds a prefix of the transactions, and with the rest
  * inserted again it answers as before.
  */
+#include "immudb/store/fault_disk.h"
 #include "immudb/store/index_model.h"
 #include "store/manifest.h"
 #include "store/run_format.h"
 
 #define FLUSHES 3u
-
-static struct fault_vfs *disk;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	disk = fault_vfs_new();
-	return disk ? 0 : -1;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	fault_vfs_free(disk);
-	return 0;
-}
 
 /* An index with FLUSHES runs of 4 transactions each, and some more in the memtable. */
 static void
@@ -234,5 +217,5 @@ main(void)
 	    cmocka_unit_test(newer_version_is_refused),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, disk_make, disk_free);
 }

@@ -200,5 +200,5 @@ main(void)
 	    cmocka_unit_test(long_bounds_are_refused),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, model_setup, model_teardown);
 }

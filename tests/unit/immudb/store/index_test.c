@@ -259,5 +259,5 @@ main(void)
 	    cmocka_unit_test(stop_ends_merging_only),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, model_setup, model_teardown);
 }

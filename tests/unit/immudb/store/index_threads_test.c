@@ -2,7 +2,6 @@
  * One writer, readers and maintenance at the same time. Each key's versions follow from its number and
  * the transaction, so that a reader can tell a right answer for the moment it asked about.
  */
-#include <ftw.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,11 +10,11 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "store/index.h"
+#include "temp_dir.h"
 
 #define TXS 1500u
 #define TX_KEYS 40u
@@ -181,26 +180,15 @@ read_all(void *arg)
 	return NULL;
 }
 
-static int
-remove_file(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 static void
 readers_see_whole_transactions(void **state)
 {
-	char base[] = "/tmp/index_threads_test.XXXXXX", dir[64];
+	char dir[TEMP_DIR_MAX + 8];
 	struct index_options options = {.dir = dir, .name = "test", .memtable_entries = 2000};
 	pthread_t readers[READERS], maintenance;
 	struct index_stats stats;
 
-	(void)state;
-	assert_non_null(mkdtemp(base));
-	snprintf(dir, sizeof dir, "%s/index", base);
+	snprintf(dir, sizeof dir, "%s/index", (const char *)*state);
 	assert_int_equal(index_open(&options, &idx), IM_OK);
 	assert_int_equal(pthread_create(&maintenance, NULL, maintain, NULL), 0);
 	for (uintptr_t i = 0; i < READERS; i++)
@@ -219,7 +207,6 @@ readers_see_whole_transactions(void **state)
 	read_range(TXS, false);
 	assert_false(atomic_load(&failed));
 	index_close(idx);
-	assert_int_equal(nftw(base, remove_file, 8, FTW_DEPTH | FTW_PHYS), 0);
 }
 
 int
@@ -227,5 +214,5 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(readers_see_whole_transactions)};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, temp_dir_setup, temp_dir_teardown);
 }

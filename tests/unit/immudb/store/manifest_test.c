@@ -10,32 +10,14 @@
 
 #include <cmocka.h>
 
-#include "fault_vfs.h"
+#include "immudb/store/fault_disk.h"
 #include "store/run_format.h"
 
 #define PATH FAULT_ROOT "/" MANIFEST_NAME
 
-static struct fault_vfs *disk;
-
 static const struct manifest example = {.covered_tx = 100,
     .count = 3,
     .runs = {{7, 1, 50, 1000, 0x01020304}, {9, 51, 60, 2000, 5}, {8, 65, 99, 3000, UINT32_MAX}}};
-
-static int
-setup(void **state)
-{
-	(void)state;
-	disk = fault_vfs_new();
-	return disk ? 0 : -1;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	fault_vfs_free(disk);
-	return 0;
-}
 
 static void
 store(const struct manifest *m)
@@ -152,5 +134,5 @@ main(void)
 	    cmocka_unit_test(newer_version_is_refused),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, disk_make, disk_free);
 }

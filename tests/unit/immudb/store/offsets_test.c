@@ -18,10 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "fault_vfs.h"
+#include "immudb/store/fault_disk.h"
 #include "store/offsets.h"
-
-static struct fault_vfs *disk;
 
 /* What transaction tx is put at. */
 static uint64_t
@@ -101,30 +99,6 @@ sync_others(uint64_t size, uint64_t end)
 	}
 	assert_int_equal(offsets_sync(o, &(uint64_t){0}), IM_OK);
 	offsets_close(o);
-}
-
-static int
-make_disk(void **state)
-{
-	(void)state;
-	disk = fault_vfs_new();
-	return disk ? 0 : -1;
-}
-
-static int
-free_disk(void **state)
-{
-	(void)state;
-	fault_vfs_free(disk);
-	return 0;
-}
-
-static int
-empty_disk(void **state)
-{
-	(void)state;
-	fault_vfs_reset(disk);
-	return 0;
 }
 
 static void
@@ -428,17 +402,17 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup(holds_what_was_appended, empty_disk),
-	    cmocka_unit_test_setup(opens_again_at_every_size_around_page_borders, empty_disk),
-	    cmocka_unit_test_setup(opens_at_any_smaller_size_and_grows_differently, empty_disk),
-	    cmocka_unit_test_setup(large_table_is_read_back_through_a_bounded_cache, empty_disk),
-	    cmocka_unit_test_setup(damaged_pages_are_noticed_and_named, empty_disk),
+	    cmocka_unit_test_setup(holds_what_was_appended, disk_empty),
+	    cmocka_unit_test_setup(opens_again_at_every_size_around_page_borders, disk_empty),
+	    cmocka_unit_test_setup(opens_at_any_smaller_size_and_grows_differently, disk_empty),
+	    cmocka_unit_test_setup(large_table_is_read_back_through_a_bounded_cache, disk_empty),
+	    cmocka_unit_test_setup(damaged_pages_are_noticed_and_named, disk_empty),
 	    cmocka_unit_test_setup(
-		short_missing_or_damaged_files_are_corrupt_and_size_zero_starts_anew, empty_disk),
-	    cmocka_unit_test_setup(survives_each_failing_call, empty_disk),
-	    cmocka_unit_test_setup(survives_a_power_cut_at_each_call, empty_disk),
-	    cmocka_unit_test_setup(readers_and_maintainer_run_beside_the_writer, empty_disk),
+		short_missing_or_damaged_files_are_corrupt_and_size_zero_starts_anew, disk_empty),
+	    cmocka_unit_test_setup(survives_each_failing_call, disk_empty),
+	    cmocka_unit_test_setup(survives_a_power_cut_at_each_call, disk_empty),
+	    cmocka_unit_test_setup(readers_and_maintainer_run_beside_the_writer, disk_empty),
 	};
 
-	return cmocka_run_group_tests(tests, make_disk, free_disk);
+	return cmocka_run_group_tests(tests, disk_make, disk_free);
 }

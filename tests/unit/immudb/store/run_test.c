@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "fault_vfs.h"
+#include "immudb/store/fault_disk.h"
 #include "store/index_key.h"
 #include "store/run_cursor.h"
 #include "store/run_format.h"
@@ -27,26 +27,9 @@ struct row {
 	struct index_entry entry;
 };
 
-static struct fault_vfs *disk;
 static struct row rows[ENTRIES_MAX];
 static unsigned count;
 static struct run_id id;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	disk = fault_vfs_new();
-	return disk ? 0 : -1;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	fault_vfs_free(disk);
-	return 0;
-}
 
 /* Rows for so many keys; every tenth key has `versions` versions. */
 static void
@@ -378,5 +361,5 @@ main(void)
 	    cmocka_unit_test(names),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, disk_make, disk_free);
 }

@@ -22,6 +22,7 @@
 #include "fault_vfs.h"
 #include "store/index.h"
 #include "store/store.h"
+#include "temp_dir.h"
 #include "util/log.h"
 
 #define FDS 1024
@@ -40,7 +41,7 @@ struct gate {
 };
 
 struct fixture {
-	char dir[64];
+	char dir[TEMP_DIR_MAX];
 	char path[96];
 	struct gate gate;
 	struct arena arena;
@@ -124,8 +125,7 @@ setup(void **state)
 	struct gate *g;
 
 	assert_non_null(f);
-	strcpy(f->dir, "/tmp/store_commit_test.XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
+	temp_dir_make(f->dir);
 	snprintf(f->path, sizeof f->path, "%s/db", f->dir);
 	g = &f->gate;
 	g->table = vfs_posix;
@@ -147,13 +147,11 @@ static int
 teardown(void **state)
 {
 	struct fixture *f = (struct fixture *)*state;
-	char command[160];
 
 	gate_let(&f->gate, UINT32_MAX);
 	store_close(f->s);
 	arena_free(&f->arena);
-	snprintf(command, sizeof command, "rm -rf '%s'", f->dir);
-	assert_int_equal(system(command), 0);
+	temp_dir_remove(f->dir);
 	free(f);
 	return 0;
 }

@@ -15,9 +15,10 @@
 
 #include "crypto/rawkey.h"
 #include "store/store.h"
+#include "temp_dir.h"
 
 struct fixture {
-	char dir[64];
+	char dir[TEMP_DIR_MAX];
 	char path[96];
 	struct store *s;
 	struct arena arena;
@@ -46,8 +47,7 @@ setup(void **state)
 	struct fixture *f = (struct fixture *)calloc(1, sizeof *f);
 
 	assert_non_null(f);
-	strcpy(f->dir, "/tmp/store_test.XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
+	temp_dir_make(f->dir);
 	snprintf(f->path, sizeof f->path, "%s/db", f->dir);
 	f->now = 1000000;
 	f->options = (struct store_options){
@@ -62,12 +62,10 @@ static int
 teardown(void **state)
 {
 	struct fixture *f = (struct fixture *)*state;
-	char command[160];
 
 	store_close(f->s);
 	arena_free(&f->arena);
-	snprintf(command, sizeof command, "rm -rf '%s'", f->dir);
-	assert_int_equal(system(command), 0);
+	temp_dir_remove(f->dir);
 	free(f);
 	return 0;
 }

@@ -16,6 +16,7 @@
 
 #include "crypto/rawkey.h"
 #include "store/store.h"
+#include "temp_dir.h"
 
 #define WRITERS 3
 #define READERS 2
@@ -161,12 +162,12 @@ start(struct shared *x, struct worker *workers)
 }
 
 static void
-run(bool unsynced)
+run(const char *dir, bool unsynced)
 {
 	struct worker workers[WRITERS + READERS];
 	struct shared *x = (struct shared *)calloc(1, sizeof *x);
 	struct store_check check = {.from_tx = 1};
-	char dir[64] = "/tmp/store_threads_test.XXXXXX", path[80], command[96];
+	char path[TEMP_DIR_MAX + 8];
 	struct store_options options = {.dir = path,
 	    .name = "db",
 	    .header_version = 1,
@@ -174,7 +175,6 @@ run(bool unsynced)
 	    .checkpoint_entries = 100};
 
 	assert_non_null(x);
-	assert_non_null(mkdtemp(dir));
 	snprintf(path, sizeof path, "%s/db", dir);
 	assert_int_equal(store_open(&options, &x->s), IM_OK);
 	atomic_store(&x->running, WRITERS);
@@ -193,30 +193,26 @@ run(bool unsynced)
 	assert_int_equal(check.faults, 0);
 	store_close(x->s);
 	free(x);
-	snprintf(command, sizeof command, "rm -rf '%s'", dir);
-	assert_int_equal(system(command), 0);
 }
 
 static void
 test_synced(void **state)
 {
-	(void)state;
-	run(false);
+	run((const char *)*state, false);
 }
 
 static void
 test_unsynced(void **state)
 {
-	(void)state;
-	run(true);
+	run((const char *)*state, true);
 }
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_synced),
-	    cmocka_unit_test(test_unsynced),
+	    cmocka_unit_test_setup_teardown(test_synced, temp_dir_setup, temp_dir_teardown),
+	    cmocka_unit_test_setup_teardown(test_unsynced, temp_dir_setup, temp_dir_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "crypto/ahtree_log.h"
-#include "fault_vfs.h"
+#include "immudb/store/fault_disk.h"
 #include "store/tree.h"
 
 #define LEAVES 200000u
@@ -29,7 +29,6 @@
 /* The same leaves for all tests, and their tree in memory as the yardstick. */
 static struct hash *alhs; /* alhs[n] is the Alh of transaction n */
 static struct ahtree_log model;
-static struct fault_vfs *disk;
 
 static const struct tree_options options = {.dir = FAULT_ROOT, .name = "tree"};
 
@@ -138,11 +137,9 @@ check_edge(struct tree *t, uint64_t size)
 static int
 make_model(void **state)
 {
-	(void)state;
-	disk = fault_vfs_new();
 	alhs = malloc((LEAVES + 1) * sizeof *alhs);
 	ahtree_log_init(&model);
-	if (!disk || !alhs)
+	if (disk_make(state) != 0 || !alhs)
 		return -1;
 	for (uint64_t n = 0; n <= LEAVES; n++) {
 		uint8_t be[8];
@@ -158,19 +155,9 @@ make_model(void **state)
 static int
 free_model(void **state)
 {
-	(void)state;
 	ahtree_log_free(&model);
 	free(alhs);
-	fault_vfs_free(disk);
-	return 0;
-}
-
-static int
-empty_disk(void **state)
-{
-	(void)state;
-	fault_vfs_reset(disk);
-	return 0;
+	return disk_free(state);
 }
 
 /* ---- What it computes ---- */
@@ -699,23 +686,23 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup(empty_tree_has_root_zero_and_no_ranges, empty_disk),
-	    cmocka_unit_test_setup(every_range_of_every_small_size_is_right, empty_disk),
-	    cmocka_unit_test_setup(ranges_that_no_proof_needs_are_refused, empty_disk),
-	    cmocka_unit_test_setup(proofs_of_a_large_tree_verify, empty_disk),
-	    cmocka_unit_test_setup(opens_again_at_every_size_around_tile_borders, empty_disk),
-	    cmocka_unit_test_setup(opens_at_any_smaller_size_and_grows_differently, empty_disk),
-	    cmocka_unit_test_setup(one_large_batch_is_reserved_and_kept, empty_disk),
-	    cmocka_unit_test_setup(reads_without_waiting_give_the_same_or_say_so, empty_disk),
-	    cmocka_unit_test_setup(damaged_tiles_are_noticed_and_named, empty_disk),
-	    cmocka_unit_test_setup(damaged_tiles_are_made_anew_from_the_log, empty_disk),
+	    cmocka_unit_test_setup(empty_tree_has_root_zero_and_no_ranges, disk_empty),
+	    cmocka_unit_test_setup(every_range_of_every_small_size_is_right, disk_empty),
+	    cmocka_unit_test_setup(ranges_that_no_proof_needs_are_refused, disk_empty),
+	    cmocka_unit_test_setup(proofs_of_a_large_tree_verify, disk_empty),
+	    cmocka_unit_test_setup(opens_again_at_every_size_around_tile_borders, disk_empty),
+	    cmocka_unit_test_setup(opens_at_any_smaller_size_and_grows_differently, disk_empty),
+	    cmocka_unit_test_setup(one_large_batch_is_reserved_and_kept, disk_empty),
+	    cmocka_unit_test_setup(reads_without_waiting_give_the_same_or_say_so, disk_empty),
+	    cmocka_unit_test_setup(damaged_tiles_are_noticed_and_named, disk_empty),
+	    cmocka_unit_test_setup(damaged_tiles_are_made_anew_from_the_log, disk_empty),
 	    cmocka_unit_test_setup(
-		short_or_missing_files_are_corrupt_and_size_zero_starts_anew, empty_disk),
-	    cmocka_unit_test_setup(a_size_never_synced_is_refused, empty_disk),
-	    cmocka_unit_test_setup(survives_each_failing_call, empty_disk),
-	    cmocka_unit_test_setup(no_space_for_tiles_stops_appends_only_at_the_limit, empty_disk),
-	    cmocka_unit_test_setup(survives_a_power_cut_at_each_call, empty_disk),
-	    cmocka_unit_test_setup(readers_and_maintainer_run_beside_the_writer, empty_disk),
+		short_or_missing_files_are_corrupt_and_size_zero_starts_anew, disk_empty),
+	    cmocka_unit_test_setup(a_size_never_synced_is_refused, disk_empty),
+	    cmocka_unit_test_setup(survives_each_failing_call, disk_empty),
+	    cmocka_unit_test_setup(no_space_for_tiles_stops_appends_only_at_the_limit, disk_empty),
+	    cmocka_unit_test_setup(survives_a_power_cut_at_each_call, disk_empty),
+	    cmocka_unit_test_setup(readers_and_maintainer_run_beside_the_writer, disk_empty),
 	};
 
 	return cmocka_run_group_tests(tests, make_model, free_model);

@@ -15,12 +15,13 @@
 #include "store/durable.h"
 #include "store/logscan.h"
 #include "store/txlog.h"
+#include "temp_dir.h"
 #include "util/crc32c.h"
 
 static const uint8_t database_id[TXLOG_DATABASE_ID_SIZE] = "0123456789abcdef";
 
 struct fixture {
-	char dir[64];
+	char dir[TEMP_DIR_MAX];
 	struct txlog *log;
 };
 
@@ -38,8 +39,7 @@ setup(void **state)
 	struct fixture *f = (struct fixture *)calloc(1, sizeof *f);
 
 	assert_non_null(f);
-	strcpy(f->dir, "/tmp/txlog_test.XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
+	temp_dir_make(f->dir);
 	assert_int_equal(open_log(f, database_id), IM_OK);
 	*state = f;
 	return 0;
@@ -49,11 +49,9 @@ static int
 teardown(void **state)
 {
 	struct fixture *f = (struct fixture *)*state;
-	char command[160];
 
 	txlog_close(f->log);
-	snprintf(command, sizeof command, "rm -rf '%s'", f->dir);
-	assert_int_equal(system(command), 0);
+	temp_dir_remove(f->dir);
 	free(f);
 	return 0;
 }

@@ -12,24 +12,6 @@
 #include "util/file.h"
 #include "util/log.h"
 
-static struct test_folder folder;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	folder_make(&folder);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	folder_remove(&folder);
-	return 0;
-}
-
 /* Runs a function in a process of its own; its exit code, -1 when a signal ended it. */
 static int
 in_child(int (*function)(void))
@@ -266,7 +248,7 @@ the_starter_fails_as_the_daemon_does(void **state)
 	assert_string_equal(text, "");
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, folder_setup, folder_teardown)
 
 int
 main(void)

@@ -5,24 +5,6 @@
 
 #include "util/file.h"
 
-static struct test_folder folder;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	folder_make(&folder);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	folder_remove(&folder);
-	return 0;
-}
-
 static void
 reading_stops_at_the_limit(void **state)
 {
@@ -179,5 +161,5 @@ main(void)
 	    cmocka_unit_test(where_states_live),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, folder_setup, folder_teardown);
 }

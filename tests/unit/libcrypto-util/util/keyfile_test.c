@@ -6,12 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "temp_dir.h"
 
 static const char private_pem[] =
     "-----BEGIN EC PRIVATE KEY-----\n"
@@ -20,15 +21,14 @@ static const char private_pem[] =
     "8eY+IAGK1PsNu+CQAlH5Iq0X4L6ZECakPg==\n"
     "-----END EC PRIVATE KEY-----\n";
 
-static char folder[] = "/tmp/keyfile_test.XXXXXX";
-static char path[64];
+static char folder[TEMP_DIR_MAX];
+static char path[TEMP_DIR_MAX + 8];
 
 static int
 setup(void **state)
 {
 	(void)state;
-	if (!mkdtemp(folder))
-		return -1;
+	temp_dir_make(folder);
 	snprintf(path, sizeof path, "%s/key.pem", folder);
 	return 0;
 }
@@ -37,8 +37,8 @@ static int
 teardown(void **state)
 {
 	(void)state;
-	unlink(path);
-	return rmdir(folder);
+	temp_dir_remove(folder);
+	return 0;
 }
 
 static void

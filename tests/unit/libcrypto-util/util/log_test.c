@@ -10,14 +10,12 @@
 #include "util/file.h"
 #include "util/log.h"
 
-static struct test_folder folder;
 static char path[128];
 
 static int
 setup(void **state)
 {
-	(void)state;
-	folder_make(&folder);
+	folder_setup(state);
 	snprintf(path, sizeof path, "%s", folder_file(&folder, "logs/deep/test.log"));
 	return 0;
 }
@@ -25,10 +23,8 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	(void)state;
 	log_close();
-	folder_remove(&folder);
-	return 0;
+	return folder_teardown(state);
 }
 
 static void

@@ -3,7 +3,6 @@
 
 #include "util/options.h"
 
-static struct test_folder folder;
 static struct options *opts;
 
 static int
@@ -608,21 +607,11 @@ the_man_page_escapes_what_troff_would_take(void **state)
 }
 
 static int
-setup(void **state)
-{
-	(void)state;
-	folder_make(&folder);
-	return 0;
-}
-
-static int
 teardown(void **state)
 {
-	(void)state;
 	options_free(opts);
 	free(printed);
-	folder_remove(&folder);
-	return 0;
+	return folder_teardown(state);
 }
 
 int
@@ -646,5 +635,5 @@ main(void)
 	    cmocka_unit_test(the_man_page_escapes_what_troff_would_take),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, folder_setup, teardown);
 }

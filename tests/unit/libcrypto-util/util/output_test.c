@@ -12,14 +12,12 @@
 #include "util/file.h"
 #include "util/output.h"
 
-static struct test_folder folder;
 static int out_fd, err_fd;
 
 static int
 setup(void **state)
 {
-	(void)state;
-	folder_make(&folder);
+	folder_setup(state);
 	out_fd = open(folder_file(&folder, "out"), O_RDWR | O_CREAT, 0600);
 	err_fd = open(folder_file(&folder, "err"), O_RDWR | O_CREAT, 0600);
 	return out_fd < 0 || err_fd < 0 ? -1 : 0;
@@ -28,11 +26,9 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	(void)state;
 	close(out_fd);
 	close(err_fd);
-	folder_remove(&folder);
-	return 0;
+	return folder_teardown(state);
 }
 
 static struct output *

@@ -7,8 +7,6 @@
 #include "util/file.h"
 #include "util/options.h"
 
-static struct test_folder folder;
-
 static int
 run(struct command_call *call)
 {
@@ -34,22 +32,6 @@ static const struct command root = {.name = "prog",
 
 static const struct program program = {
     .root = &root, .env_prefix = "T_", .version = "prog 1.2", .config_folder = "/nonexistent"};
-
-static int
-setup(void **state)
-{
-	(void)state;
-	folder_make(&folder);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	folder_remove(&folder);
-	return 0;
-}
 
 /* Runs the program in a process of its own; its exit code. Output goes to "out" (or to) and "err". */
 static int
@@ -154,5 +136,5 @@ main(void)
 	    cmocka_unit_test(warnings_come_before_the_work),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, folder_setup, folder_teardown);
 }

@@ -9,11 +9,11 @@
 
 #include <cmocka.h>
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "temp_dir.h"
 #include "util/bytes.h"
 
 #define assert_err(want, expr) assert_string_equal(err_name(want), err_name(expr))
@@ -21,32 +21,28 @@
 #define assert_has(text, part) assert_non_null(strstr((text), (part)))
 #define assert_lacks(text, part) assert_null(strstr((text), (part)))
 
-/* A folder of the test's own; released with folder_remove(). */
+/* A folder of the test's own, from folder_setup() to folder_teardown(). */
 struct test_folder {
-	char path[64];
+	char path[TEMP_DIR_MAX];
 	char file[128];
 };
 
-static inline void
-folder_make(struct test_folder *f)
+static struct test_folder folder;
+
+static inline int
+folder_setup(void **state)
 {
-	strcpy(f->path, "/tmp/immudb-util-test-XXXXXX");
-	assert_non_null(mkdtemp(f->path));
+	(void)state;
+	temp_dir_make(folder.path);
+	return 0;
 }
 
 static inline int
-folder_remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+folder_teardown(void **state)
 {
-	(void)st;
-	(void)kind;
-	(void)ftw;
-	return remove(path);
-}
-
-static inline void
-folder_remove(struct test_folder *f)
-{
-	assert_int_equal(nftw(f->path, folder_remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	(void)state;
+	temp_dir_remove(folder.path);
+	return 0;
 }
 
 /* The path of a file in the folder, valid until the next call. */

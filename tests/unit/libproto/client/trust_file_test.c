@@ -11,13 +11,14 @@
 #include <unistd.h>
 
 #include "client/trust_file.h"
+#include "temp_dir.h"
 #include "util/file.h"
 
 #define SERVER "c9b1p4a5gk3s0h9o1q20"
 #define OTHER_SERVER "c9b1p4a5gk3s0h9o1q2g"
 
 struct folder {
-	char root[64];
+	char root[TEMP_DIR_MAX];
 	char path[80]; /* missing at first */
 	struct trust_name name;
 };
@@ -28,8 +29,7 @@ setup(void **state)
 	struct folder *f = calloc(1, sizeof *f);
 
 	assert_non_null(f);
-	snprintf(f->root, sizeof f->root, "/tmp/trust_file_test.XXXXXX");
-	assert_non_null(mkdtemp(f->root));
+	temp_dir_make(f->root);
 	snprintf(f->path, sizeof f->path, "%s/a/b", f->root);
 	f->name = (struct trust_name){f->path, SERVER, "defaultdb"};
 	*state = f;
@@ -40,13 +40,10 @@ static int
 teardown(void **state)
 {
 	struct folder *f = *state;
-	char command[128];
-	int rc;
 
-	snprintf(command, sizeof command, "rm -rf '%s'", f->root);
-	rc = system(command);
+	temp_dir_remove(f->root);
 	free(f);
-	return rc;
+	return 0;
 }
 
 static struct trust_state

@@ -13,6 +13,7 @@
 
 #include "client/trust_file.h"
 #include "fake_wire.h"
+#include "temp_dir.h"
 #include "util/file.h"
 
 #define SERVER "c9b1p4a5gk3s0h9o1q20"
@@ -23,7 +24,7 @@
 struct world {
 	struct fake_db db;
 	struct fake_db fork; /* another transaction START + 1, and on */
-	char folder[64];
+	char folder[TEMP_DIR_MAX];
 };
 
 static int
@@ -32,8 +33,7 @@ setup(void **state)
 	struct world *w = calloc(1, sizeof *w);
 
 	assert_non_null(w);
-	snprintf(w->folder, sizeof w->folder, "/tmp/trust_test.XXXXXX");
-	assert_non_null(mkdtemp(w->folder));
+	temp_dir_make(w->folder);
 	fake_db_init(&w->db);
 	fake_db_init(&w->fork);
 	for (int i = 0; i < START; i++) {
@@ -51,17 +51,14 @@ static int
 teardown(void **state)
 {
 	struct world *w = *state;
-	char command[128];
-	int rc;
 
+	temp_dir_remove(w->folder);
 	assert_int_equal(wire.waiting_len, 0);
-	snprintf(command, sizeof command, "rm -rf '%s'", w->folder);
-	rc = system(command);
 	arena_free(&wire.arena);
 	fake_db_free(&w->db);
 	fake_db_free(&w->fork);
 	free(w);
-	return rc;
+	return 0;
 }
 
 static struct immu *

@@ -541,8 +541,6 @@ test_stop_drains(void **state)
 	pthread_join(thread, NULL);
 	rpc_client_close(c);
 	rpc_server_free(h.server);
-	unlink(h.path);
-	assert_int_equal(rmdir(h.dir), 0);
 }
 
 /* What is not answered in time is cut off; the late answers go nowhere and harm nobody. */
@@ -568,8 +566,6 @@ test_stop_cuts(void **state)
 	assert_int_equal(harness_answer_parked(&h), 10);
 	rpc_server_free(h.server);
 	rpc_client_close(c);
-	unlink(h.path);
-	assert_int_equal(rmdir(h.dir), 0);
 }
 
 static void
@@ -623,7 +619,7 @@ test_socket_path(void **state)
 
 	(void)state;
 	harness_start(&h, (struct rpc_server_options){0});
-	snprintf(path, sizeof path, "%s/file", h.dir);
+	snprintf(path, sizeof path, "%s/file", harness_dir);
 	snprintf(url, sizeof url, "ipc://%s", path);
 	assert_int_equal(close(open(path, O_CREAT | O_WRONLY, 0600)), 0);
 	assert_int_equal(rpc_server_start(&o, &s), IM_ERR_EXISTS);
@@ -915,5 +911,5 @@ main(void)
 	    cmocka_unit_test(test_many_short_connections),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
 }

@@ -24,10 +24,10 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "rpc/client_conn.h"
 #include "rpc/rpc_server.h"
+#include "temp_dir.h"
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -36,7 +36,6 @@
 
 struct harness {
 	struct rpc_server *server;
-	char dir[64];
 	char path[96]; /* of the unix socket */
 	uint16_t port_v4, port_v6;
 	pthread_mutex_t lock;
@@ -219,6 +218,27 @@ harness_answer_parked(struct harness *h)
 	return n;
 }
 
+/* Where the unix sockets are: one for each server that a test program starts. */
+static char harness_dir[TEMP_DIR_MAX];
+static unsigned harness_sockets;
+
+/* Fixtures of the group. */
+static inline int
+harness_setup(void **state)
+{
+	(void)state;
+	temp_dir_make(harness_dir);
+	return 0;
+}
+
+static inline int
+harness_teardown(void **state)
+{
+	(void)state;
+	temp_dir_remove(harness_dir);
+	return 0;
+}
+
 /* Starts the server on v4, v6 and a unix socket; limits are taken from o, the rest is filled in. */
 static inline void
 harness_start(struct harness *h, struct rpc_server_options o)
@@ -229,9 +249,7 @@ harness_start(struct harness *h, struct rpc_server_options o)
 	*h = (struct harness){0};
 	pthread_mutex_init(&h->lock, NULL);
 	log_set_level(LOG_LEVEL_ERROR);
-	snprintf(h->dir, sizeof h->dir, "/tmp/immudb-rpc-test-XXXXXX");
-	assert_non_null(mkdtemp(h->dir));
-	snprintf(h->path, sizeof h->path, "%s/socket", h->dir);
+	snprintf(h->path, sizeof h->path, "%s/socket%u", harness_dir, ++harness_sockets);
 	snprintf(ipc, sizeof ipc, "ipc://%s", h->path);
 	o.urls = urls;
 	o.nurls = 3;
@@ -255,8 +273,6 @@ harness_stop(struct harness *h)
 	rpc_server_stop(h->server, 5000);
 	harness_answer_parked(h);
 	rpc_server_free(h->server);
-	unlink(h->path);
-	assert_int_equal(rmdir(h->dir), 0);
 	pthread_mutex_destroy(&h->lock);
 }
 

@@ -904,5 +904,5 @@ main(void)
 	    cmocka_unit_test(test_quiet_between_bursts),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
 }
