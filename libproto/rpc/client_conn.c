@@ -800,7 +800,8 @@ client_greet(struct rpc_client_conn *c, int64_t deadline_ns)
 		rv = pthread_cond_timedwait(&c->changed, &c->link.lock, &ts);
 	if (c->greeted)
 		err = IM_OK;
-	else if (rv != 0)
+	/* The link gives up on the hello at about the same time, and may have been first. */
+	else if (rv != 0 || clock_monotonic_ns() >= deadline_ns)
 		err = err_set(IM_ERR_TIMEOUT, "%s: no hello from the server", c->address);
 	else if (c->why != IM_OK)
 		err = err_set(c->why, "%s: %s", c->address, c->why_text);

@@ -737,7 +737,10 @@ fake_serve(void *arg)
 
 	if (fd < 0 || send(fd, f->script.data, f->script.len, MSG_NOSIGNAL) < 0)
 		abort();
-	while (f->hold && recv(fd, sink, sizeof sink, 0) > 0)
+	/* To close with something unread would take back what was said. */
+	if (!f->hold)
+		shutdown(fd, SHUT_WR);
+	while (recv(fd, sink, sizeof sink, 0) > 0)
 		;
 	close(fd);
 	return NULL;
