@@ -186,9 +186,13 @@ link_teardown(struct link *l)
 	nng_stream_close(l->stream);
 	nng_aio_stop(l->read_aio);
 	nng_aio_stop(l->write_aio);
-	nng_stream_free(l->stream);
+	/*
+	 * The aios first: one whose timeout ends just now is still being cancelled on the stream, and only
+	 * nng_aio_free() waits for that.
+	 */
 	nng_aio_free(l->read_aio);
 	nng_aio_free(l->write_aio);
+	nng_stream_free(l->stream);
 }
 
 /* ---- Writing. ---- */
