@@ -50,6 +50,7 @@ output_new(enum output_format format, int out_fd, int err_fd, const char *progra
 	if (!o)
 		return NULL;
 	o->format = format;
+	o->bytes_kind = OUTPUT_KIND_BYTES;
 	o->ops = format == OUTPUT_JSON ? &output_json_ops : &output_text_ops;
 	o->program = program;
 	o->out_fd = out_fd;
@@ -170,6 +171,15 @@ output_label_width(struct output *o, unsigned columns)
 	o->label_width = columns ? columns : OUTPUT_LABEL_WIDTH;
 }
 
+void
+output_bytes_form(struct output *o, enum output_bytes_form form)
+{
+	static const enum output_kind kinds[] = {
+	    OUTPUT_KIND_BYTES, OUTPUT_KIND_HEX, OUTPUT_KIND_BASE64};
+
+	o->bytes_kind = kinds[form];
+}
+
 static struct output_frame *
 output_push(struct output *o, enum output_frame_kind kind, const char *name)
 {
@@ -250,7 +260,7 @@ output_string(struct output *o, const char *name, const char *v)
 void
 output_bytes(struct output *o, const char *name, struct bytes v)
 {
-	output_field(o, name, OUTPUT_KIND_BYTES, v);
+	output_field(o, name, o->bytes_kind, v);
 }
 
 /* A field whose text is made by appending to a buffer. */
@@ -346,7 +356,7 @@ output_next_colour(struct output *o, enum output_colour colour)
 void
 output_value(struct output *o, struct bytes v)
 {
-	o->ops->value(o, v);
+	o->ops->value(o, o->bytes_kind, v);
 	output_settle(o);
 }
 

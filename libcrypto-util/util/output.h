@@ -26,6 +26,9 @@ enum output_style {
 	OUTPUT_TABLE   /* text: a row for each record, columns named by the first one's fields */
 };
 
+/* How byte fields are shown; see output_bytes_form(). */
+enum output_bytes_form { OUTPUT_BYTES_PLAIN, OUTPUT_BYTES_HEX, OUTPUT_BYTES_BASE64 };
+
 enum output_colour { OUTPUT_PLAIN, OUTPUT_GREEN, OUTPUT_YELLOW, OUTPUT_RED, OUTPUT_BOLD };
 
 #define OUTPUT_LABEL_WIDTH 10
@@ -70,6 +73,12 @@ void output_record_end(struct output *o);
 
 /* The width to which "name:" is padded in text from here on; 0 is OUTPUT_LABEL_WIDTH. */
 void output_label_width(struct output *o, unsigned columns);
+
+/*
+ * Byte fields and values alone, from here on: as they are, or in lower-case hex, or in standard
+ * base64. JSON then says so in the name: "key_hex", "value_base64".
+ */
+void output_bytes_form(struct output *o, enum output_bytes_form form);
 
 /*
  * A list of records, at the top level (name NULL) or in a record. noun is for the table's caption,

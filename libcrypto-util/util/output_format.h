@@ -12,6 +12,8 @@ enum output_frame_kind { OUTPUT_FRAME_RECORD, OUTPUT_FRAME_LIST };
 /* What a field's bytes are. */
 enum output_kind {
 	OUTPUT_KIND_BYTES,  /* anything */
+	OUTPUT_KIND_HEX,    /* anything, to be shown in hex */
+	OUTPUT_KIND_BASE64, /* anything, to be shown in standard base64 */
 	OUTPUT_KIND_ASCII,  /* text that needs no escaping; a JSON string */
 	OUTPUT_KIND_LITERAL /* a number, true, false, null; JSON as it stands */
 };
@@ -33,7 +35,7 @@ struct output_ops {
 	void (*list_begin)(struct output *o, const struct output_frame *up);
 	void (*list_end)(struct output *o);
 	void (*field)(struct output *o, const char *name, enum output_kind kind, struct bytes v);
-	void (*value)(struct output *o, struct bytes v);
+	void (*value)(struct output *o, enum output_kind kind, struct bytes v);
 	void (*message)(struct output *o, struct bytes v);
 };
 
@@ -42,6 +44,7 @@ extern const struct output_ops output_json_ops;
 
 struct output {
 	enum output_format format;
+	enum output_kind bytes_kind; /* how fields of bytes are shown */
 	const struct output_ops *ops;
 	const char *program;
 	int out_fd, err_fd;

@@ -5,6 +5,7 @@
  * UTF-8, and a line end follows it.
  */
 #include "util/base64.h"
+#include "util/hex.h"
 #include "util/output_format.h"
 #include "util/text.h"
 
@@ -65,10 +66,15 @@ static void
 json_append_field(
     struct buf *b, bool first, const char *name, enum output_kind kind, struct bytes v)
 {
-	if (kind == OUTPUT_KIND_BYTES && !text_utf8_valid(v)) {
-		json_append_name(b, first, name, "_base64");
+	if (kind == OUTPUT_KIND_BYTES && !text_utf8_valid(v))
+		kind = OUTPUT_KIND_BASE64;
+	if (kind == OUTPUT_KIND_BASE64 || kind == OUTPUT_KIND_HEX) {
+		json_append_name(b, first, name, kind == OUTPUT_KIND_HEX ? "_hex" : "_base64");
 		buf_append_u8(b, '"');
-		base64_append(b, BASE64_STD, v);
+		if (kind == OUTPUT_KIND_HEX)
+			hex_append(b, v);
+		else
+			base64_append(b, BASE64_STD, v);
 		buf_append_u8(b, '"');
 		return;
 	}
@@ -86,23 +92,23 @@ json_field(struct output *o, const char *name, enum output_kind kind, struct byt
 }
 
 static void
-json_alone(struct output *o, const char *name, struct bytes v)
+json_alone(struct output *o, const char *name, enum output_kind kind, struct bytes v)
 {
 	buf_append_u8(&o->pending, '{');
-	json_append_field(&o->pending, true, name, OUTPUT_KIND_BYTES, v);
+	json_append_field(&o->pending, true, name, kind, v);
 	buf_append_str(&o->pending, "}\n");
 }
 
 static void
-json_value(struct output *o, struct bytes v)
+json_value(struct output *o, enum output_kind kind, struct bytes v)
 {
-	json_alone(o, "value", v);
+	json_alone(o, "value", kind, v);
 }
 
 static void
 json_message(struct output *o, struct bytes v)
 {
-	json_alone(o, "message", v);
+	json_alone(o, "message", OUTPUT_KIND_BYTES, v);
 }
 
 const struct output_ops output_json_ops = {

@@ -8,6 +8,8 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "util/base64.h"
+#include "util/hex.h"
 #include "util/output_format.h"
 #include "util/text.h"
 
@@ -68,7 +70,11 @@ text_append_label(struct buf *b, struct output *o, const char *name)
 static void
 text_append_value(struct buf *b, const struct output *o, enum output_kind kind, struct bytes v)
 {
-	if (kind == OUTPUT_KIND_BYTES && o->out_terminal)
+	if (kind == OUTPUT_KIND_HEX)
+		hex_append(b, v);
+	else if (kind == OUTPUT_KIND_BASE64)
+		base64_append(b, BASE64_STD, v);
+	else if (kind == OUTPUT_KIND_BYTES && o->out_terminal)
 		text_append_printable(b, v);
 	else
 		buf_append_bytes(b, v);
@@ -222,10 +228,16 @@ text_list_end(struct output *o)
 }
 
 static void
-text_value(struct output *o, struct bytes v)
+text_value(struct output *o, enum output_kind kind, struct bytes v)
 {
-	text_append_value(&o->pending, o, OUTPUT_KIND_BYTES, v);
+	text_append_value(&o->pending, o, kind, v);
 	buf_append_u8(&o->pending, '\n');
+}
+
+static void
+text_message(struct output *o, struct bytes v)
+{
+	text_value(o, OUTPUT_KIND_BYTES, v);
 }
 
 const struct output_ops output_text_ops = {
@@ -235,5 +247,5 @@ const struct output_ops output_text_ops = {
     .list_end = text_list_end,
     .field = text_field,
     .value = text_value,
-    .message = text_value,
+    .message = text_message,
 };

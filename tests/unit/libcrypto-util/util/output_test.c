@@ -246,6 +246,37 @@ messages_values_and_errors_as_json(void **state)
 	    "\"message\": \"no \\\"key\\\"\"}}\n");
 }
 
+/* Prints one entry and a value alone in a form of bytes, and compares. */
+static void
+check_form(enum output_format format, enum output_bytes_form form, const char *want)
+{
+	struct output *o = start(format);
+
+	output_bytes_form(o, form);
+	output_record_begin(o, NULL);
+	output_bytes(o, "key", bytes_of("a\xff", 2));
+	output_string(o, "name", "a");
+	output_record_end(o);
+	output_value(o, bytes_of("\x00", 1));
+	output_message(o, "plain");
+	assert_ok(output_close(o));
+	assert_string_equal(content("out"), want);
+}
+
+static void
+bytes_in_hex_and_base64(void **state)
+{
+	(void)state;
+	check_form(OUTPUT_TEXT, OUTPUT_BYTES_HEX, "key:      61ff\nname:     a\n00\nplain\n");
+	check_form(OUTPUT_TEXT, OUTPUT_BYTES_BASE64, "key:      Yf8=\nname:     a\nAA==\nplain\n");
+	check_form(OUTPUT_JSON, OUTPUT_BYTES_HEX,
+	    "{\"key_hex\": \"61ff\", \"name\": \"a\"}\n{\"value_hex\": \"00\"}\n"
+	    "{\"message\": \"plain\"}\n");
+	check_form(OUTPUT_JSON, OUTPUT_BYTES_BASE64,
+	    "{\"key_base64\": \"Yf8=\", \"name\": \"a\"}\n{\"value_base64\": \"AA==\"}\n"
+	    "{\"message\": \"plain\"}\n");
+}
+
 static void
 much_output_stays_valid(void **state)
 {
@@ -377,6 +408,7 @@ main(void)
 	    T(tables_as_json),
 	    T(messages_values_and_errors),
 	    T(messages_values_and_errors_as_json),
+	    T(bytes_in_hex_and_base64),
 	    T(much_output_stays_valid),
 	    T(a_full_device_is_an_error),
 	    T(a_reader_that_left_is_none),
