@@ -104,6 +104,41 @@ enum im_err rpc_call_wait(struct rpc_client_conn *c, const struct rpc_call *call
     struct arena *arena, ProtobufCMessage **answer, enum im_status *status);
 
 /*
+ * A call whose answer is a stream (methods with RPC_STREAM): bytes that come as they are made, in any
+ * amount, while no more than a window of them is held here. One thread at a time uses a stream; any
+ * number of streams and other calls share a connection.
+ */
+struct rpc_stream;
+
+/*
+ * Starts the call; errors as rpc_call_start(), and IM_ERR_ARGUMENT for a method that does not stream.
+ * timeout_ms (or call_timeout_ms) is then how long one read waits for something to come. What the
+ * server refuses shows at the first read. Release with rpc_stream_close().
+ */
+enum im_err
+rpc_stream_open(struct rpc_client_conn *c, const struct rpc_call *call, struct rpc_stream **out);
+
+/*
+ * Waits for exactly n bytes and copies them to data. IM_ERR_NOT_FOUND when the stream has ended just
+ * before them, IM_ERR_PROTOCOL when it ends among them; errors of the server as rpc_call_wait() gives
+ * them, once all that came before is read; IM_ERR_TIMEOUT, IM_ERR_CONNECTION_LOST, IM_ERR_CANCELLED.
+ * After any but IM_OK nothing more can be read. From no callback.
+ */
+enum im_err rpc_stream_read(struct rpc_stream *s, void *data, size_t n);
+
+/*
+ * Reads the u64 in front of each message of a stream: how many bytes of it follow, to be read by
+ * rpc_stream_read() in as many pieces as one likes. Errors as rpc_stream_read().
+ */
+enum im_err rpc_stream_next(struct rpc_stream *s, uint64_t *len);
+
+/* The server's status when a read returned an error that it reported; else that of the error. */
+enum im_status rpc_stream_status(const struct rpc_stream *s);
+
+/* Ends the call, cancelled when it had not ended, and frees. From no callback. NULL is fine. */
+void rpc_stream_close(struct rpc_stream *s);
+
+/*
  * The error of errors.def that a server's status and text mean: the row with this text, else the
  * row with the longest text that begins it and ends at a ":", both only with the same status; else
  * IM_ERR_REMOTE.

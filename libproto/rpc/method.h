@@ -24,7 +24,8 @@ enum rpc_method_flag {
 	RPC_NO_LOGIN = 1,       /* allowed without a session */
 	RPC_MAINTENANCE = 2,    /* allowed in maintenance mode */
 	RPC_NEEDS_DATABASE = 4, /* runs on the database that the session has selected */
-	RPC_WRITES = 8 /* changes data: answered in commit order per session and connection */
+	RPC_WRITES = 8, /* changes data: answered in commit order per session and connection */
+	RPC_STREAM = 16 /* the answer is a stream of messages, not one body */
 };
 
 /* The ids on the wire: RPC_METHOD_Get and so on. */

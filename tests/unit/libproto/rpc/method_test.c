@@ -91,10 +91,11 @@ permission_text(uint8_t permission)
 static void
 flags_text(uint8_t flags, char out[64])
 {
-	static const char *const names[] = {"no login", "maintenance", "database", "writes"};
+	static const char *const names[] = {
+	    "no login", "maintenance", "database", "writes", "stream"};
 
 	out[0] = '\0';
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 5; i++) {
 		if (!(flags & 1 << i))
 			continue;
 		if (out[0])
