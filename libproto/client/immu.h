@@ -7,9 +7,14 @@
  * What it proves. A verified call returns only what the server has proven: that the entry (or all
  * entries of the transaction) hash to the entries' root in a transaction header, that this header
  * and the trusted state of this server and database belong to one history that was only ever
- * appended to, and that the answer is for the key and transaction that were asked for. Not proven,
- * because no proof of them exists: that a value is the latest one, `revision`, and the value length
- * in `struct immu_tx_entry`. Calls without "verified" in their name prove nothing.
+ * appended to, and that the answer is for the key, transaction, score or referenced key that were
+ * asked for. Through a reference both are proven: that the key refers to the other key, and the
+ * other key's value. Not proven, because no proof of them exists: that a value is the latest one,
+ * `revision`, and the value length of a `struct immu_tx_entry` without its value. Calls without
+ * "verified" in their name prove nothing.
+ *
+ * Neighbours. immu_trust.h manages the files of trusted states; immu_proof.h checks offline proofs,
+ * which any verified read or write makes when asked to (keep_proof).
  *
  * Trusted state. One per server identity and database: the number and hash of the newest
  * transaction that was proven. Without one, the first verified call trusts the server's current
@@ -92,24 +97,113 @@ struct immu_metadata {
 struct immu_kv {
 	struct immu_bytes key;
 	struct immu_bytes value;
+	struct immu_metadata metadata; /* deleted is refused: immu_delete() does that */
+};
+
+/* In place of a transaction's number: the one that is being written. Only in immu_exec_all(). */
+#define IMMU_THIS_TX UINT64_MAX
+
+/*
+ * A key that stands for another key, which must exist and must not be a reference itself. A key
+ * that holds a value cannot become a reference.
+ */
+struct immu_reference {
+	struct immu_bytes key;
+	struct immu_bytes target;
+	uint64_t at_tx; /* 0: the target's latest value; else the one that this transaction wrote */
+};
+
+/* A member of a sorted set: an existing key that is not a reference, under a score. */
+struct immu_zadd {
+	struct immu_bytes set;
+	double score; /* not NaN; -0 and 0 are two scores that sort side by side */
+	struct immu_bytes key;
+	uint64_t at_tx; /* as in struct immu_reference */
+};
+
+/* One of the things that immu_exec_all() does in one transaction. */
+enum immu_write_kind { IMMU_WRITE_KV, IMMU_WRITE_REFERENCE, IMMU_WRITE_ZADD };
+
+struct immu_write {
+	enum immu_write_kind kind;
+	struct immu_kv kv;               /* of IMMU_WRITE_KV */
+	struct immu_reference reference; /* of IMMU_WRITE_REFERENCE */
+	struct immu_zadd zadd;           /* of IMMU_WRITE_ZADD */
+};
+
+/* What must be so when a write is committed, or else nothing is written (IM_ERR_PRECONDITION). */
+enum immu_condition {
+	IMMU_KEY_MUST_EXIST, /* deleted and expired keys do not */
+	IMMU_KEY_MUST_NOT_EXIST,
+	IMMU_KEY_NOT_MODIFIED_AFTER /* no version of the key is newer than tx */
+};
+
+struct immu_precondition {
+	enum immu_condition condition;
+	struct immu_bytes key;
+	uint64_t tx; /* of IMMU_KEY_NOT_MODIFIED_AFTER; from 1 */
+};
+
+/* The reference through which a value was found. */
+struct immu_via {
+	struct immu_bytes key;
+	uint64_t tx;       /* the transaction that wrote the reference */
+	uint64_t revision; /* 0 when unknown; never proven */
+	uint64_t at_tx;    /* that the reference is bound to; 0: none */
 	struct immu_metadata metadata;
 };
 
-/* One version of a key, as read. */
+/*
+ * One version of a key, as read. Read through a reference, key and all the rest are those of the
+ * key that it stands for. In a history a version that is a reference is not followed: via says
+ * that it is one, key is what it stood for, tx and revision are its own, and value is empty.
+ */
 struct immu_entry {
 	uint64_t tx;       /* the transaction that wrote it */
 	uint64_t revision; /* 1 for the first version; 0 when unknown; never proven */
 	struct immu_bytes key;
 	struct immu_bytes value;
 	struct immu_metadata metadata;
+	bool expired;               /* in a history: it has expired, and its value is not shown */
+	const struct immu_via *via; /* NULL: no reference */
 };
 
-/* An entry of a transaction: keys are raw, as they are hashed (a plain key has a 0 byte in front). */
+/* A member of a sorted set, as read. */
+struct immu_zentry {
+	struct immu_bytes set;
+	double score;
+	struct immu_bytes key;
+	uint64_t at_tx;          /* that it is bound to; 0: none */
+	struct immu_entry entry; /* the key's value */
+};
+
+/* What the raw key of an entry, and its raw value where there is one, say. */
+enum immu_kind {
+	IMMU_KIND_KEY,       /* key: set, deleted or a reference; the value would tell */
+	IMMU_KIND_VALUE,     /* key and value: set, or deleted (see metadata) */
+	IMMU_KIND_REFERENCE, /* key, target, at_tx */
+	IMMU_KIND_ZADD,      /* set, score, key, at_tx */
+	IMMU_KIND_OTHER      /* an SQL row or a document: opaque here */
+};
+
+/*
+ * An entry of a transaction. raw_key and raw_value are as they are hashed (a plain key and a plain
+ * value have a 0 byte in front); the other views are taken from them.
+ */
 struct immu_tx_entry {
 	struct immu_bytes raw_key;
 	struct immu_metadata metadata;
-	uint8_t value_hash[IMMU_HASH_SIZE];
-	uint32_t value_len; /* of the raw value; not proven */
+	uint8_t value_hash[IMMU_HASH_SIZE]; /* of the raw value */
+	uint32_t value_len;                 /* of the raw value; not proven unless has_value */
+	bool has_value;                     /* raw_value was asked for and hashes to value_hash */
+	struct immu_bytes raw_value;
+	enum immu_kind kind;
+	struct immu_bytes key;
+	struct immu_bytes value;
+	struct immu_bytes target;
+	struct immu_bytes set;
+	double score;
+	uint64_t at_tx;
 };
 
 /* A transaction header. */
@@ -143,6 +237,17 @@ struct immu_info {
 	bool healthy;
 };
 
+/* A transaction in a list of them. */
+struct immu_tx_view {
+	struct immu_header header;
+	const struct immu_tx_entry *tx_entries; /* as digests or with their values */
+	size_t tx_entries_len;
+	const struct immu_entry *entries; /* keys, resolved */
+	size_t entries_len;
+	const struct immu_zentry *zentries; /* members of sorted sets, resolved */
+	size_t zentries_len;
+};
+
 /* The outcome of a request. Which parts are set depends on its operation (enum immu_op). */
 struct immu_result {
 	enum im_err err;
@@ -151,11 +256,17 @@ struct immu_result {
 	struct immu_header header;
 	const struct immu_entry *entries;
 	size_t entries_len;
+	const struct immu_zentry *zentries;
+	size_t zentries_len;
 	const struct immu_tx_entry *tx_entries;
 	size_t tx_entries_len;
+	const struct immu_tx_view *txs;
+	size_t txs_len;
+	uint64_t count;
 	struct immu_state state;
 	struct immu_info info;
 	struct immu_bytes exported;
+	struct immu_bytes proof; /* an offline proof (immu_proof.h), if keep_proof was set */
 };
 
 /* ---- Connection and session --------------------------------------------------------------- */
@@ -252,6 +363,42 @@ enum im_err immu_verified_get(struct immu *c, struct immu_bytes key,
 enum im_err immu_get_all(
     struct immu *c, const struct immu_bytes *keys, size_t keys_len, struct immu_result **out);
 
+/*
+ * Writes a reference: out->header. IM_ERR_KEY_NOT_FOUND (no such target), IM_ERR_REFERENCE_TARGET (the
+ * target is a reference), IM_ERR_REFERENCE_KEY (the key holds a value).
+ */
+enum im_err immu_set_reference(
+    struct immu *c, const struct immu_reference *reference, struct immu_result **out);
+
+/* Like immu_set_reference(), and proves that the transaction holds exactly this reference. */
+enum im_err immu_verified_set_reference(
+    struct immu *c, const struct immu_reference *reference, struct immu_result **out);
+
+/*
+ * Adds a member to a sorted set: out->header. A key may be in a set under any number of scores.
+ * IM_ERR_KEY_NOT_FOUND, IM_ERR_REFERENCE_TARGET (the key is a reference).
+ */
+enum im_err immu_zadd(struct immu *c, const struct immu_zadd *zadd, struct immu_result **out);
+
+/* Like immu_zadd(), and proves that the transaction holds exactly this member. */
+enum im_err
+immu_verified_zadd(struct immu *c, const struct immu_zadd *zadd, struct immu_result **out);
+
+/*
+ * Does all writes in one transaction or none of them: 1 to 1,024, out->header. A reference or member
+ * may name a key that an earlier one of them sets, and be bound to it with IMMU_THIS_TX. Errors of
+ * immu_set(), immu_set_reference() and immu_zadd().
+ */
+enum im_err immu_exec_all(
+    struct immu *c, const struct immu_write *writes, size_t writes_len, struct immu_result **out);
+
+/*
+ * Marks keys as deleted, all or none: out->header. Their history stays readable, and setting a key
+ * brings it back. IM_ERR_KEY_NOT_FOUND when one of them does not exist.
+ */
+enum im_err immu_delete(
+    struct immu *c, const struct immu_bytes *keys, size_t keys_len, struct immu_result **out);
+
 /* Which keys to list. All zero: the first ones, in ascending order, up to the server's maximum. */
 struct immu_scan {
 	struct immu_bytes prefix;
@@ -268,11 +415,89 @@ struct immu_scan {
 /* Lists the latest versions of keys; out->entries. IM_ERR_RESULT_LIMIT. */
 enum im_err immu_list(struct immu *c, const struct immu_scan *scan, struct immu_result **out);
 
+/*
+ * Which members of a set to list: those with min_score <= score <= max_score, in numeric order, then
+ * by key. With a seek_key the list starts after the member (seek_score, seek_key, seek_at_tx), or at
+ * it; that member need not exist.
+ */
+struct immu_zscan {
+	struct immu_bytes set;
+	struct immu_bytes seek_key;
+	double seek_score;
+	uint64_t seek_at_tx;
+	bool inclusive_seek;
+	bool descending;
+	bool has_min_score;
+	bool has_max_score;
+	double min_score;
+	double max_score;
+	uint64_t limit; /* 0: the server's maximum */
+	uint64_t offset;
+	uint64_t since_tx;
+};
+
+/* Lists members of a sorted set: out->zentries. IM_ERR_RESULT_LIMIT. */
+enum im_err immu_zlist(struct immu *c, const struct immu_zscan *scan, struct immu_result **out);
+
+/* Which versions of a key to list: from the first one on, or descending from the latest. */
+struct immu_history {
+	struct immu_bytes key;
+	uint64_t offset;
+	uint64_t limit; /* 0: the server's maximum */
+	bool descending;
+	uint64_t since_tx;
+};
+
+/*
+ * Lists versions of a key with their revisions, deletions (metadata.deleted) and expired ones
+ * included: out->entries. IM_ERR_KEY_NOT_FOUND, IM_ERR_RESULT_LIMIT.
+ */
+enum im_err
+immu_list_history(struct immu *c, const struct immu_history *history, struct immu_result **out);
+
+/* Counts the keys with a prefix, those that a scan would list: out->count. */
+enum im_err immu_count(struct immu *c, struct immu_bytes prefix, struct immu_result **out);
+
+/* Counts all keys: out->count. */
+enum im_err immu_count_all(struct immu *c, struct immu_result **out);
+
+/* How the entries of one kind are shown. */
+enum immu_show {
+	IMMU_SHOW_NONE,    /* not at all */
+	IMMU_SHOW_DIGEST,  /* as tx_entries */
+	IMMU_SHOW_VALUE,   /* as tx_entries with their values */
+	IMMU_SHOW_RESOLVED /* as entries or zentries; not in verified requests */
+};
+
+/*
+ * Which entries of a transaction are shown, and how. All zero: all of them as digests. A verified
+ * answer covers all entries of the transaction, whichever are shown.
+ */
+struct immu_tx_spec {
+	bool is_set; /* kv, z and other count */
+	enum immu_show kv;
+	enum immu_show z;
+	enum immu_show other; /* SQL rows; not RESOLVED */
+};
+
 /* Reads a transaction: out->header and out->tx_entries. IM_ERR_TX_NOT_FOUND. */
 enum im_err immu_tx(struct immu *c, uint64_t tx, struct immu_result **out);
 
 /* Like immu_tx(), and proves header and entries. */
 enum im_err immu_verified_tx(struct immu *c, uint64_t tx, struct immu_result **out);
+
+/* Which transactions to list: initial_tx and those after it, or before it. */
+struct immu_tx_scan {
+	uint64_t initial_tx; /* from 1 */
+	uint64_t limit;      /* 0: the server's maximum */
+	bool descending;
+	struct immu_tx_spec spec;
+	uint64_t since_tx;
+};
+
+/* Lists transactions: out->txs. IM_ERR_TX_NOT_FOUND, IM_ERR_RESULT_LIMIT. */
+enum im_err
+immu_list_txs(struct immu *c, const struct immu_tx_scan *scan, struct immu_result **out);
 
 /* The server's current state of the database: out->state. */
 enum im_err immu_current_state(struct immu *c, struct immu_result **out);
@@ -296,29 +521,58 @@ void immu_result_free(struct immu_result *result);
 
 /* Operations, the fields of struct immu_request they use, and the parts of the result they set. */
 enum immu_op {
-	IMMU_OP_SET,         /* kvs; header */
-	IMMU_OP_GET,         /* keys[0], version; entries[0] */
-	IMMU_OP_GET_ALL,     /* keys; entries */
+	IMMU_OP_SET,         /* kvs, preconditions; header */
+	IMMU_OP_GET,         /* keys[0], version; entries[0], and header if verified */
+	IMMU_OP_GET_ALL,     /* keys, since_tx; entries */
 	IMMU_OP_SCAN,        /* scan; entries */
-	IMMU_OP_TX,          /* tx; header, tx_entries */
+	IMMU_OP_TX,          /* tx, tx_spec, since_tx; header, tx_entries, entries, zentries */
 	IMMU_OP_STATE,       /* state */
 	IMMU_OP_SERVER_INFO, /* info */
 	IMMU_OP_HEALTH,      /* info */
-	IMMU_OP_EXPORT_TX    /* tx; exported */
+	IMMU_OP_EXPORT_TX,   /* tx; exported */
+	IMMU_OP_REFERENCE,   /* reference, preconditions; header */
+	IMMU_OP_ZADD,        /* zadd; header */
+	IMMU_OP_EXEC_ALL,    /* writes, preconditions; header */
+	IMMU_OP_DELETE,      /* keys, since_tx; header */
+	IMMU_OP_ZSCAN,       /* zscan; zentries */
+	IMMU_OP_HISTORY,     /* history; entries */
+	IMMU_OP_COUNT,       /* scan.prefix; count */
+	IMMU_OP_COUNT_ALL,   /* count */
+	IMMU_OP_TX_SCAN      /* tx_scan; txs */
 };
 
-/* A request, as the synchronous call of the same name would send it. */
+/*
+ * A request. Start from all zero and set op and the fields that it uses; immu_run() sends it and
+ * waits, immu_submit() sends it. What the calls above do not offer is here: preconditions, no_wait,
+ * since_tx, how a transaction's entries are shown, keep_proof.
+ */
 struct immu_request {
 	enum immu_op op;
-	bool verified; /* for SET, GET, TX and STATE */
+	bool verified;     /* for SET, GET, TX, STATE, REFERENCE and ZADD */
+	bool keep_proof;   /* verified only, not STATE: makes result->proof */
+	bool no_wait;      /* the server need not wait for its index */
+	uint64_t since_tx; /* the server's index must include this transaction; 0: what it has */
 	const struct immu_kv *kvs;
 	size_t kvs_len;
 	const struct immu_bytes *keys;
 	size_t keys_len;
+	const struct immu_write *writes;
+	size_t writes_len;
+	const struct immu_precondition *preconditions; /* all must hold */
+	size_t preconditions_len;
+	struct immu_reference reference;
+	struct immu_zadd zadd;
 	struct immu_version version;
 	struct immu_scan scan;
+	struct immu_zscan zscan;
+	struct immu_history history;
 	uint64_t tx;
+	struct immu_tx_spec tx_spec;
+	struct immu_tx_scan tx_scan;
 };
+
+/* Sends a request and waits, as every synchronous call above does. */
+enum im_err immu_run(struct immu *c, const struct immu_request *request, struct immu_result **out);
 
 /* Told once how a request ended; result->err and, if that is IM_OK, the rest of result. */
 typedef void immu_done_fn(void *arg, const struct immu_result *result);
@@ -350,6 +604,70 @@ enum im_err immu_wait(struct immu *c);
 
 /* Requests submitted and not yet reported. */
 size_t immu_in_flight(const struct immu *c);
+
+/* ---- Long lists and large values ------------------------------------------------------------ */
+
+/*
+ * Each walks through any number of results in constant memory: it asks for one page after the other,
+ * the next one while fn is given the one before. limit is that of the whole walk here, 0 for none; a
+ * page that would be too large for an answer is asked for in smaller pieces. fn returns false to
+ * stop, which is no error. What it is given lives until it returns. It may make other calls on the
+ * connection, but not log in or out, select a database or close. Each page shows the database as it
+ * is when it is read: what is written meanwhile may be seen or not. A server whose pages do not go
+ * on where the last one ended is IM_ERR_PROTOCOL.
+ */
+typedef bool immu_entry_fn(void *arg, const struct immu_entry *entry);
+typedef bool immu_zentry_fn(void *arg, const struct immu_zentry *entry);
+typedef bool immu_tx_fn(void *arg, const struct immu_tx_view *tx);
+
+enum im_err immu_each(struct immu *c, const struct immu_scan *scan, immu_entry_fn *fn, void *arg);
+enum im_err
+immu_each_z(struct immu *c, const struct immu_zscan *scan, immu_zentry_fn *fn, void *arg);
+enum im_err
+immu_each_version(struct immu *c, const struct immu_history *history, immu_entry_fn *fn, void *arg);
+enum im_err
+immu_each_tx(struct immu *c, const struct immu_tx_scan *scan, immu_tx_fn *fn, void *arg);
+
+/*
+ * Gives the next bytes of a value: up to size of them to `to`, and in *len how many; 0 is the end.
+ * An error ends the call that asked, with that error.
+ */
+typedef enum im_err immu_source_fn(void *arg, void *to, size_t size, size_t *len);
+
+/* Takes the next bytes of a value. An error ends the call that gave them, with that error. */
+typedef enum im_err immu_sink_fn(void *arg, struct immu_bytes part);
+
+/* A source and a sink for a file: arg points to its descriptor (int *). IM_ERR_IO. */
+immu_source_fn immu_read_fd;
+immu_sink_fn immu_write_fd;
+
+/* A value to write that comes from a source. */
+struct immu_inflow {
+	struct immu_bytes key;
+	struct immu_metadata metadata;
+	bool verified;
+	immu_source_fn *read;
+	void *arg;
+};
+
+/* A value to read that goes to a sink. */
+struct immu_outflow {
+	struct immu_bytes key;
+	struct immu_version version;
+	bool verified; /* the sink is given nothing before all of the value is proven */
+	immu_sink_fn *write;
+	void *arg;
+};
+
+/* Like immu_set() or immu_verified_set() of one key. IM_ERR_VALUE_LENGTH, errors of the source. */
+enum im_err immu_set_from(struct immu *c, const struct immu_inflow *flow, struct immu_result **out);
+
+/*
+ * Like immu_get() or immu_verified_get(), but the value goes to the sink: value.len of
+ * out->entries[0] is its length, value.data is NULL. Errors of the sink.
+ */
+enum im_err
+immu_get_into(struct immu *c, const struct immu_outflow *flow, struct immu_result **out);
 
 /* ---- Trusted state -------------------------------------------------------------------------- */
 
