@@ -235,6 +235,8 @@ struct immu_info {
 	uint32_t databases;
 	uint64_t disk_bytes;
 	bool healthy;
+	uint32_t pending_requests;  /* of the database */
+	int64_t last_request_at_ms; /* when one was last completed; Unix milliseconds */
 };
 
 /* A transaction in a list of them. */
@@ -511,6 +513,9 @@ enum im_err immu_server_info(struct immu *c, struct immu_result **out);
 /* Whether the server is in service: out->info.healthy and version. Needs no login. */
 enum im_err immu_health(struct immu *c, struct immu_result **out);
 
+/* How busy the selected database is: out->info.pending_requests and last_request_at_ms. */
+enum im_err immu_database_health(struct immu *c, struct immu_result **out);
+
 /* A transaction in the form that replicas and backups read: out->exported. */
 enum im_err immu_export_tx(struct immu *c, uint64_t tx, struct immu_result **out);
 
@@ -521,24 +526,25 @@ void immu_result_free(struct immu_result *result);
 
 /* Operations, the fields of struct immu_request they use, and the parts of the result they set. */
 enum immu_op {
-	IMMU_OP_SET,         /* kvs, preconditions; header */
-	IMMU_OP_GET,         /* keys[0], version; entries[0], and header if verified */
-	IMMU_OP_GET_ALL,     /* keys, since_tx; entries */
-	IMMU_OP_SCAN,        /* scan; entries */
-	IMMU_OP_TX,          /* tx, tx_spec, since_tx; header, tx_entries, entries, zentries */
-	IMMU_OP_STATE,       /* state */
-	IMMU_OP_SERVER_INFO, /* info */
-	IMMU_OP_HEALTH,      /* info */
-	IMMU_OP_EXPORT_TX,   /* tx; exported */
-	IMMU_OP_REFERENCE,   /* reference, preconditions; header */
-	IMMU_OP_ZADD,        /* zadd; header */
-	IMMU_OP_EXEC_ALL,    /* writes, preconditions; header */
-	IMMU_OP_DELETE,      /* keys, since_tx; header */
-	IMMU_OP_ZSCAN,       /* zscan; zentries */
-	IMMU_OP_HISTORY,     /* history; entries */
-	IMMU_OP_COUNT,       /* scan.prefix; count */
-	IMMU_OP_COUNT_ALL,   /* count */
-	IMMU_OP_TX_SCAN      /* tx_scan; txs */
+	IMMU_OP_SET,            /* kvs, preconditions; header */
+	IMMU_OP_GET,            /* keys[0], version; entries[0], and header if verified */
+	IMMU_OP_GET_ALL,        /* keys, since_tx; entries */
+	IMMU_OP_SCAN,           /* scan; entries */
+	IMMU_OP_TX,             /* tx, tx_spec, since_tx; header, tx_entries, entries, zentries */
+	IMMU_OP_STATE,          /* state */
+	IMMU_OP_SERVER_INFO,    /* info */
+	IMMU_OP_HEALTH,         /* info */
+	IMMU_OP_EXPORT_TX,      /* tx; exported */
+	IMMU_OP_REFERENCE,      /* reference, preconditions; header */
+	IMMU_OP_ZADD,           /* zadd; header */
+	IMMU_OP_EXEC_ALL,       /* writes, preconditions; header */
+	IMMU_OP_DELETE,         /* keys, since_tx; header */
+	IMMU_OP_ZSCAN,          /* zscan; zentries */
+	IMMU_OP_HISTORY,        /* history; entries */
+	IMMU_OP_COUNT,          /* scan.prefix; count */
+	IMMU_OP_COUNT_ALL,      /* count */
+	IMMU_OP_TX_SCAN,        /* tx_scan; txs */
+	IMMU_OP_DATABASE_HEALTH /* info */
 };
 
 /*
@@ -641,7 +647,7 @@ typedef enum im_err immu_sink_fn(void *arg, struct immu_bytes part);
 immu_source_fn immu_read_fd;
 immu_sink_fn immu_write_fd;
 
-/* A value to write that comes from a source. */
+/* A value to write that comes from a source. It is held in memory once: at most 32 MiB. */
 struct immu_inflow {
 	struct immu_bytes key;
 	struct immu_metadata metadata;
@@ -650,7 +656,7 @@ struct immu_inflow {
 	void *arg;
 };
 
-/* A value to read that goes to a sink. */
+/* A value to read that goes to a sink. It is held in memory too. */
 struct immu_outflow {
 	struct immu_bytes key;
 	struct immu_version version;

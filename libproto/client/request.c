@@ -291,8 +291,9 @@ request_send(struct call *call, const struct immu_request *request)
 		return start(call, RPC_METHOD_Health, NULL);
 	case IMMU_OP_EXPORT_TX:
 		return send_export(call, request);
+	default:
+		return err_set(IM_ERR_ARGUMENT, "no such operation");
 	}
-	return err_set(IM_ERR_ARGUMENT, "no such operation");
 }
 
 void
