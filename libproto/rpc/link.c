@@ -1,6 +1,6 @@
 /*
  * A framed connection: read chain, write chain, and the end of both. Above it are server_conn.c and
- * client_conn.c; below it only the byte stream, touched in three places (link_read_more, link_write,
+ * client_conn.c; below it only the byte stream, touched in three places (link_read_more, link_send,
  * link_shut), which is where a cipher would stand.
  *
  *	reading --(frame says wait)--> paused --(ready: link_resume)--> reading
@@ -67,6 +67,14 @@ link_budget_give(struct link_budget *b, size_t n)
 		atomic_fetch_sub_explicit(&b->used, n, memory_order_relaxed);
 }
 
+static void
+link_free_aios(struct link *l)
+{
+	nng_aio_free(l->read_aio);
+	nng_aio_free(l->write_aio);
+	nng_aio_free(l->now_aio);
+}
+
 enum im_err
 link_init(struct link *l, nng_stream *stream, const struct link_ops *ops,
     const struct link_limits *limits, struct link_budget *budget)
@@ -81,12 +89,13 @@ link_init(struct link *l, nng_stream *stream, const struct link_ops *ops,
 	l->peer_frame_max = FRAME_PAYLOAD_MAX_BEFORE_LOGIN;
 	buf_init(&l->out, LINK_OUT_MAX);
 	buf_init(&l->wire, LINK_OUT_MAX);
-	if (nng_aio_alloc(&l->read_aio, link_read_done, l) != 0)
-		return IM_ERR_NOMEM;
-	if (nng_aio_alloc(&l->write_aio, link_write_done, l) != 0) {
-		nng_aio_free(l->read_aio);
+	if (nng_aio_alloc(&l->read_aio, link_read_done, l) != 0 ||
+	    nng_aio_alloc(&l->write_aio, link_write_done, l) != 0 ||
+	    nng_aio_alloc(&l->now_aio, NULL, NULL) != 0) {
+		link_free_aios(l);
 		return IM_ERR_NOMEM;
 	}
+	nng_aio_set_timeout(l->now_aio, NNG_DURATION_INFINITE);
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_mutex_init(&l->read_gate, NULL);
 	pthread_mutex_init(&l->write_gate, NULL);
@@ -186,12 +195,12 @@ link_teardown(struct link *l)
 	nng_stream_close(l->stream);
 	nng_aio_stop(l->read_aio);
 	nng_aio_stop(l->write_aio);
+	nng_aio_stop(l->now_aio);
 	/*
 	 * The aios first: one whose timeout ends just now is still being cancelled on the stream, and only
 	 * nng_aio_free() waits for that.
 	 */
-	nng_aio_free(l->read_aio);
-	nng_aio_free(l->write_aio);
+	link_free_aios(l);
 	nng_stream_free(l->stream);
 }
 
@@ -206,22 +215,57 @@ link_write_failed(struct link *l)
 	link_close(l);
 }
 
-/* Hands what is left of wire to the stream. Only by whoever has claimed the write chain. */
-static void
-link_write(struct link *l)
+/* Begins to send what is left of wire; false when the stream is closed. */
+static bool
+link_send(struct link *l, nng_aio *aio)
 {
 	nng_iov iov = {.iov_buf = l->wire.data + l->written, .iov_len = l->wire.len - l->written};
 	bool shut;
 
-	nng_aio_set_iov(l->write_aio, 1, &iov);
-	nng_aio_set_timeout(l->write_aio, (nng_duration)l->limits->write_timeout_ms);
+	nng_aio_set_iov(aio, 1, &iov);
 	pthread_mutex_lock(&l->write_gate);
 	shut = l->shut;
 	if (!shut)
-		nng_stream_send(l->stream, l->write_aio);
+		nng_stream_send(l->stream, aio);
 	pthread_mutex_unlock(&l->write_gate);
-	if (shut)
+	return !shut;
+}
+
+/* Sends what is left of wire, however long that takes. */
+static void
+link_send_later(struct link *l)
+{
+	nng_aio_set_timeout(l->write_aio, (nng_duration)l->limits->write_timeout_ms);
+	if (!link_send(l, l->write_aio))
 		link_write_failed(l);
+}
+
+/* Takes account of a send that has ended; false when it failed. */
+static bool
+link_sent(struct link *l, nng_aio *aio)
+{
+	size_t n = nng_aio_count(aio);
+
+	if (nng_aio_result(aio) != 0)
+		return false;
+	l->written += n;
+	metric_add(l->limits->bytes_sent, n);
+	return true;
+}
+
+/*
+ * Sends what the stream takes at once, which is nearly always all, and wakes no thread to be told so:
+ * to cancel does nothing to a send that has ended, and one that has not has sent nothing yet. False when
+ * it failed.
+ */
+static bool
+link_send_now(struct link *l)
+{
+	if (!link_send(l, l->now_aio))
+		return false;
+	nng_aio_cancel(l->now_aio);
+	nng_aio_wait(l->now_aio);
+	return link_sent(l, l->now_aio) || nng_aio_result(l->now_aio) == NNG_ECANCELED;
 }
 
 /* Locked. True when the caller must call link_write() after unlocking. */
@@ -265,6 +309,72 @@ link_kick(struct link *l)
 		nng_aio_finish(l->read_aio, 0);
 }
 
+/* Locked, nothing in flight: gives back what a quiet connection should not hold. */
+static void
+link_write_trim(struct link *l)
+{
+	size_t keep = atomic_load(&l->busy) ? LINK_KEEP_BUSY : LINK_KEEP_QUIET;
+
+	buf_clear(&l->wire);
+	if (l->wire.cap > keep)
+		buf_free(&l->wire);
+	if (l->out.len == 0 && l->out.cap > keep && l->out.err == IM_OK)
+		buf_free(&l->out);
+}
+
+/* All of wire is sent. True when there is more, and the caller must send it. */
+static bool
+link_written(struct link *l)
+{
+	bool more, kick, leave;
+
+	pthread_mutex_lock(&l->lock);
+	l->writing = false;
+	link_write_trim(l);
+	more = link_write_claim(l);
+	leave = l->leaving && !more;
+	kick = link_resume_claim(l);
+	/* The chain stays claimed until the owner has been told, so that the link is not over yet. */
+	l->closers++;
+	pthread_mutex_unlock(&l->lock);
+	if (kick)
+		link_kick(l);
+	if (l->ops->written)
+		l->ops->written(l);
+	if (leave)
+		link_close(l);
+	pthread_mutex_lock(&l->lock);
+	l->closers--;
+	link_unlock_over(l);
+	return more;
+}
+
+/*
+ * Sends wire. Only by whoever has claimed the write chain. What others have added meanwhile is left to
+ * the transport's threads: the caller has other things to do.
+ */
+static void
+link_write(struct link *l)
+{
+	if (!link_send_now(l))
+		link_write_failed(l);
+	else if (l->written < l->wire.len || link_written(l))
+		link_send_later(l);
+}
+
+static void
+link_write_done(void *arg)
+{
+	struct link *l = (struct link *)arg;
+
+	if (!link_sent(l, l->write_aio))
+		link_write_failed(l);
+	else if (l->written < l->wire.len)
+		link_send_later(l);
+	else if (link_written(l))
+		link_write(l);
+}
+
 void
 link_unlock(struct link *l)
 {
@@ -292,58 +402,6 @@ link_flush(struct link *l)
 	pthread_mutex_unlock(&l->lock);
 	if (send)
 		link_write(l);
-}
-
-/* Locked, nothing in flight: gives back what a quiet connection should not hold. */
-static void
-link_write_trim(struct link *l)
-{
-	size_t keep = atomic_load(&l->busy) ? LINK_KEEP_BUSY : LINK_KEEP_QUIET;
-
-	buf_clear(&l->wire);
-	if (l->wire.cap > keep)
-		buf_free(&l->wire);
-	if (l->out.len == 0 && l->out.cap > keep && l->out.err == IM_OK)
-		buf_free(&l->out);
-}
-
-static void
-link_write_done(void *arg)
-{
-	struct link *l = (struct link *)arg;
-	bool send, kick, leave;
-	size_t n = nng_aio_count(l->write_aio);
-
-	if (nng_aio_result(l->write_aio) != 0) {
-		link_write_failed(l);
-		return;
-	}
-	l->written += n;
-	metric_add(l->limits->bytes_sent, n);
-	if (l->written < l->wire.len) {
-		link_write(l);
-		return;
-	}
-	pthread_mutex_lock(&l->lock);
-	l->writing = false;
-	link_write_trim(l);
-	send = link_write_claim(l);
-	leave = l->leaving && !send;
-	kick = link_resume_claim(l);
-	/* The chain stays claimed until the owner has been told, so that the link is not over yet. */
-	l->closers++;
-	pthread_mutex_unlock(&l->lock);
-	if (send)
-		link_write(l);
-	if (kick)
-		link_kick(l);
-	if (l->ops->written)
-		l->ops->written(l);
-	if (leave)
-		link_close(l);
-	pthread_mutex_lock(&l->lock);
-	l->closers--;
-	link_unlock_over(l);
 }
 
 /* ---- Reading. ---- */

@@ -99,6 +99,7 @@ struct link {
 	struct link_budget *budget;
 	nng_stream *stream;
 	nng_aio *read_aio, *write_aio;
+	nng_aio *now_aio; /* for writes that need not wait; it calls nobody back */
 	atomic_uint refs;
 	atomic_size_t frame_max; /* payload that we take in one frame */
 	atomic_bool busy;        /* in is allocated */
