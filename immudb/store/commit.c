@@ -271,13 +271,13 @@ batch_fits(const struct store *s, const struct batch *b, const struct store_writ
 }
 
 /*
- * Whether the conditions fail only because of transactions that are not yet published: such an answer
- * must wait until those are durable.
+ * Whether the conditions fail as they do because of transactions that are not yet published: such an
+ * answer must wait until those are durable.
  */
 static bool
-fails_by_unpublished(struct store *s, const struct store_write *w)
+fails_by_unpublished(struct store *s, const struct store_write *w, enum im_err err)
 {
-	return engine_check_conditions(s, w, atomic_load(&s->published)) == IM_OK;
+	return engine_check_conditions(s, w, atomic_load(&s->published)) != err;
 }
 
 static void
@@ -483,7 +483,7 @@ commit_batch(struct store *s, struct store_write *list)
 	for (; list && batch_fits(s, &b, list); list = next) {
 		next = list->next;
 		err = batch_take(s, &b, list);
-		if (err == IM_ERR_PRECONDITION && b.ntxs && fails_by_unpublished(s, list))
+		if (engine_is_refusal(err) && b.ntxs && fails_by_unpublished(s, list, err))
 			break;
 		if (err == IM_OK)
 			batch_add_answer(&b, list);

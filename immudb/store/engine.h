@@ -41,7 +41,7 @@
 
 /* What store_write() computed ahead, in the memory of the request. */
 struct store_prepared {
-	uint64_t snapshot; /* newest transaction that the conditions were evaluated at */
+	uint64_t snapshot; /* newest transaction at which the conditions held; ENGINE_NO_SNAPSHOT */
 	size_t record_len; /* of the whole record */
 	uint8_t *section;  /* the entries section */
 	uint32_t section_len;
@@ -127,11 +127,31 @@ struct store {
 /* Validates w and computes w->prepared from w->arena. Errors as store_write(). */
 enum im_err engine_prepare(struct store *s, struct store_write *w);
 
-/* Evaluates the conditions of w against transactions up to as_of. IM_ERR_PRECONDITION, read errors. */
-enum im_err engine_check_conditions(struct store *s, const struct store_write *w, uint64_t as_of);
-
 /* Puts the transaction id into the bound entries of w and recomputes what depends on them. */
 void engine_bind(struct store *s, struct store_write *w, uint64_t tx);
+
+/* ---- conditions.c ---- */
+
+/* No transaction at which the conditions are known to hold. */
+#define ENGINE_NO_SNAPSHOT UINT64_MAX
+
+/* Whether the conditions make sense. IM_ERR_BAD_PRECONDITION. */
+enum im_err engine_validate_conditions(const struct store_write *w);
+
+/*
+ * Evaluates the conditions of w at what is published, without waiting, and notes the snapshot if they
+ * hold. If they do not, the committer decides: a write that is queued before may change that.
+ */
+void engine_check_ahead(struct store *s, struct store_write *w);
+
+/*
+ * Evaluates the conditions of w against transactions up to as_of. Errors for which
+ * engine_is_refusal() says yes, read errors.
+ */
+enum im_err engine_check_conditions(struct store *s, const struct store_write *w, uint64_t as_of);
+
+/* Whether err says that a condition does not hold. */
+bool engine_is_refusal(enum im_err err);
 
 /* ---- commit.c ---- */
 
@@ -252,6 +272,9 @@ int64_t engine_now(const struct store *s);
 
 /* The flags that the index keeps of an entry with this metadata. */
 uint8_t engine_index_flags(const struct kv_metadata *md);
+
+/* Flags of a version in the index that come from its value, which may be damaged; others do not. */
+uint8_t engine_value_flags(struct bytes raw_key, struct bytes raw_value);
 
 /* The index form of a raw key, in the arena; empty on exhaustion. */
 struct bytes engine_index_key(struct arena *arena, struct bytes raw_key);

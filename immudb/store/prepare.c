@@ -44,20 +44,6 @@ check_entry(const struct store *s, const struct store_entry *e)
 	return IM_OK;
 }
 
-static enum im_err
-check_condition(const struct store_condition *c)
-{
-	if (c->key.len == 0)
-		return err_set(IM_ERR_BAD_PRECONDITION, "invalid precondition: null key");
-	if (c->key.len > RAW_KEY_MAX)
-		return err_set(
-		    IM_ERR_BAD_PRECONDITION, "invalid precondition: max key length exceeded");
-	if (c->kind == STORE_KEY_NOT_MODIFIED_AFTER_TX && c->tx == 0)
-		return err_set(
-		    IM_ERR_BAD_PRECONDITION, "invalid precondition: invalid transaction ID");
-	return IM_OK;
-}
-
 /* A key without the id that it ends in, or will. */
 static struct bytes
 unbound_part(const struct store_entry *e)
@@ -113,13 +99,10 @@ validate(const struct store *s, const struct store_write *w)
 		return IM_ERR_NO_ENTRIES;
 	if (w->nentries > TX_ENTRIES_MAX)
 		return IM_ERR_TX_ENTRIES;
-	if (w->nconditions > TX_ENTRIES_MAX)
-		return err_set(
-		    IM_ERR_BAD_PRECONDITION, "invalid precondition: too many preconditions");
 	for (size_t i = 0; i < w->nentries && err == IM_OK; i++)
 		err = check_entry(s, &w->entries[i]);
-	for (size_t i = 0; i < w->nconditions && err == IM_OK; i++)
-		err = check_condition(&w->conditions[i]);
+	if (err == IM_OK)
+		err = engine_validate_conditions(w);
 	if (err == IM_OK && w->nentries > 1 &&
 	    has_equal_keys(w->entries, w->nentries, atomic_load(&s->published)))
 		err = IM_ERR_DUPLICATE_KEY;
@@ -208,7 +191,7 @@ index_entry_fill(struct index_entry *x, const struct store_entry *e, const struc
 	x->key = e->key;
 	x->pos = r->offset;
 	x->len = r->len;
-	x->flags = engine_index_flags(&e->metadata);
+	x->flags = engine_index_flags(&e->metadata) | engine_value_flags(e->key, e->value);
 	x->expires_at = e->metadata.expires_at;
 }
 
@@ -280,58 +263,8 @@ engine_prepare(struct store *s, struct store_write *w)
 	/* hash_entries() uses the value hashes up as scratch; the parts hold copies. */
 	if (err == IM_OK)
 		err = lay_out(w, p, &x);
-	p->snapshot = atomic_load_explicit(&s->published, memory_order_acquire);
-	if (err == IM_OK && w->nconditions)
-		err = engine_check_conditions(s, w, p->snapshot);
-	return err;
-}
-
-/* ---- Conditions ---- */
-
-static enum im_err
-condition_failed(const char *what)
-{
-	return err_set(IM_ERR_PRECONDITION, "precondition failed: %s", what);
-}
-
-static enum im_err
-judge(const struct store_condition *c, bool found, bool exists, uint64_t tx)
-{
-	switch (c->kind) {
-	case STORE_KEY_MUST_EXIST:
-		return exists ? IM_OK : condition_failed("key does not exist");
-	case STORE_KEY_MUST_NOT_EXIST:
-		return exists ? condition_failed("key already exists") : IM_OK;
-	case STORE_KEY_NOT_MODIFIED_AFTER_TX:
-		return found && tx > c->tx
-		    ? condition_failed("key modified after given transaction")
-		    : IM_OK;
-	}
-	return IM_ERR_BAD_PRECONDITION;
-}
-
-enum im_err
-engine_check_conditions(struct store *s, const struct store_write *w, uint64_t as_of)
-{
-	struct index_read how = {.as_of = as_of, .no_revision = true};
-	uint8_t key[RAW_KEY_MAX];
-	enum im_err err = IM_OK;
-
-	for (size_t i = 0; i < w->nconditions && err == IM_OK; i++) {
-		const struct store_condition *c = &w->conditions[i];
-		struct index_entry e;
-		bool found, exists;
-
-		memcpy(key, c->key.data, c->key.len);
-		raw_key_to_index(key, c->key.len);
-		err = index_get(s->index, bytes_of(key, c->key.len), &how, &e);
-		if (err != IM_OK && err != IM_ERR_KEY_NOT_FOUND)
-			return err;
-		found = err == IM_OK;
-		exists = found && !(e.flags & INDEX_DELETED) &&
-		    !((e.flags & INDEX_EXPIRES) && e.expires_at <= engine_now(s));
-		err = judge(c, found, exists, found ? e.tx : 0);
-	}
+	if (err == IM_OK)
+		engine_check_ahead(s, w);
 	return err;
 }
 

@@ -38,6 +38,15 @@ engine_index_flags(const struct kv_metadata *md)
 	    uint8_t)((md->deleted ? INDEX_DELETED : 0u) | (md->has_expiry ? INDEX_EXPIRES : 0u));
 }
 
+uint8_t
+engine_value_flags(struct bytes raw_key, struct bytes raw_value)
+{
+	bool reference = raw_key.len && raw_key.data[0] == RAW_KEY_PLAIN && raw_value.len &&
+	    raw_value.data[0] == RAW_VALUE_REFERENCE;
+
+	return reference ? INDEX_REFERENCE : 0;
+}
+
 bool
 engine_is_hidden(const struct store *s, const struct index_entry *e)
 {
@@ -218,7 +227,8 @@ is_entry_of(const struct record_entry *r, const struct index_entry *e, struct kv
 	memcpy(key, r->key.data, r->key.len);
 	raw_key_to_index(key, r->key.len);
 	return memcmp(key, e->key.data, e->key.len) == 0 && r->len == e->len &&
-	    engine_index_flags(md) == e->flags && md->expires_at == e->expires_at;
+	    engine_index_flags(md) == (e->flags & ~INDEX_REFERENCE) &&
+	    md->expires_at == e->expires_at;
 }
 
 /* The value itself: inline behind the entry at data, or a read of its own. */

@@ -361,6 +361,15 @@ start_log(struct store *s, const struct recovery *r)
 
 /* ---- The index ---- */
 
+/* The value of an entry, if it stands in the section; a reference always does. */
+static struct bytes
+inline_value(const struct logscan_record *rec, const struct record_entry *e)
+{
+	if (e->value_len > RECORD_INLINE_MAX)
+		return bytes_of(NULL, 0);
+	return bytes_of(rec->section.data + e->offset + e->value_offset, e->value_len);
+}
+
 static enum im_err
 index_record(struct store *s, const struct logscan_record *rec)
 {
@@ -384,7 +393,9 @@ index_record(struct store *s, const struct logscan_record *rec)
 		memcpy(keys + key_bytes, e->key.data, e->key.len);
 		raw_key_to_index(keys + key_bytes, e->key.len);
 		*x = (struct index_entry){bytes_of(keys + key_bytes, e->key.len), rec->tx.header.id,
-		    section + e->offset, e->len, engine_index_flags(&md), md.expires_at, 0};
+		    section + e->offset, e->len,
+		    engine_index_flags(&md) | engine_value_flags(e->key, inline_value(rec, e)),
+		    md.expires_at, 0};
 		key_bytes += e->key.len;
 		n++;
 	}

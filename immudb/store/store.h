@@ -5,6 +5,7 @@
 #include "crypto/header.h"
 #include "crypto/metadata.h"
 #include "crypto/proof.h"
+#include "crypto/rawkey.h"
 #include "store/vfs.h"
 #include "util/arena.h"
 #include "util/bytes.h"
@@ -114,18 +115,32 @@ struct store_entry {
 	enum store_bind bind;
 };
 
+/* Conditions on a raw key; deleted and expired count as not existing. */
 enum store_condition_kind {
+	/* What a client may ask for; refused with IM_ERR_PRECONDITION. */
 	STORE_KEY_MUST_EXIST,
 	STORE_KEY_MUST_NOT_EXIST,
-	STORE_KEY_NOT_MODIFIED_AFTER_TX
+	STORE_KEY_NOT_MODIFIED_AFTER_TX,
+	/* What an operation needs: existing, or IM_ERR_KEY_NOT_FOUND. */
+	STORE_KEY_PRESENT,
+	/* Existing and no reference, or IM_ERR_KEY_NOT_FOUND, IM_ERR_REFERENCE_TARGET. */
+	STORE_KEY_PLAIN,
+	/* Not existing or a reference, or IM_ERR_REFERENCE_KEY. */
+	STORE_KEY_NOT_PLAIN
 };
 
-/* A precondition on a raw key; deleted and expired count as not existing. */
 struct store_condition {
 	enum store_condition_kind kind;
 	struct bytes key;
-	uint64_t tx; /* with STORE_KEY_NOT_MODIFIED_AFTER_TX, > 0 */
+	/*
+	 * With STORE_KEY_NOT_MODIFIED_AFTER_TX, > 0. With STORE_KEY_PLAIN: 0, or the transaction whose
+	 * version of the key is meant; IM_ERR_TX_NOT_FOUND when there is no such transaction.
+	 */
+	uint64_t tx;
 };
+
+/* Conditions of one transaction: those of each entry (two at most), and as many of the client's. */
+#define STORE_CONDITIONS_MAX (3 * TX_ENTRIES_MAX)
 
 struct store_prepared; /* what store_write() computed ahead; private */
 
@@ -158,14 +173,15 @@ struct store_write {
 };
 
 /*
- * Validates the transaction, hashes its values and builds its tree in the calling thread, evaluates
- * the conditions, and queues it. Transactions queued by one thread commit in that order. When this
- * returns IM_OK done is called later (perhaps before this returns); otherwise done is never called.
+ * Validates the transaction, hashes its values and builds its tree in the calling thread, and queues
+ * it. Transactions queued by one thread commit in that order; conditions are evaluated in it too: they
+ * see what was queued before. When this returns IM_OK done is called later (perhaps before this
+ * returns), with IM_OK or the error of a condition; otherwise done is never called.
  *
  * IM_ERR_NO_ENTRIES, IM_ERR_NULL_KEY, IM_ERR_KEY_LENGTH, IM_ERR_VALUE_LENGTH, IM_ERR_TX_ENTRIES,
  * IM_ERR_TX_SIZE, IM_ERR_DUPLICATE_KEY, IM_ERR_METADATA_UNSUPPORTED (version 0),
- * IM_ERR_BAD_PRECONDITION, IM_ERR_PRECONDITION, IM_ERR_READ_ONLY, IM_ERR_NO_SPACE, IM_ERR_BUSY
- * (queue full), IM_ERR_NOMEM (arena or system), IM_ERR_WOULD_BLOCK never.
+ * IM_ERR_BAD_PRECONDITION, IM_ERR_READ_ONLY, IM_ERR_NO_SPACE, IM_ERR_BUSY (queue full), IM_ERR_NOMEM
+ * (arena or system), IM_ERR_WOULD_BLOCK never.
  */
 enum im_err store_write(struct store *s, struct store_write *w);
 
