@@ -7,6 +7,7 @@
 
 #include "store/durable.h"
 #include "store/header_cache.h"
+#include "store/hot_cache.h"
 #include "store/index.h"
 #include "store/offsets.h"
 #include "store/record.h"
@@ -38,6 +39,10 @@
 #define ENGINE_BATCH_PIECES 2048u
 /* Transactions of one batch. */
 #define ENGINE_BATCH_TXS 512u
+
+/* Entries of the log that are kept in memory because they are read again and again; in bytes. */
+#define ENGINE_HOT_BYTES ((size_t)24 * 1024 * 1024)
+#define ENGINE_HOT_ENTRY_BYTES 256u
 
 /* What store_write() computed ahead, in the memory of the request. */
 struct store_prepared {
@@ -80,6 +85,7 @@ struct store {
 	_Atomic bool no_space; /* the last attempt to get log space failed */
 
 	struct header_cache headers; /* has a lock of its own; may be ahead of published */
+	struct hot_cache entries;    /* of the log, by position; values checked */
 
 	/* Queue. */
 	pthread_mutex_t queue_lock;

@@ -44,6 +44,8 @@ struct index_entry {
 #define INDEX_MEMTABLE_BYTES (32u * 1024 * 1024)
 /* Frozen memtables that may wait for index_flush(). */
 #define INDEX_FROZEN_MAX 2u
+/* Blocks of runs that are kept in memory because they are read again and again, in bytes. */
+#define INDEX_HOT_BYTES ((size_t)16 * 1024 * 1024)
 /* Runs of one index. */
 #define INDEX_RUNS_MAX 16u
 

@@ -15,6 +15,7 @@ struct lookup {
 	struct bytes key;
 	uint64_t hash;
 	bool nowait;
+	struct hot_cache *hot;
 };
 
 static enum im_err
@@ -27,12 +28,14 @@ run_lookup(
 
 	run_cursor_init(&c, r, NULL);
 	c.nowait = what->nowait;
+	c.hot = what->hot;
 	err = run_cursor_seek(&c, what->key, as_of);
 	e = err == IM_OK ? run_cursor_entry(&c) : NULL;
 	if (e && bytes_equal(e->key, what->key)) {
 		*out = *e;
 		*found = true;
 	}
+	run_cursor_release(&c);
 	return err;
 }
 
@@ -102,7 +105,7 @@ enum im_err
 index_get(
     struct index *idx, struct bytes key, const struct index_read *how, struct index_entry *out)
 {
-	const struct lookup what = {key, bloom_hash(key), how->nowait};
+	const struct lookup what = {key, bloom_hash(key), how->nowait, &idx->blocks};
 	struct index_version *v;
 	enum im_err err;
 

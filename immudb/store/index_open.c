@@ -35,6 +35,7 @@ index_alloc(const struct index_options *options, struct index **out)
 		return err;
 	}
 	pthread_mutex_init(&idx->lock, NULL);
+	hot_cache_init(&idx->blocks, INDEX_HOT_BYTES, RUN_BLOCK_TARGET);
 	v->refs = 1;
 	idx->current = v;
 	idx->vfs = options->vfs ? options->vfs : &vfs_posix;
@@ -202,6 +203,7 @@ index_close(struct index *idx)
 		run_unref(idx->retired_run[i]);
 	if (idx->current) {
 		index_version_release(idx->current);
+		hot_cache_free(&idx->blocks);
 		pthread_mutex_destroy(&idx->lock);
 	}
 	free(idx->name);

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include "store/hot_cache.h"
 #include "store/index.h"
 #include "store/memtable.h"
 #include "store/run.h"
@@ -36,6 +37,8 @@ struct index {
 
 	pthread_mutex_t lock;          /* of current, held for a few instructions only */
 	struct index_version *current; /* replaced by index_version_change() */
+
+	struct hot_cache blocks; /* of runs, by number and block */
 
 	atomic_bool stop;
 	_Atomic uint64_t covered_tx; /* as the manifest says */

@@ -231,6 +231,18 @@ is_entry_of(const struct record_entry *r, const struct index_entry *e, struct kv
 	    md->expires_at == e->expires_at;
 }
 
+static bool
+is_inline(const struct record_entry *r)
+{
+	return r->value_len <= RECORD_INLINE_MAX;
+}
+
+static struct bytes
+inline_value(const struct record_entry *r)
+{
+	return bytes_of(r->key.data - RECORD_ENTRY_FIXED + r->value_offset, r->value_len);
+}
+
 /* The value itself: inline behind the entry at data, or a read of its own. */
 static enum im_err
 fetch_value(struct store *s, const struct record_entry *r, struct engine_read how,
@@ -240,9 +252,8 @@ fetch_value(struct store *s, const struct record_entry *r, struct engine_read ho
 	uint8_t *p;
 	enum im_err err;
 
-	if (r->value_len <= RECORD_INLINE_MAX) {
-		out->value =
-		    bytes_of(r->key.data - RECORD_ENTRY_FIXED + r->value_offset, r->value_len);
+	if (is_inline(r)) {
+		out->value = inline_value(r);
 	} else {
 		p = (uint8_t *)arena_alloc(arena, r->value_len);
 		how.pos += r->value_offset;
@@ -314,9 +325,11 @@ enum im_err
 engine_read_value(struct store *s, const struct index_entry *e, struct engine_how how,
     struct arena *arena, struct store_value *out)
 {
+	const struct hot_key key = {.place = e->pos};
 	uint8_t *p = (uint8_t *)arena_alloc(arena, e->len);
 	struct record_entry r;
-	enum im_err err = p ? read_entry(s, e, how, p) : IM_ERR_NOMEM;
+	bool hot = p && !how.ahead && hot_cache_copy(&s->entries, key, p, e->len);
+	enum im_err err = hot ? IM_OK : p ? read_entry(s, e, how, p) : IM_ERR_NOMEM;
 
 	if (err == IM_ERR_CORRUPT)
 		return data_loss(s,
@@ -336,7 +349,15 @@ engine_read_value(struct store *s, const struct index_entry *e, struct engine_ho
 	out->expired = kv_metadata_is_expired(&out->metadata, engine_now(s));
 	if (how.flags & STORE_NO_VALUE)
 		return IM_OK;
-	return fetch_value(s, &r, (struct engine_read){e->pos, how.flags}, arena, out);
+	/* Kept are entries whose value is inline, after it was checked. */
+	if (hot) {
+		out->value = inline_value(&r);
+		return IM_OK;
+	}
+	err = fetch_value(s, &r, (struct engine_read){e->pos, how.flags}, arena, out);
+	if (err == IM_OK && !how.ahead && is_inline(&r))
+		hot_cache_offer(&s->entries, key, bytes_of(p, e->len));
+	return err;
 }
 
 /* ---- Getting one version ---- */

@@ -160,11 +160,19 @@ bool
 run_block_open(struct run_block *b, struct bytes data, uint64_t offset)
 {
 	const uint8_t *crc = data.data + data.len - sizeof(uint32_t);
-	size_t table;
 
 	if (data.len < RUN_BLOCK_MIN || data.len > RUN_BLOCK_MAX ||
 	    crc32c((uint32_t)offset, data.data, data.len - sizeof(uint32_t)) != be32_get(crc))
 		return false;
+	return run_block_view(b, data);
+}
+
+bool
+run_block_view(struct run_block *b, struct bytes data)
+{
+	const uint8_t *crc = data.data + data.len - sizeof(uint32_t);
+	size_t table;
+
 	b->data = data.data;
 	b->groups = be16_get(crc - sizeof(uint16_t));
 	table = (size_t)b->groups * sizeof(uint16_t);

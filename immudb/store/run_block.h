@@ -70,6 +70,9 @@ struct run_block {
 /* Checks a block read from this offset. False when it is damaged. */
 bool run_block_open(struct run_block *b, struct bytes data, uint64_t offset);
 
+/* The same for bytes that run_block_open() has accepted before: the CRC is not computed again. */
+bool run_block_view(struct run_block *b, struct bytes data);
+
 /* The entries of one group, decoded one after the other. */
 struct run_group {
 	const uint8_t *next; /* bytes not yet decoded */

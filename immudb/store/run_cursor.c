@@ -7,7 +7,7 @@
  * Invariants:
  * 1. When valid, entries holds group `group` of block `block`, decoded up to `at` or further, with
  *    whole keys: it stays good when `data` is read over by another block.
- * 2. data and view hold block `loaded`.
+ * 2. view holds block `loaded`, in data, the window or pinned memory.
  */
 #include "store/run_cursor.h"
 
@@ -60,6 +60,36 @@ window_load(struct run_cursor *c, uint64_t i)
 	return IM_OK;
 }
 
+void
+run_cursor_release(struct run_cursor *c)
+{
+	hot_cache_unpin(c->pinned);
+	c->pinned = NULL;
+	c->loaded = c->run->blocks;
+	c->valid = false;
+}
+
+/* From memory if the block was read often, and offered to it if not. */
+static enum im_err
+hot_load(struct run_cursor *c, uint64_t i)
+{
+	const struct run *r = c->run;
+	const struct hot_key key = {r->id.number, i};
+	enum im_err err;
+
+	hot_cache_unpin(c->pinned);
+	c->pinned = hot_cache_pin(c->hot, key);
+	if (c->pinned)
+		return run_block_view(&c->view, hot_item_bytes(c->pinned))
+		    ? IM_OK
+		    : run_damage(c->run, i, "damaged block");
+	err = run_read_block(c->run, i, c->nowait, c->data, &c->view);
+	if (err == IM_OK)
+		hot_cache_offer(
+		    c->hot, key, bytes_of(c->data, (size_t)(r->offsets[i + 1] - r->offsets[i])));
+	return err;
+}
+
 static enum im_err
 load(struct run_cursor *c, uint64_t i)
 {
@@ -68,8 +98,12 @@ load(struct run_cursor *c, uint64_t i)
 	if (c->loaded == i)
 		return IM_OK;
 	c->loaded = c->run->blocks;
-	err =
-	    c->window ? window_load(c, i) : run_read_block(c->run, i, c->nowait, c->data, &c->view);
+	if (c->hot)
+		err = hot_load(c, i);
+	else if (c->window)
+		err = window_load(c, i);
+	else
+		err = run_read_block(c->run, i, c->nowait, c->data, &c->view);
 	if (err == IM_OK)
 		c->loaded = i;
 	return err;

@@ -1,6 +1,7 @@
 #ifndef STORE_RUN_CURSOR_H
 #define STORE_RUN_CURSOR_H
 
+#include "store/hot_cache.h"
 #include "store/run.h"
 
 /*
@@ -21,6 +22,9 @@ struct run_cursor {
 	unsigned groups; /* of the block */
 	unsigned at;     /* entry of the group */
 	struct run_block view;
+	/* When not NULL, blocks are looked for and offered here: run_cursor_release() is then due. */
+	struct hot_cache *hot;
+	struct hot_item *pinned; /* what view is in; NULL when that is data */
 	/* When not NULL, blocks come through this window of RUN_WINDOW_BYTES: for walks in order. */
 	uint8_t *window;
 	uint64_t window_offset;
@@ -33,6 +37,9 @@ struct run_cursor {
 
 /* Binds the cursor to a run; it is nowhere yet. window may be NULL and stays the caller's. */
 void run_cursor_init(struct run_cursor *c, struct run *run, uint8_t *window);
+
+/* Lets go of what was pinned; the cursor is nowhere. */
+void run_cursor_release(struct run_cursor *c);
 
 /* Goes to the first version at or behind a place (index_key.h). */
 enum im_err run_cursor_seek(struct run_cursor *c, struct bytes key, uint64_t tx);

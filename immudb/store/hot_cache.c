@@ -1,0 +1,242 @@
+/*
+ * Bytes of files kept in memory: a hash table and a ring in each of a few shards.
+ *
+ * Neighbours: index_get.c keeps blocks of runs here, reading.c entries of the log and trees of
+ * transactions.
+ *
+ * Invariants:
+ * 1. An item is in its shard's table and ring, both under the shard's lock; its bytes never change.
+ * 2. pins is raised under the lock only, so an item seen without pins under the lock can be freed.
+ * 3. bytes is the sum over the items of the shard and never above bytes_max.
+ */
+#include "store/hot_cache.h"
+
+#include <stdlib.h>
+
+/* An item that is larger than this part of its shard is not kept. */
+#define ITEM_PART_MAX 16u
+#define BUCKETS_MIN 16u
+/* So many items are looked at to make room for one. */
+#define LOOKS_MAX 64u
+
+struct hot_item {
+	struct hot_item *chain;
+	struct hot_item *next, *prev; /* ring */
+	struct hot_key key;
+	atomic_uint pins;
+	bool used; /* since the hand came by */
+	size_t len;
+	uint8_t data[];
+};
+
+static uint64_t
+key_hash(struct hot_key key)
+{
+	uint64_t h = (key.place ^ (key.file << 40 | key.file >> 24)) * 0x9e3779b97f4a7c15u;
+
+	return (h ^ h >> 32) * 0xd6e8feb86659fd93u;
+}
+
+static struct hot_shard *
+shard_of(struct hot_cache *c, uint64_t hash)
+{
+	return &c->shards[hash >> 60 & (HOT_CACHE_SHARDS - 1)];
+}
+
+static size_t
+item_cost(size_t len)
+{
+	return sizeof(struct hot_item) + len;
+}
+
+void
+hot_cache_init(struct hot_cache *c, size_t bytes_max, size_t item_bytes)
+{
+	*c = (struct hot_cache){.bytes_max = bytes_max / HOT_CACHE_SHARDS, .buckets = BUCKETS_MIN};
+	while (c->buckets < c->bytes_max / item_cost(item_bytes))
+		c->buckets *= 2;
+	for (size_t i = 0; i < HOT_CACHE_SHARDS; i++)
+		pthread_mutex_init(&c->shards[i].lock, NULL);
+}
+
+static void
+shard_free(struct hot_shard *s)
+{
+	struct hot_item *item = s->hand, *next;
+
+	if (item)
+		item->prev->next = NULL;
+	for (; item; item = next) {
+		next = item->next;
+		free(item);
+	}
+	free(s->table);
+	free(s->offered);
+	pthread_mutex_destroy(&s->lock);
+}
+
+void
+hot_cache_free(struct hot_cache *c)
+{
+	for (size_t i = 0; i < HOT_CACHE_SHARDS; i++)
+		shard_free(&c->shards[i]);
+}
+
+/* Locked. */
+static struct hot_item *
+shard_find(const struct hot_cache *c, const struct hot_shard *s, struct hot_key key, uint64_t hash)
+{
+	struct hot_item *item = s->table ? s->table[hash & (c->buckets - 1)] : NULL;
+
+	while (item && (item->key.place != key.place || item->key.file != key.file))
+		item = item->chain;
+	if (item)
+		item->used = true;
+	return item;
+}
+
+bool
+hot_cache_copy(struct hot_cache *c, struct hot_key key, void *out, size_t n)
+{
+	uint64_t hash = key_hash(key);
+	struct hot_shard *s = shard_of(c, hash);
+	struct hot_item *item;
+	bool found;
+
+	pthread_mutex_lock(&s->lock);
+	item = shard_find(c, s, key, hash);
+	found = item && item->len == n;
+	if (found)
+		memcpy(out, item->data, n);
+	pthread_mutex_unlock(&s->lock);
+	return found;
+}
+
+struct hot_item *
+hot_cache_pin(struct hot_cache *c, struct hot_key key)
+{
+	uint64_t hash = key_hash(key);
+	struct hot_shard *s = shard_of(c, hash);
+	struct hot_item *item;
+
+	pthread_mutex_lock(&s->lock);
+	item = shard_find(c, s, key, hash);
+	if (item)
+		atomic_fetch_add_explicit(&item->pins, 1, memory_order_relaxed);
+	pthread_mutex_unlock(&s->lock);
+	return item;
+}
+
+void
+hot_cache_unpin(struct hot_item *item)
+{
+	if (item)
+		atomic_fetch_sub_explicit(&item->pins, 1, memory_order_release);
+}
+
+struct bytes
+hot_item_bytes(const struct hot_item *item)
+{
+	return bytes_of(item->data, item->len);
+}
+
+/* ---- Keeping ---- */
+
+static void
+ring_add(struct hot_shard *s, struct hot_item *item)
+{
+	struct hot_item *at = s->hand ? s->hand : item;
+
+	item->next = at;
+	item->prev = s->hand ? at->prev : item;
+	item->prev->next = item;
+	item->next->prev = item;
+	s->hand = at;
+}
+
+static void
+shard_drop(const struct hot_cache *c, struct hot_shard *s, struct hot_item *item)
+{
+	struct hot_item **at = &s->table[key_hash(item->key) & (c->buckets - 1)];
+
+	while (*at != item)
+		at = &(*at)->chain;
+	*at = item->chain;
+	s->hand = item->next == item ? NULL : item->next;
+	item->prev->next = item->next;
+	item->next->prev = item->prev;
+	s->bytes -= item_cost(item->len);
+	free(item);
+}
+
+/* Locked. False when what is there is in use. */
+static bool
+shard_make_room(const struct hot_cache *c, struct hot_shard *s, size_t cost)
+{
+	for (unsigned looks = 0; s->bytes + cost > c->bytes_max; looks++) {
+		struct hot_item *item = s->hand;
+
+		if (looks == LOOKS_MAX)
+			return false;
+		if (!item->used && atomic_load_explicit(&item->pins, memory_order_acquire) == 0) {
+			shard_drop(c, s, item);
+			continue;
+		}
+		item->used = false;
+		s->hand = item->next;
+	}
+	return true;
+}
+
+/* Locked. */
+static bool
+shard_ready(const struct hot_cache *c, struct hot_shard *s)
+{
+	if (!s->table)
+		s->table = (struct hot_item **)calloc(c->buckets, sizeof(struct hot_item *));
+	if (!s->offered)
+		s->offered = (uint16_t *)calloc(c->buckets, sizeof *s->offered);
+	return s->table && s->offered;
+}
+
+/* Locked. Whether the same was offered a while ago; now it was. */
+static bool
+offered_before(const struct hot_cache *c, struct hot_shard *s, uint64_t hash)
+{
+	uint16_t *mark = &s->offered[hash & (c->buckets - 1)];
+	uint16_t now = (uint16_t)(hash >> 40 | 1);
+	bool before = *mark == now;
+
+	*mark = now;
+	return before;
+}
+
+void
+hot_cache_offer(struct hot_cache *c, struct hot_key key, struct bytes data)
+{
+	uint64_t hash = key_hash(key);
+	struct hot_shard *s = shard_of(c, hash);
+	size_t cost = item_cost(data.len);
+	struct hot_item *item;
+
+	if (cost > c->bytes_max / ITEM_PART_MAX)
+		return;
+	pthread_mutex_lock(&s->lock);
+	if (!shard_ready(c, s) || !offered_before(c, s, hash) || shard_find(c, s, key, hash) ||
+	    !shard_make_room(c, s, cost))
+		goto out;
+	item = (struct hot_item *)malloc(cost);
+	if (!item)
+		goto out;
+	item->key = key;
+	item->pins = 0;
+	item->used = false;
+	item->len = data.len;
+	memcpy(item->data, data.data, data.len);
+	item->chain = s->table[hash & (c->buckets - 1)];
+	s->table[hash & (c->buckets - 1)] = item;
+	ring_add(s, item);
+	s->bytes += cost;
+out:
+	pthread_mutex_unlock(&s->lock);
+}
