@@ -12,12 +12,6 @@
 	}
 
 /* Writing. */
-LATER(ExecAll)
-LATER(Delete)
-LATER(SetReference)
-LATER(VerifiableSetReference)
-LATER(ZAdd)
-LATER(VerifiableZAdd)
 LATER(DatabaseHealth)
 LATER(StreamSet)
 LATER(StreamVerifiableSet)

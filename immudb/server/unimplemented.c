@@ -13,7 +13,7 @@
 #define UNIMPLEMENTED_DEPTH_MAX 16
 
 const struct unimplemented_field unimplemented_fields[] = {
-    {"SetRequest", "preconditions"},
+    {"Chunk", "metadata"},
     {"ExportTxRequest", "allowPreCommitted"},
     {"ExportTxRequest", "replicaState"},
     {"ExportTxRequest", "skipIntegrityCheck"},

@@ -148,8 +148,6 @@ server_set_edges(void **state)
 	M(KeyValue) kv = IMMUDB__SCHEMA__KEY_VALUE__INIT;
 	M(KVMetadata) md = IMMUDB__SCHEMA__KVMETADATA__INIT;
 	M(Expiration) expiration = IMMUDB__SCHEMA__EXPIRATION__INIT;
-	M(Precondition) precondition = IMMUDB__SCHEMA__PRECONDITION__INIT;
-	M(Precondition) * preconditions[1] = {&precondition};
 	M(KeyValue) * kvs[1025];
 	M(KeyRequest) key = key_request("k");
 	static char long_key[1025];
@@ -166,11 +164,6 @@ server_set_edges(void **state)
 	in.n_kvs = 2;
 	assert_int_equal(ask(f, RPC_METHOD_Set, &in.base, NULL), IM_ERR_DUPLICATE_KEY);
 	in.n_kvs = 1;
-	in.n_preconditions = 1;
-	in.preconditions = preconditions;
-	assert_int_equal(ask(f, RPC_METHOD_Set, &in.base, NULL), IM_ERR_UNIMPLEMENTED);
-	assert_int_equal(f->status, IM_STATUS_UNIMPLEMENTED);
-	in.n_preconditions = 0;
 	assert_int_equal(set(f, "", "v", NULL), IM_ERR_ARGUMENT);
 	memset(long_key, 'k', 1024);
 	assert_int_equal(set(f, long_key, "v", NULL), IM_ERR_KEY_LENGTH);
