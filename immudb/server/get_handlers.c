@@ -138,15 +138,16 @@ handle_GetAll(struct call *c)
 	out->entries = arena_calloc(call_arena(c), in->n_keys, sizeof(Immudb__Schema__Entry *));
 	if (in->n_keys && !out->entries)
 		return IM_ERR_NOMEM;
+	c->answer = &out->base;
+	/* One snapshot for all of them; that of an empty database is empty. */
 	err = entries_since(c, in->sincetx, &q.as_of);
-	for (i = 0; i < in->n_keys && err == IM_OK; i++) {
+	for (i = 0; i < in->n_keys && q.as_of > 0 && err == IM_OK; i++) {
 		q.key = message_bytes(in->keys[i]);
 		err = entry_find(c, &q, NULL, &out->entries[out->n_entries]);
 		if (err == IM_OK)
 			err = entries_room(c, out->entries[out->n_entries++], &used);
-		else if (err == IM_ERR_KEY_NOT_FOUND)
+		else if (entry_leads_nowhere(err))
 			err = IM_OK;
 	}
-	c->answer = &out->base;
 	return err;
 }

@@ -18,11 +18,6 @@ LATER(StreamVerifiableSet)
 LATER(StreamExecAll)
 
 /* Reading. */
-LATER(ZScan)
-LATER(History)
-LATER(Count)
-LATER(CountAll)
-LATER(TxScan)
 LATER(StreamGet)
 LATER(StreamVerifiableGet)
 LATER(StreamScan)

@@ -1,12 +1,10 @@
 /*
- * Scan: keys in order, always in the read pool.
+ * Scan: keys in order, always in the read pool; and the walk behind it, which stream_handlers.c
+ * shares.
  */
-#include "crypto/rawkey.h"
-#include "server/call.h"
-#include "server/entries.h"
+#include "server/walks.h"
 
-/* Entries in one answer; also what a limit of 0 means. */
-#define SCAN_LIMIT_MAX 2500
+#include "crypto/rawkey.h"
 
 /* The raw form of a bound; none when it is empty. */
 static enum im_err
@@ -34,25 +32,66 @@ scan_range(struct call *c, const Immudb__Schema__ScanRequest *in, struct store_r
 	return err;
 }
 
-/* The next entry that can be shown; one whose reference leads nowhere is left out. */
-static enum im_err
-scan_next(struct call *c, struct store_cursor *cursor, uint64_t as_of, Immudb__Schema__Entry **out)
+enum im_err
+walk_open(struct call *c, const struct store_range *range, uint64_t offset, struct walk *w)
 {
+	enum im_err err;
+
+	*w = (struct walk){.as_of = range->as_of};
+	/* In an empty database there is nothing as of its newest transaction. */
+	if (range->as_of == 0)
+		return IM_OK;
+	err = store_scan(c->database->store, range, &w->cursor);
+	if (err == IM_OK)
+		err = entries_skip(c, w->cursor, offset);
+	return err == IM_ERR_NOT_FOUND ? IM_OK : err;
+}
+
+enum im_err
+walk_next_raw(struct call *c, struct walk *w, struct store_value *raw)
+{
+	/* What was left out may have been much: the answer may not be wanted any more. */
+	if (w->passed++ % WALK_SLICE == WALK_SLICE - 1 && rpc_request_is_abandoned(c->request))
+		return IM_ERR_CANCELLED;
+	return w->cursor ? store_cursor_next(w->cursor, call_arena(c), raw) : IM_ERR_NOT_FOUND;
+}
+
+void
+walk_close(struct walk *w)
+{
+	store_cursor_close(w->cursor);
+	w->cursor = NULL;
+}
+
+enum im_err
+scan_open(struct call *c, const Immudb__Schema__ScanRequest *in, struct walk *w)
+{
+	struct store_range range;
+	enum im_err err = scan_range(c, in, &range);
+
+	*w = (struct walk){0};
+	return err == IM_OK ? walk_open(c, &range, in->offset, w) : err;
+}
+
+enum im_err
+scan_next(struct call *c, struct walk *w, Immudb__Schema__Entry **out)
+{
+	struct arena_mark mark = arena_mark(call_arena(c));
 	struct store_value raw;
 	enum im_err err;
 
-	do {
-		err = store_cursor_next(cursor, call_arena(c), &raw);
-		if (err != IM_OK)
+	for (;;) {
+		err = walk_next_raw(c, w, &raw);
+		if (err == IM_OK)
+			err = entry_resolve(c, &raw, w->as_of, out);
+		if (!entry_leads_nowhere(err))
 			return err;
-		err = entry_resolve(c, &raw, as_of, out);
-	} while (err == IM_ERR_KEY_NOT_FOUND);
-	return err;
+		arena_rewind(call_arena(c), &mark);
+	}
 }
 
 static enum im_err
-scan_collect(struct call *c, struct store_cursor *cursor, const struct store_range *range,
-    size_t limit, Immudb__Schema__Entries *out)
+scan_collect(struct call *c, struct walk *w, size_t limit, Immudb__Schema__Entries *out)
 {
 	size_t used = 0;
 	enum im_err err = IM_OK;
@@ -61,32 +100,10 @@ scan_collect(struct call *c, struct store_cursor *cursor, const struct store_ran
 	if (!out->entries)
 		return IM_ERR_NOMEM;
 	while (out->n_entries < limit && err == IM_OK) {
-		err = scan_next(c, cursor, range->as_of, &out->entries[out->n_entries]);
+		err = scan_next(c, w, &out->entries[out->n_entries]);
 		if (err == IM_OK)
 			err = entries_room(c, out->entries[out->n_entries++], &used);
 	}
-	return err == IM_ERR_NOT_FOUND ? IM_OK : err;
-}
-
-static enum im_err
-scan_run(struct call *c, const Immudb__Schema__ScanRequest *in, Immudb__Schema__Entries *out)
-{
-	size_t limit = in->limit ? in->limit : SCAN_LIMIT_MAX;
-	struct store_cursor *cursor;
-	struct store_range range;
-	enum im_err err = scan_range(c, in, &range);
-
-	/* In an empty database there is nothing as of its newest transaction. */
-	if (err != IM_OK || range.as_of == 0)
-		return err;
-	err = store_scan(c->database->store, &range, &cursor);
-	if (err != IM_OK)
-		return err;
-	if (in->offset)
-		err = store_cursor_skip(cursor, in->offset);
-	if (err == IM_OK)
-		err = scan_collect(c, cursor, &range, limit, out);
-	store_cursor_close(cursor);
 	return err == IM_ERR_NOT_FOUND ? IM_OK : err;
 }
 
@@ -95,16 +112,21 @@ handle_Scan(struct call *c)
 {
 	const Immudb__Schema__ScanRequest *in = (const void *)c->in;
 	Immudb__Schema__Entries *out;
+	struct walk w = {0};
+	size_t limit;
+	enum im_err err = entries_limit(in->limit, &limit);
 
-	if (in->limit > SCAN_LIMIT_MAX)
-		return err_set(IM_ERR_RESULT_LIMIT,
-		    "%s: the specified limit (%llu) is larger than the maximum allowed one (%d)",
-		    err_text(IM_ERR_RESULT_LIMIT), (unsigned long long)in->limit, SCAN_LIMIT_MAX);
+	if (err != IM_OK)
+		return err;
 	if (!c->may_block)
 		return IM_ERR_WOULD_BLOCK;
 	out = message_new(call_arena(c), &immudb__schema__entries__descriptor);
 	if (!out)
 		return IM_ERR_NOMEM;
 	c->answer = &out->base;
-	return scan_run(c, in, out);
+	err = scan_open(c, in, &w);
+	if (err == IM_OK)
+		err = scan_collect(c, &w, limit, out);
+	walk_close(&w);
+	return err;
 }

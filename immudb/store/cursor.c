@@ -82,8 +82,9 @@ enum im_err
 store_history(struct store *s, const struct store_versions *versions, struct store_cursor **out)
 {
 	uint8_t key[RAW_KEY_MAX];
-	struct index_history h = {
-	    .descending = versions->desc, .read = {.nowait = versions->flags & STORE_NOWAIT}};
+	struct index_history h = {.skip = versions->skip,
+	    .descending = versions->desc,
+	    .read = {.nowait = versions->flags & STORE_NOWAIT}};
 	struct store_cursor *c;
 	enum im_err err;
 
@@ -146,15 +147,26 @@ store_cursor_next(struct store_cursor *c, struct arena *arena, struct store_valu
 }
 
 enum im_err
-store_cursor_skip(struct store_cursor *c, uint64_t n)
+store_cursor_count(struct store_cursor *c, uint64_t max, uint64_t *n)
 {
 	enum im_err err = IM_OK;
 
-	for (; n > 0 && err == IM_OK; n--) {
+	for (*n = 0; *n < max; ++*n) {
 		err = advance(c);
+		if (err != IM_OK)
+			break;
 		c->pending = false;
 	}
-	return err;
+	return err == IM_ERR_NOT_FOUND ? IM_OK : err;
+}
+
+enum im_err
+store_cursor_skip(struct store_cursor *c, uint64_t n)
+{
+	uint64_t skipped;
+	enum im_err err = store_cursor_count(c, n, &skipped);
+
+	return err == IM_OK && skipped < n ? IM_ERR_NOT_FOUND : err;
 }
 
 void

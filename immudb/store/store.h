@@ -251,6 +251,7 @@ enum im_err store_scan(struct store *s, const struct store_range *range, struct 
 struct store_versions {
 	struct bytes key; /* raw */
 	uint64_t as_of;   /* 0: newest published */
+	uint64_t skip;    /* leave out this many first */
 	bool desc;        /* newest first; otherwise oldest first */
 	unsigned flags;   /* of store_read_flags */
 };
@@ -264,6 +265,12 @@ store_history(struct store *s, const struct store_versions *versions, struct sto
  * cursor where it is; IM_ERR_DATA_LOSS names the entry and the cursor goes on behind it.
  */
 enum im_err store_cursor_next(struct store_cursor *c, struct arena *arena, struct store_value *out);
+
+/*
+ * Skips at most max entries and counts them in *n; no value is read. IM_OK also at the end of the
+ * range, when *n is less than max. IM_ERR_WOULD_BLOCK leaves the cursor behind those counted.
+ */
+enum im_err store_cursor_count(struct store_cursor *c, uint64_t max, uint64_t *n);
 
 /* Skips n entries. IM_ERR_NOT_FOUND when the range ends before that. */
 enum im_err store_cursor_skip(struct store_cursor *c, uint64_t n);

@@ -66,6 +66,39 @@ arena_reset(struct arena *a, size_t keep)
 	a->left = a->used = kept->size;
 }
 
+struct arena_mark
+arena_mark(const struct arena *a)
+{
+	return (struct arena_mark){a->blocks, a->blocks ? a->blocks->next : NULL, a->next, a->left};
+}
+
+/* Frees the blocks from b to before end. */
+static void
+arena_release(struct arena *a, struct arena_block *b, const struct arena_block *end)
+{
+	struct arena_block *next;
+
+	for (; b != end; b = next) {
+		next = b->next;
+		a->used -= b->size;
+		free(b);
+	}
+}
+
+void
+arena_rewind(struct arena *a, const struct arena_mark *mark)
+{
+	arena_release(a, a->blocks, mark->newest);
+	a->blocks = mark->newest;
+	if (a->blocks) {
+		/* Blocks of their own were put in behind it. */
+		arena_release(a, a->blocks->next, mark->behind);
+		a->blocks->next = mark->behind;
+	}
+	a->next = mark->next;
+	a->left = mark->left;
+}
+
 static struct arena_block *
 arena_block_new(struct arena *a, size_t size)
 {

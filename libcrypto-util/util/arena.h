@@ -34,6 +34,22 @@ void arena_wipe(struct arena *a);
  */
 void arena_reset(struct arena *a, size_t keep);
 
+/* A place in the life of an arena; only for arena_rewind(). */
+struct arena_mark {
+	struct arena_block *newest, *behind;
+	uint8_t *next;
+	size_t left;
+};
+
+/* What the arena holds now. */
+struct arena_mark arena_mark(const struct arena *a);
+
+/*
+ * Releases everything that came from the arena since the mark was taken. Marks taken after it are void;
+ * it may be used again.
+ */
+void arena_rewind(struct arena *a, const struct arena_mark *mark);
+
 /* n bytes, aligned for any type, not cleared; NULL when memory or the cap is exhausted. */
 void *arena_alloc(struct arena *a, size_t n);
 

@@ -1,4 +1,4 @@
-/* Arenas: alignment, the cap, large pieces, and what a reset keeps. */
+/* Arenas: alignment, the cap, large pieces, what a reset and a rewind keep. */
 #include <setjmp.h>
 #include <stdalign.h>
 #include <stdarg.h>
@@ -92,6 +92,43 @@ test_reset(void **state)
 	arena_free(&a);
 }
 
+/* Rewinding frees what came after the mark, pieces of their own size included, and nothing else. */
+static void
+test_rewind(void **state)
+{
+	struct arena_mark empty, mark;
+	struct arena a;
+	uint8_t *kept, *large;
+	size_t used;
+
+	(void)state;
+	arena_init(&a, 1 << 20);
+	empty = arena_mark(&a);
+	kept = (uint8_t *)arena_alloc(&a, 100);
+	large = (uint8_t *)arena_alloc(&a, 50000);
+	memset(kept, 1, 100);
+	memset(large, 2, 50000);
+	mark = arena_mark(&a);
+	used = a.used;
+	for (int round = 0; round < 50; round++) {
+		assert_non_null(arena_alloc(&a, 60000));
+		for (int i = 0; i < 100; i++)
+			assert_non_null(memset(arena_alloc(&a, 900), 3, 900));
+		assert_non_null(arena_alloc(&a, 200000));
+		assert_true(a.used > used + 260000);
+		arena_rewind(&a, &mark);
+		assert_int_equal(a.used, used);
+	}
+	assert_int_equal(kept[99], 1);
+	assert_int_equal(large[49999], 2);
+	arena_rewind(&a, &empty);
+	assert_int_equal(a.used, 0);
+	assert_non_null(arena_alloc(&a, 300000));
+	arena_rewind(&a, &empty);
+	assert_int_equal(a.used, 0);
+	arena_free(&a);
+}
+
 int
 main(void)
 {
@@ -100,6 +137,7 @@ main(void)
 	    cmocka_unit_test(test_cap),
 	    cmocka_unit_test(test_copies),
 	    cmocka_unit_test(test_reset),
+	    cmocka_unit_test(test_rewind),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
