@@ -13,9 +13,6 @@
 
 /* Writing. */
 LATER(DatabaseHealth)
-LATER(StreamSet)
-LATER(StreamVerifiableSet)
-LATER(StreamExecAll)
 
 /* Reading. */
 LATER(StreamGet)
