@@ -67,7 +67,9 @@ proving_answer(
 	m->dualproof = message_dual_proof(call_arena(c), proof);
 	if (!m->dualproof)
 		return IM_ERR_NOMEM;
-	tx_header_alh(&proof->target, &alh);
 	*out = m;
+	if (!c->server->key)
+		return IM_OK;
+	tx_header_alh(&proof->target, &alh);
 	return proving_sign(c, proof->target.id, &alh, &m->signature);
 }

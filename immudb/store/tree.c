@@ -25,6 +25,7 @@
 #include <stdlib.h>
 
 #include "store/pageset.h"
+#include "store/range_memo.h"
 #include "store/slots.h"
 
 #define TILE_HEIGHT 8
@@ -48,6 +49,7 @@ struct tree {
 	bool edge_behind;       /* while opening: a tail was in a full tile, not in the edge file */
 	_Atomic uint64_t size;
 	_Atomic uint64_t repairs;
+	struct range_memo memo; /* of ragged ranges */
 	/* The writer's. */
 	struct ahtree_edge edge;
 	struct page *tails[LEVELS];
@@ -250,24 +252,74 @@ read_parts(struct tree *t, const struct page_part *parts, size_t n, bool nowait)
 	return err;
 }
 
-enum im_err
-tree_range_root(struct tree *t, uint64_t lo, uint64_t hi, bool nowait, struct hash *out)
+/* Folds a ragged range; those that end there too and are within it are made on the way. */
+static enum im_err
+fold_range(struct tree *t, const struct ahtree_node *nodes, size_t n, uint64_t hi, bool nowait,
+    struct hash *out)
 {
-	struct ahtree_node nodes[AHTREE_NODES_MAX];
 	struct page_part parts[AHTREE_NODES_MAX];
 	struct hash roots[AHTREE_NODES_MAX];
-	size_t n = hi > tree_size(t) ? 0 : ahtree_range_nodes(lo, hi, nodes);
 	enum im_err err;
 
-	if (n == 0)
-		return err_set(IM_ERR_ARGUMENT, "no tree range (%llu, %llu]",
-		    (unsigned long long)lo, (unsigned long long)hi);
 	for (size_t i = 0; i < n; i++)
 		parts[i] = node_part(nodes[i], &roots[i]);
 	err = read_parts(t, parts, n, nowait);
-	if (err == IM_OK)
-		ahtree_fold(roots, n, out);
-	return err;
+	if (err != IM_OK)
+		return err;
+	*out = roots[n - 1];
+	for (size_t i = n - 1; i > 0; i--) {
+		hash_node(&roots[i - 1], out, out);
+		range_memo_put(&t->memo, nodes[i - 1].index << nodes[i - 1].level, hi, out);
+	}
+	return IM_OK;
+}
+
+/* Parts that are still to be read, each for one root. */
+struct wanted {
+	struct page_part parts[AHTREE_PATH_MAX];
+	size_t n;
+};
+
+/* The root of a range at once if it is ragged; one that is a node is added to what is wanted. */
+static enum im_err
+range_start(
+    struct tree *t, struct ahtree_range range, bool nowait, struct wanted *wanted, struct hash *out)
+{
+	struct ahtree_node nodes[AHTREE_NODES_MAX];
+	size_t n = range.hi > tree_size(t) ? 0 : ahtree_range_nodes(range.lo, range.hi, nodes);
+
+	if (n == 0)
+		return err_set(IM_ERR_ARGUMENT, "no tree range (%llu, %llu]",
+		    (unsigned long long)range.lo, (unsigned long long)range.hi);
+	if (n == 1) {
+		wanted->parts[wanted->n++] = node_part(nodes[0], out);
+		return IM_OK;
+	}
+	if (range_memo_get(&t->memo, range.lo, range.hi, out))
+		return IM_OK;
+	return fold_range(t, nodes, n, range.hi, nowait, out);
+}
+
+enum im_err
+tree_range_roots(
+    struct tree *t, const struct ahtree_range *ranges, size_t n, bool nowait, struct hash *out)
+{
+	struct wanted wanted = {.n = 0};
+	enum im_err err = IM_OK;
+
+	assert(n <= AHTREE_PATH_MAX);
+	/* The last ones of a proof are the longest, and hold the others that end at the same edge. */
+	for (size_t i = n; err == IM_OK && i > 0; i--)
+		err = range_start(t, ranges[i - 1], nowait, &wanted, &out[i - 1]);
+	return err == IM_OK ? read_parts(t, wanted.parts, wanted.n, nowait) : err;
+}
+
+enum im_err
+tree_range_root(struct tree *t, uint64_t lo, uint64_t hi, bool nowait, struct hash *out)
+{
+	const struct ahtree_range range = {lo, hi};
+
+	return tree_range_roots(t, &range, 1, nowait, out);
 }
 
 enum im_err
@@ -289,10 +341,22 @@ view_range_root(void *ctx, uint64_t lo, uint64_t hi, struct hash *out)
 	return tree_range_root(view->tree, lo, hi, view->nowait, out);
 }
 
+static enum im_err
+view_range_roots(void *ctx, const struct ahtree_range *ranges, size_t n, struct hash *out)
+{
+	const struct tree_view *view = ctx;
+
+	for (size_t i = 0; i < n; i++) {
+		if (ranges[i].hi > view->size)
+			return IM_ERR_TX_NOT_FOUND;
+	}
+	return tree_range_roots(view->tree, ranges, n, view->nowait, out);
+}
+
 struct ahtree_reader
 tree_view_reader(struct tree_view *view)
 {
-	return (struct ahtree_reader){view_range_root, view};
+	return (struct ahtree_reader){view_range_root, view, view_range_roots};
 }
 
 uint64_t
@@ -505,6 +569,7 @@ tree_open(const struct tree_options *options, uint64_t size, struct tree **out)
 		return IM_ERR_NOMEM;
 	t->options = *options;
 	t->edge_file = SLOTS_CLOSED;
+	range_memo_init(&t->memo);
 	err = open_files(t);
 	if (err == IM_OK && size > 0)
 		err = load_size(t, size);
@@ -522,6 +587,7 @@ tree_close(struct tree *t)
 		return;
 	pageset_close(t->tiles);
 	slots_close(&t->edge_file);
+	range_memo_free(&t->memo);
 	free(t);
 }
 

@@ -81,6 +81,13 @@ uint64_t tree_size(const struct tree *t);
 enum im_err
 tree_range_root(struct tree *t, uint64_t lo, uint64_t hi, bool nowait, struct hash *out);
 
+/*
+ * Any thread: the roots of up to AHTREE_PATH_MAX such ranges, as tree_range_root() gives them, for
+ * little more than one costs.
+ */
+enum im_err tree_range_roots(
+    struct tree *t, const struct ahtree_range *ranges, size_t n, bool nowait, struct hash *out);
+
 /* Any thread: the root at size n, Z32 for 0. Errors as tree_range_root(). */
 enum im_err tree_root(struct tree *t, uint64_t n, bool nowait, struct hash *out);
 

@@ -94,6 +94,8 @@ ranges_fetch(const struct ahtree_reader *tree, struct arena *a, const struct aht
 	list->items = (struct hash *)arena_calloc(a, list->len, sizeof(struct hash));
 	if (!list->items)
 		return IM_ERR_NOMEM;
+	if (tree->range_roots)
+		return tree->range_roots(tree->ctx, ranges, list->len, list->items);
 	for (size_t n = 0; n < list->len; n++) {
 		enum im_err err =
 		    tree->range_root(tree->ctx, ranges[n].lo, ranges[n].hi, &list->items[n]);

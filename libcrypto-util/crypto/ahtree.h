@@ -29,11 +29,14 @@ struct ahtree_range {
 /*
  * Where a proof maker gets its hashes. range_root gives R(lo, hi] of an aligned range; hi never
  * passes the tree size that the caller of the maker named, and the reader refuses one that it does
- * not have (IM_ERR_TX_NOT_FOUND). Its errors are passed on.
+ * not have (IM_ERR_TX_NOT_FOUND). Its errors are passed on. range_roots does the same for up to
+ * AHTREE_PATH_MAX ranges at once; a reader that is not faster at that has NULL there.
  */
 struct ahtree_reader {
 	enum im_err (*range_root)(void *ctx, uint64_t lo, uint64_t hi, struct hash *out);
 	void *ctx;
+	enum im_err (*range_roots)(
+	    void *ctx, const struct ahtree_range *ranges, size_t n, struct hash *out);
 };
 
 /*

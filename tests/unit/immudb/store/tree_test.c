@@ -223,6 +223,7 @@ proofs_of_a_large_tree_verify(void **state)
 	struct tree *t = open_at(0);
 	struct tree_view view = {.tree = t, .size = LEAVES};
 	struct ahtree_reader reader = tree_view_reader(&view);
+	struct hash_list out_of_view;
 	uint64_t random = 1;
 	struct arena arena;
 	struct hash h;
@@ -249,6 +250,8 @@ proofs_of_a_large_tree_verify(void **state)
 	}
 	view.size = 100;
 	assert_int_equal(reader.range_root(reader.ctx, 0, 101, &h), IM_ERR_TX_NOT_FOUND);
+	assert_int_equal(
+	    ahtree_prove_inclusion(&reader, 1, 101, &arena, &out_of_view), IM_ERR_TX_NOT_FOUND);
 	arena_free(&arena);
 	tree_close(t);
 }
