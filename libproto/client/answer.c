@@ -7,79 +7,53 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "client/answer_fill.h"
 #include "client/client.h"
-
-static struct immu_bytes
-public_bytes(ProtobufCBinaryData data)
-{
-	return (struct immu_bytes){data.data, data.len};
-}
-
-static void
-fill_entry(const Immudb__Schema__Entry *m, struct immu_entry *out)
-{
-	struct kv_metadata md;
-
-	decode_metadata(m->metadata, &md);
-	*out = (struct immu_entry){.tx = m->tx,
-	    .revision = m->revision,
-	    .key = public_bytes(m->key),
-	    .value = public_bytes(m->value),
-	    .metadata = decode_public_metadata(&md)};
-}
+#include "client/offline.h"
 
 static enum im_err
-fill_entries(struct result *r, Immudb__Schema__Entry **entries, size_t len)
+set_entries(struct result *r, Immudb__Schema__Entry **entries, size_t len)
 {
-	struct immu_entry *out = arena_calloc(&r->arena, len, sizeof *out);
+	struct fill_entries list;
+	enum im_err err = fill_entries(&r->arena, entries, len, &list);
 
-	if (len > 0 && !out)
-		return err_set(IM_ERR_NOMEM, "out of memory");
-	for (size_t i = 0; i < len; i++)
-		fill_entry(entries[i], &out[i]);
-	r->public.entries = out;
-	r->public.entries_len = len;
-	return IM_OK;
-}
-
-/* The entries of a transaction; value lengths come from the message, the rest was decoded. */
-static enum im_err
-fill_tx(struct result *r, const Immudb__Schema__Tx *m)
-{
-	size_t len = m->n_entries;
-	struct immu_tx_entry *out = arena_calloc(&r->arena, len, sizeof *out);
-	enum im_err err = IM_OK;
-
-	if (len > 0 && !out)
-		return err_set(IM_ERR_NOMEM, "out of memory");
-	for (size_t i = 0; i < len && !err; i++) {
-		struct entry_parts parts;
-		struct kv_metadata md;
-
-		err = decode_tx_entry(m->entries[i], &r->arena, &parts);
-		if (err)
-			break;
-		decode_metadata(m->entries[i]->metadata, &md);
-		out[i].raw_key = (struct immu_bytes){parts.key.data, parts.key.len};
-		out[i].metadata = decode_public_metadata(&md);
-		out[i].value_len = (uint32_t)m->entries[i]->vlen;
-		memcpy(out[i].value_hash, parts.hval.b, HASH_SIZE);
-	}
-	r->public.tx_entries = out;
-	r->public.tx_entries_len = len;
+	r->public.entries = list.items;
+	r->public.entries_len = list.len;
 	return err;
 }
 
 static enum im_err
-fill_header(struct call *call, const Immudb__Schema__TxHeader *m)
+set_zentries(struct result *r, Immudb__Schema__ZEntry **zentries, size_t len)
+{
+	struct fill_zentries list;
+	enum im_err err = fill_zentries(&r->arena, zentries, len, &list);
+
+	r->public.zentries = list.items;
+	r->public.zentries_len = list.len;
+	return err;
+}
+
+static enum im_err
+set_tx_entries(struct call *call, const Immudb__Schema__Tx *m)
+{
+	struct result *r = call->result;
+	struct fill_tx_entries list;
+	enum im_err err = fill_tx_entries(&r->arena, m, &call->spec, &list);
+
+	r->public.tx_entries = list.items;
+	r->public.tx_entries_len = list.len;
+	return err;
+}
+
+static enum im_err
+set_header(const Immudb__Schema__TxHeader *m, struct immu_header *out)
 {
 	struct tx_header header;
 	enum im_err err = decode_header(m, &header);
 
-	if (err)
-		return err;
-	decode_public_header(&header, &call->result->public.header);
-	return IM_OK;
+	if (!err)
+		decode_public_header(&header, out);
+	return err;
 }
 
 static enum im_err
@@ -104,15 +78,32 @@ anchor_of(const struct call *call)
 	    .from = call->from, .database = immu_database(call->c), .key = call->c->key};
 }
 
+/* The offline proof of an answer, if it was asked for. */
 static enum im_err
-take_set(struct call *call, const ProtobufCMessage *m)
+keep_proof(struct call *call, const struct offline_source *source)
 {
-	const Immudb__Schema__TxHeader *header = (const Immudb__Schema__TxHeader *)m;
-	enum im_err err = fill_header(call, header);
+	struct offline_source s = *source;
+	struct immu *c = call->c;
 
-	if (!err && call->result->public.header.entries != call->written_len)
+	if (!call->keep_proof)
+		return IM_OK;
+	s.server_id = immu_server_id(c);
+	s.database = immu_database(c);
+	s.address = c->address.len > 0 ? (const char *)c->address.data : "";
+	s.trusted = call->via ? call->via_from : call->from;
+	s.via = call->via;
+	return offline_make(&s, &call->result->arena, &call->result->public.proof);
+}
+
+static enum im_err
+take_write(struct call *call, const ProtobufCMessage *m)
+{
+	struct immu_header *header = &call->result->public.header;
+	enum im_err err = set_header((const Immudb__Schema__TxHeader *)m, header);
+
+	if (!err && header->entries != call->written_len)
 		err = err_set(IM_ERR_PROTOCOL, "%" PRIu32 " entries were written, not %zu",
-		    call->result->public.header.entries, call->written_len);
+		    header->entries, call->written_len);
 	return err;
 }
 
@@ -145,18 +136,21 @@ check_write_order(struct call *call)
 }
 
 static enum im_err
-take_verified_set(struct call *call, const ProtobufCMessage *m)
+take_verified_write(struct call *call, const ProtobufCMessage *m)
 {
+	const Immudb__Schema__VerifiableTx *answer = (const Immudb__Schema__VerifiableTx *)m;
+	struct offline_source proof = {.kind = IMMU_PROOF_TX, .tx = answer};
 	struct verify_anchor anchor = anchor_of(call);
 	struct verify_written written = {call->written, call->written_len};
-	enum im_err err = verify_set(&anchor, &written, (const Immudb__Schema__VerifiableTx *)m,
-	    &call->result->arena, &call->outcome);
+	enum im_err err =
+	    verify_set(&anchor, &written, answer, &call->result->arena, &call->outcome);
 
 	if (!err)
 		err = check_write_order(call);
-	if (!err)
-		decode_public_header(&call->outcome.header, &call->result->public.header);
-	return err;
+	if (err)
+		return err;
+	decode_public_header(&call->outcome.header, &call->result->public.header);
+	return keep_proof(call, &proof);
 }
 
 static enum im_err
@@ -164,7 +158,27 @@ take_get(struct call *call, const ProtobufCMessage *m)
 {
 	Immudb__Schema__Entry *entry = (Immudb__Schema__Entry *)(uintptr_t)m;
 
-	return fill_entries(call->result, &entry, 1);
+	return set_entries(call->result, &entry, 1);
+}
+
+/* A proven value, perhaps of the key that a proven reference stands for. */
+static enum im_err
+take_value(struct call *call, const Immudb__Schema__VerifiableEntry *answer)
+{
+	struct result *r = call->result;
+	struct offline_source proof = {.kind = IMMU_PROOF_ENTRY, .entry = answer};
+	struct immu_entry *entry = arena_alloc(&r->arena, sizeof *entry);
+	enum im_err err = entry ? IM_OK : err_set(IM_ERR_NOMEM, "out of memory");
+
+	if (!err)
+		err = fill_entry(&r->arena, answer->entry,
+		    call->via ? call->via->entry->referencedby : NULL, entry);
+	if (err)
+		return err;
+	r->public.entries = entry;
+	r->public.entries_len = 1;
+	decode_public_header(&call->outcome.header, &r->public.header);
+	return keep_proof(call, &proof);
 }
 
 static enum im_err
@@ -172,14 +186,16 @@ take_verified_get(struct call *call, const ProtobufCMessage *m)
 {
 	const Immudb__Schema__VerifiableEntry *answer = (const Immudb__Schema__VerifiableEntry *)m;
 	struct verify_anchor anchor = anchor_of(call);
-	struct verify_wanted wanted = {call->key, call->tx};
+	struct verify_wanted wanted = {call->key, call->tx, call->via != NULL};
 	enum im_err err =
 	    verify_get(&anchor, &wanted, answer, &call->result->arena, &call->outcome);
 
 	if (err)
 		return err;
-	decode_public_header(&call->outcome.header, &call->result->public.header);
-	return fill_entries(call->result, (Immudb__Schema__Entry **)&answer->entry, 1);
+	if (!call->outcome.is_reference)
+		return take_value(call, answer);
+	call->via = answer;
+	return IM_OK;
 }
 
 static enum im_err
@@ -187,30 +203,102 @@ take_entries(struct call *call, const ProtobufCMessage *m)
 {
 	const Immudb__Schema__Entries *answer = (const Immudb__Schema__Entries *)m;
 
-	return fill_entries(call->result, answer->entries, answer->n_entries);
+	return set_entries(call->result, answer->entries, answer->n_entries);
+}
+
+static enum im_err
+take_zentries(struct call *call, const ProtobufCMessage *m)
+{
+	const Immudb__Schema__ZEntries *answer = (const Immudb__Schema__ZEntries *)m;
+
+	return set_zentries(call->result, answer->entries, answer->n_entries);
+}
+
+static enum im_err
+take_count(struct call *call, const ProtobufCMessage *m)
+{
+	call->result->public.count = ((const Immudb__Schema__EntryCount *)m)->count;
+	return IM_OK;
+}
+
+/* A transaction and those of its entries that were asked for. */
+static enum im_err
+fill_tx_view(struct call *call, const Immudb__Schema__Tx *m, struct immu_tx_view *out)
+{
+	struct arena *arena = &call->result->arena;
+	struct fill_tx_entries tx_entries;
+	struct fill_entries entries;
+	struct fill_zentries zentries;
+	enum im_err err = set_header(m->header, &out->header);
+
+	if (!err)
+		err = fill_tx_entries(arena, m, &call->spec, &tx_entries);
+	if (!err)
+		err = fill_entries(arena, m->kventries, m->n_kventries, &entries);
+	if (!err)
+		err = fill_zentries(arena, m->zentries, m->n_zentries, &zentries);
+	if (err)
+		return err;
+	out->tx_entries = tx_entries.items;
+	out->tx_entries_len = tx_entries.len;
+	out->entries = entries.items;
+	out->entries_len = entries.len;
+	out->zentries = zentries.items;
+	out->zentries_len = zentries.len;
+	return IM_OK;
 }
 
 static enum im_err
 take_tx(struct call *call, const ProtobufCMessage *m)
 {
-	const Immudb__Schema__Tx *tx = (const Immudb__Schema__Tx *)m;
-	enum im_err err = fill_header(call, tx->header);
+	struct immu_result *r = &call->result->public;
+	struct immu_tx_view view;
+	enum im_err err = fill_tx_view(call, (const Immudb__Schema__Tx *)m, &view);
 
-	return err ? err : fill_tx(call->result, tx);
+	if (err)
+		return err;
+	r->header = view.header;
+	r->tx_entries = view.tx_entries;
+	r->tx_entries_len = view.tx_entries_len;
+	r->entries = view.entries;
+	r->entries_len = view.entries_len;
+	r->zentries = view.zentries;
+	r->zentries_len = view.zentries_len;
+	return IM_OK;
 }
 
 static enum im_err
 take_verified_tx(struct call *call, const ProtobufCMessage *m)
 {
 	const Immudb__Schema__VerifiableTx *answer = (const Immudb__Schema__VerifiableTx *)m;
+	struct offline_source proof = {.kind = IMMU_PROOF_TX, .tx = answer};
 	struct verify_anchor anchor = anchor_of(call);
 	enum im_err err =
 	    verify_tx(&anchor, call->tx, answer, &call->result->arena, &call->outcome);
 
+	if (!err)
+		err = set_tx_entries(call, answer->tx);
 	if (err)
 		return err;
 	decode_public_header(&call->outcome.header, &call->result->public.header);
-	return fill_tx(call->result, answer->tx);
+	return keep_proof(call, &proof);
+}
+
+static enum im_err
+take_txs(struct call *call, const ProtobufCMessage *m)
+{
+	const Immudb__Schema__TxList *answer = (const Immudb__Schema__TxList *)m;
+	struct result *r = call->result;
+	struct immu_tx_view *txs = arena_calloc(&r->arena, answer->n_txs, sizeof *txs);
+	enum im_err err = IM_OK;
+
+	if (answer->n_txs > 0 && !txs)
+		return err_set(IM_ERR_NOMEM, "out of memory");
+	for (size_t i = 0; i < answer->n_txs && !err; i++)
+		err = fill_tx_view(call, answer->txs[i], &txs[i]);
+	r->public.txs = txs;
+	r->public.txs_len = answer->n_txs;
+	return err;
 }
 
 static enum im_err
@@ -255,11 +343,24 @@ take_health(struct call *call, const ProtobufCMessage *m)
 }
 
 static enum im_err
+take_database_health(struct call *call, const ProtobufCMessage *m)
+{
+	const Immudb__Schema__DatabaseHealthResponse *answer =
+	    (const Immudb__Schema__DatabaseHealthResponse *)m;
+
+	call->result->public.info = (struct immu_info){.version = "",
+	    .healthy = true,
+	    .pending_requests = answer->pendingrequests,
+	    .last_request_at_ms = answer->lastrequestcompletedat};
+	return IM_OK;
+}
+
+static enum im_err
 take_export(struct call *call, const ProtobufCMessage *m)
 {
 	const Immudb__Schema__Chunk *chunk = (const Immudb__Schema__Chunk *)m;
 
-	call->result->public.exported = public_bytes(chunk->content);
+	call->result->public.exported = fill_bytes(chunk->content);
 	return IM_OK;
 }
 
@@ -271,7 +372,7 @@ struct answer_kind {
 
 #define TYPE(name) &immudb__schema__##name##__descriptor
 static const struct answer_kind kinds[][2] = {
-    [IMMU_OP_SET] = {{TYPE(tx_header), take_set}, {TYPE(verifiable_tx), take_verified_set}},
+    [IMMU_OP_SET] = {{TYPE(tx_header), take_write}, {TYPE(verifiable_tx), take_verified_write}},
     [IMMU_OP_GET] = {{TYPE(entry), take_get}, {TYPE(verifiable_entry), take_verified_get}},
     [IMMU_OP_GET_ALL] = {{TYPE(entries), take_entries}},
     [IMMU_OP_SCAN] = {{TYPE(entries), take_entries}},
@@ -280,6 +381,17 @@ static const struct answer_kind kinds[][2] = {
     [IMMU_OP_SERVER_INFO] = {{TYPE(server_info_response), take_server_info}},
     [IMMU_OP_HEALTH] = {{TYPE(health_response), take_health}},
     [IMMU_OP_EXPORT_TX] = {{TYPE(chunk), take_export}},
+    [IMMU_OP_REFERENCE] = {{TYPE(tx_header), take_write},
+	{TYPE(verifiable_tx), take_verified_write}},
+    [IMMU_OP_ZADD] = {{TYPE(tx_header), take_write}, {TYPE(verifiable_tx), take_verified_write}},
+    [IMMU_OP_EXEC_ALL] = {{TYPE(tx_header), take_write}},
+    [IMMU_OP_DELETE] = {{TYPE(tx_header), take_write}},
+    [IMMU_OP_ZSCAN] = {{TYPE(zentries), take_zentries}},
+    [IMMU_OP_HISTORY] = {{TYPE(entries), take_entries}},
+    [IMMU_OP_COUNT] = {{TYPE(entry_count), take_count}},
+    [IMMU_OP_COUNT_ALL] = {{TYPE(entry_count), take_count}},
+    [IMMU_OP_TX_SCAN] = {{TYPE(tx_list), take_txs}},
+    [IMMU_OP_DATABASE_HEALTH] = {{TYPE(database_health_response), take_database_health}},
 };
 
 enum im_err

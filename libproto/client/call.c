@@ -97,6 +97,31 @@ call_finish(struct call *call, enum im_err err)
 	call_free(call);
 }
 
+/* Goes on with the key that the proven reference stands for, from the state that it was proven in. */
+static enum im_err
+follow_reference(struct call *call)
+{
+	call->via_from = call->from;
+	call->from = call->outcome.state.point;
+	call->key = call->outcome.target;
+	call->tx = call->outcome.target_tx;
+	call->phase = CALL_ASKED;
+	return request_send_target(call);
+}
+
+void
+call_proven(struct call *call)
+{
+	enum im_err err = IM_OK;
+
+	if (call->op == IMMU_OP_GET && call->outcome.is_reference) {
+		err = follow_reference(call);
+		if (!err)
+			return;
+	}
+	call_finish(call, err);
+}
+
 enum im_err
 call_submit(struct immu *c, const struct immu_request *request, struct call *call)
 {
@@ -104,6 +129,7 @@ call_submit(struct immu *c, const struct immu_request *request, struct call *cal
 
 	call->op = request->op;
 	call->verified = request->verified;
+	call->keep_proof = request->keep_proof;
 	if (!c->rpc)
 		err = err_set(IM_ERR_CLOSED, "the connection is being closed");
 	else if (c->in_flight >= c->max_in_flight)

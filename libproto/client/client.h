@@ -12,9 +12,10 @@
 /*
  * The inside of a connection (struct immu), shared by the files of this room:
  *
- *	connect.c  connecting, sessions, getters        request.c  what is asked
- *	call.c     requests in flight, poll, callbacks  answer.c   what was answered
+ *	connect.c  connecting, sessions, getters        request.c  what is asked (request.h)
+ *	call.c     requests in flight, poll, callbacks  answer.c   what was answered (answer_fill.h)
  *	sync.c     calls that wait                      trust.c    trusted state, holding and linking
+ *	pages.c    long lists                           flows.c    large values
  *
  * One thread uses a connection at a time; only the inbox is shared with the transport's threads.
  */
@@ -38,7 +39,8 @@ struct result {
  *	CALL_ASKED    the request is on its way (call_submit)
  *	CALL_HELD     answered and proven, not yet linked to the trusted state (trust_judge)
  *	CALL_LINKING  a proof between both is on its way (trust_settle)
- * A call ends in call_finish() from any of them.
+ * A call ends in call_finish() from any of them. One that has proven a reference begins again from
+ * there with the key that it stands for (call_proven).
  */
 enum call_phase { CALL_ASKED, CALL_HELD, CALL_LINKING };
 
@@ -62,8 +64,13 @@ struct call {
 	struct result *result; /* its arena also holds what follows */
 	/* What was asked, for the comparison with the answer. */
 	struct tx_point from; /* the trusted state when it was sent */
+	bool keep_proof;
 	struct bytes key;
 	uint64_t tx; /* the transaction asked for; for GET: at_tx */
+	struct immu_tx_spec spec;
+	/* The reference that the key was found through, proven from via_from; NULL: none yet. */
+	const Immudb__Schema__VerifiableEntry *via;
+	struct tx_point via_from;
 	struct entry_parts *written;
 	size_t written_len;
 	uint64_t write_after, write_before; /* what other writes leave for its transaction */
@@ -100,6 +107,7 @@ struct immu {
 	struct buf wanted_database;  /* of the options; NUL-terminated, may be empty */
 	struct buf token;            /* NUL-terminated */
 	struct buf database;         /* NUL-terminated, may be empty */
+	struct buf address;          /* as it is pinned; NUL-terminated */
 	struct buf warning;          /* NUL-terminated */
 	uint32_t request_timeout_ms;
 	size_t max_in_flight;
@@ -142,6 +150,9 @@ request_send_link(struct call *call, const struct tx_point *older, const struct 
 void request_fill_link(Immudb__Schema__VerifiableTxRequest *m, const struct tx_point *older,
     const struct tx_point *newer);
 
+/* Sends the verified request for the key that a reference stands for: call->key at call->tx. */
+enum im_err request_send_target(struct call *call);
+
 /* ---- answer.c ---- */
 
 /* Decodes and checks the answer to the original request; fills the result and the outcome. */
@@ -157,6 +168,9 @@ struct call *call_new(struct immu *c);
 
 /* Reports how a call ended and frees it. */
 void call_finish(struct call *call, enum im_err err);
+
+/* What the call's answer says is proven and linked: finishes it, or goes on behind a reference. */
+void call_proven(struct call *call);
 
 /* The transport's callback: leaves the answer in the inbox. */
 void call_answered(void *ctx, const struct rpc_answer *answer);

@@ -53,6 +53,7 @@ new_connection(const struct immu_options *o)
 	buf_init(&c->state_dir, NAME_MAX_BYTES);
 	buf_init(&c->wanted_database, NAME_MAX_BYTES);
 	buf_init(&c->database, NAME_MAX_BYTES);
+	buf_init(&c->address, NAME_MAX_BYTES);
 	buf_init(&c->warning, NAME_MAX_BYTES);
 	buf_init(&c->token, CLIENT_TOKEN_MAX + 1);
 	c->request_timeout_ms =
@@ -77,6 +78,7 @@ free_connection(struct immu *c)
 	pthread_mutex_destroy(&c->lock);
 	buf_wipe(&c->token);
 	buf_free(&c->warning);
+	buf_free(&c->address);
 	buf_free(&c->database);
 	buf_free(&c->wanted_database);
 	buf_free(&c->state_dir);
@@ -102,17 +104,12 @@ address_text(const struct rpc_client_options *o, struct buf *out)
 static enum im_err
 check_identity(struct immu *c, const struct rpc_client_options *o)
 {
-	struct buf address;
-	enum im_err err;
+	enum im_err err = address_text(o, &c->address);
 
-	buf_init(&address, NAME_MAX_BYTES);
-	err = address_text(o, &address);
-	if (!err)
-		err = trust_file_pin(
-		    &(struct trust_address){text_of(&c->state_dir), (const char *)address.data},
-		    c->hello->server_id, &c->is_new_server);
-	buf_free(&address);
-	return err;
+	if (err)
+		return err_set(err, "the server's address: %s", err_text(err));
+	return trust_file_pin(&(struct trust_address){text_of(&c->state_dir), text_of(&c->address)},
+	    c->hello->server_id, &c->is_new_server);
 }
 
 /* Everything but the connection itself. */

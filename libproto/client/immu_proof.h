@@ -38,7 +38,7 @@ struct immu_proof_options {
 };
 
 /* One thing that was checked, in the order checked. */
-struct immu_proof_check {
+struct immu_proof_step {
 	const char
 	    *name; /* short and stable: "file", "entries", "inclusion", "history", "signature"... */
 	const char *text; /* a sentence for people */
@@ -51,7 +51,7 @@ struct immu_proof_report {
 	const char *error_text; /* never NULL; names the section and what it belongs to */
 	const char *section; /* where it fails: "inclusion proof of the entry"; NULL if nowhere */
 	uint64_t offset;     /* of that section in the file */
-	const struct immu_proof_check *checks;
+	const struct immu_proof_step *checks;
 	size_t checks_len;
 	const char *const
 	    *not_proven; /* sentences: what the file says or may seem to say without proof */
@@ -91,7 +91,7 @@ enum im_err immu_proof_check_file(
 /* Releases a report. NULL is accepted. */
 void immu_proof_report_free(struct immu_proof_report *report);
 
-/* Writes result->proof to a file in one durable step, 0644. IM_ERR_ARGUMENT if there is none. */
+/* Writes result->proof to a file in one durable step, mode 0600. IM_ERR_ARGUMENT if there is none. */
 enum im_err immu_proof_save(const struct immu_result *result, const char *path);
 
 #ifdef __cplusplus

@@ -15,8 +15,8 @@ make_room(struct immu *c)
 	return err;
 }
 
-static enum im_err
-run(struct immu *c, const struct immu_request *request, struct immu_result **out)
+enum im_err
+immu_run(struct immu *c, const struct immu_request *request, struct immu_result **out)
 {
 	struct waiter waiter = {0};
 	struct call *call;
@@ -55,7 +55,7 @@ immu_set(struct immu *c, const struct immu_kv *kvs, size_t kvs_len, struct immu_
 {
 	struct immu_request request = {.op = IMMU_OP_SET, .kvs = kvs, .kvs_len = kvs_len};
 
-	return run(c, &request, out);
+	return immu_run(c, &request, out);
 }
 
 enum im_err
@@ -65,7 +65,7 @@ immu_verified_set(
 	struct immu_request request = {
 	    .op = IMMU_OP_SET, .verified = true, .kvs = kvs, .kvs_len = kvs_len};
 
-	return run(c, &request, out);
+	return immu_run(c, &request, out);
 }
 
 static enum im_err
@@ -76,7 +76,7 @@ get(struct immu *c, struct immu_request *request, const struct immu_version *ver
 	request->keys_len = 1;
 	if (version)
 		request->version = *version;
-	return run(c, request, out);
+	return immu_run(c, request, out);
 }
 
 enum im_err
@@ -103,7 +103,7 @@ immu_get_all(
 {
 	struct immu_request request = {.op = IMMU_OP_GET_ALL, .keys = keys, .keys_len = keys_len};
 
-	return run(c, &request, out);
+	return immu_run(c, &request, out);
 }
 
 enum im_err
@@ -111,7 +111,7 @@ immu_list(struct immu *c, const struct immu_scan *scan, struct immu_result **out
 {
 	struct immu_request request = {.op = IMMU_OP_SCAN, .scan = *scan};
 
-	return run(c, &request, out);
+	return immu_run(c, &request, out);
 }
 
 enum im_err
@@ -119,7 +119,7 @@ immu_tx(struct immu *c, uint64_t tx, struct immu_result **out)
 {
 	struct immu_request request = {.op = IMMU_OP_TX, .tx = tx};
 
-	return run(c, &request, out);
+	return immu_run(c, &request, out);
 }
 
 enum im_err
@@ -127,7 +127,100 @@ immu_verified_tx(struct immu *c, uint64_t tx, struct immu_result **out)
 {
 	struct immu_request request = {.op = IMMU_OP_TX, .tx = tx, .verified = true};
 
-	return run(c, &request, out);
+	return immu_run(c, &request, out);
+}
+
+enum im_err
+immu_set_reference(struct immu *c, const struct immu_reference *reference, struct immu_result **out)
+{
+	struct immu_request request = {.op = IMMU_OP_REFERENCE, .reference = *reference};
+
+	return immu_run(c, &request, out);
+}
+
+enum im_err
+immu_verified_set_reference(
+    struct immu *c, const struct immu_reference *reference, struct immu_result **out)
+{
+	struct immu_request request = {
+	    .op = IMMU_OP_REFERENCE, .verified = true, .reference = *reference};
+
+	return immu_run(c, &request, out);
+}
+
+enum im_err
+immu_zadd(struct immu *c, const struct immu_zadd *zadd, struct immu_result **out)
+{
+	struct immu_request request = {.op = IMMU_OP_ZADD, .zadd = *zadd};
+
+	return immu_run(c, &request, out);
+}
+
+enum im_err
+immu_verified_zadd(struct immu *c, const struct immu_zadd *zadd, struct immu_result **out)
+{
+	struct immu_request request = {.op = IMMU_OP_ZADD, .verified = true, .zadd = *zadd};
+
+	return immu_run(c, &request, out);
+}
+
+enum im_err
+immu_exec_all(
+    struct immu *c, const struct immu_write *writes, size_t writes_len, struct immu_result **out)
+{
+	struct immu_request request = {
+	    .op = IMMU_OP_EXEC_ALL, .writes = writes, .writes_len = writes_len};
+
+	return immu_run(c, &request, out);
+}
+
+enum im_err
+immu_delete(
+    struct immu *c, const struct immu_bytes *keys, size_t keys_len, struct immu_result **out)
+{
+	struct immu_request request = {.op = IMMU_OP_DELETE, .keys = keys, .keys_len = keys_len};
+
+	return immu_run(c, &request, out);
+}
+
+enum im_err
+immu_zlist(struct immu *c, const struct immu_zscan *scan, struct immu_result **out)
+{
+	struct immu_request request = {.op = IMMU_OP_ZSCAN, .zscan = *scan};
+
+	return immu_run(c, &request, out);
+}
+
+enum im_err
+immu_list_history(struct immu *c, const struct immu_history *history, struct immu_result **out)
+{
+	struct immu_request request = {.op = IMMU_OP_HISTORY, .history = *history};
+
+	return immu_run(c, &request, out);
+}
+
+enum im_err
+immu_count(struct immu *c, struct immu_bytes prefix, struct immu_result **out)
+{
+	struct immu_request request = {.op = IMMU_OP_COUNT, .scan.prefix = prefix};
+
+	return immu_run(c, &request, out);
+}
+
+enum im_err
+immu_count_all(struct immu *c, struct immu_result **out)
+{
+	struct immu_request request = {.op = IMMU_OP_COUNT_ALL};
+
+	return immu_run(c, &request, out);
+}
+
+enum im_err
+immu_list_txs(struct immu *c, const struct immu_tx_scan *scan, struct immu_result **out)
+{
+	struct immu_request request = {.op = IMMU_OP_TX_SCAN, .tx_scan = *scan};
+
+	return immu_run(c, &request, out);
 }
 
 enum im_err
@@ -135,7 +228,7 @@ immu_current_state(struct immu *c, struct immu_result **out)
 {
 	struct immu_request request = {.op = IMMU_OP_STATE};
 
-	return run(c, &request, out);
+	return immu_run(c, &request, out);
 }
 
 enum im_err
@@ -143,7 +236,7 @@ immu_verified_state(struct immu *c, struct immu_result **out)
 {
 	struct immu_request request = {.op = IMMU_OP_STATE, .verified = true};
 
-	return run(c, &request, out);
+	return immu_run(c, &request, out);
 }
 
 enum im_err
@@ -151,7 +244,7 @@ immu_server_info(struct immu *c, struct immu_result **out)
 {
 	struct immu_request request = {.op = IMMU_OP_SERVER_INFO};
 
-	return run(c, &request, out);
+	return immu_run(c, &request, out);
 }
 
 enum im_err
@@ -159,7 +252,15 @@ immu_health(struct immu *c, struct immu_result **out)
 {
 	struct immu_request request = {.op = IMMU_OP_HEALTH};
 
-	return run(c, &request, out);
+	return immu_run(c, &request, out);
+}
+
+enum im_err
+immu_database_health(struct immu *c, struct immu_result **out)
+{
+	struct immu_request request = {.op = IMMU_OP_DATABASE_HEALTH};
+
+	return immu_run(c, &request, out);
 }
 
 enum im_err
@@ -167,5 +268,5 @@ immu_export_tx(struct immu *c, uint64_t tx, struct immu_result **out)
 {
 	struct immu_request request = {.op = IMMU_OP_EXPORT_TX, .tx = tx};
 
-	return run(c, &request, out);
+	return immu_run(c, &request, out);
 }

@@ -160,15 +160,22 @@ judge(struct call *call)
 	return IM_OK;
 }
 
+/* Ends a call that was judged, unless it must be held or goes on behind a reference. */
+static void
+conclude(struct call *call, enum im_err err)
+{
+	if (err == IM_ERR_WOULD_BLOCK)
+		call->phase = CALL_HELD;
+	else if (err)
+		call_finish(call, err);
+	else
+		call_proven(call);
+}
+
 void
 trust_judge(struct call *call)
 {
-	enum im_err err = judge(call);
-
-	if (err == IM_ERR_WOULD_BLOCK)
-		call->phase = CALL_HELD;
-	else
-		call_finish(call, err);
+	conclude(call, judge(call));
 }
 
 /* What an answer about two known states says when the server refuses: it does not know them. */
@@ -229,10 +236,7 @@ trust_linked(struct call *call)
 		err = check_link(call->c, points, answer, arena, &link);
 	if (!err)
 		err = use_link(call, &link);
-	if (err == IM_ERR_WOULD_BLOCK)
-		call->phase = CALL_HELD;
-	else
-		call_finish(call, err);
+	conclude(call, err);
 }
 
 static void
@@ -262,7 +266,7 @@ judge_held(struct immu *c)
 		struct call *next = call->next;
 
 		if (err != IM_ERR_WOULD_BLOCK) {
-			call_finish(call, err);
+			conclude(call, err);
 			next = c->first;
 		}
 		call = next;

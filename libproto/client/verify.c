@@ -81,8 +81,7 @@ fold_edge(struct hash_list terms)
 	return root;
 }
 
-/* The header is a known one, or of one history with the anchor: fills all of out but entries. */
-static enum im_err
+enum im_err
 verify_history(const struct verify_anchor *anchor, const Immudb__Schema__VerifiableTx *m,
     struct arena *arena, struct verify_outcome *out)
 {
@@ -92,6 +91,8 @@ verify_history(const struct verify_anchor *anchor, const Immudb__Schema__Verifia
 
 	if (!m->tx)
 		return err_set(IM_ERR_PROOF, "the transaction is missing");
+	out->entries = NULL;
+	out->is_reference = false;
 	err = decode_header(m->tx->header, &out->header);
 	if (err)
 		return err;
@@ -117,8 +118,7 @@ verify_history(const struct verify_anchor *anchor, const Immudb__Schema__Verifia
 	return verify_signature(anchor, m->signature, &out->state);
 }
 
-/* All entries of the transaction hash to the root in its header. */
-static enum im_err
+enum im_err
 verify_entries(const Immudb__Schema__Tx *m, struct arena *arena, struct verify_outcome *out)
 {
 	size_t n = m->n_entries;
@@ -211,43 +211,83 @@ verify_set(const struct verify_anchor *anchor, const struct verify_written *writ
 	return IM_OK;
 }
 
-/* The entry is the one asked for and of this transaction; everything but its hash. */
+/* The key is the one asked for and was written in this transaction; everything but its hash. */
 static enum im_err
 check_wanted(const struct verify_wanted *wanted, const Immudb__Schema__Entry *entry, uint64_t tx)
 {
-	if (entry->referencedby)
-		return err_set(
-		    IM_ERR_PROOF, "the key is a reference, whose value the answer does not prove");
-	if (!bytes_equal(decode_bytes(entry->key), wanted->key))
+	const Immudb__Schema__Reference *ref = entry->referencedby;
+	const Immudb__Schema__KVMetadata *md = ref ? ref->metadata : entry->metadata;
+	uint64_t entry_tx = ref ? ref->tx : entry->tx;
+
+	if (ref && wanted->is_target)
+		return err_set(IM_ERR_PROOF, "a reference stands for another reference");
+	if (!bytes_equal(decode_bytes(ref ? ref->key : entry->key), wanted->key))
 		return err_set(IM_ERR_PROOF, "another key was answered");
-	if (entry->tx != tx || (wanted->at_tx > 0 && entry->tx != wanted->at_tx))
+	if (entry_tx != tx || (wanted->at_tx > 0 && entry_tx != wanted->at_tx))
 		return err_set(IM_ERR_PROOF, "the entry of another transaction was answered");
-	if (entry->expired || (entry->metadata && entry->metadata->deleted))
+	if (entry->expired || (md && md->deleted))
 		return err_set(IM_ERR_PROOF, "a deleted or expired entry was answered");
+	if (ref && ref->attx > 0 && entry->tx != ref->attx)
+		return err_set(IM_ERR_PROOF,
+		    "the reference is bound to transaction %" PRIu64
+		    " and the value of another one was answered",
+		    ref->attx);
 	return IM_OK;
 }
 
-/* The entry is hashed into the transaction of out. */
+/* The entry as it is hashed: key and value, or reference and what it stands for. */
 static enum im_err
+make_parts(const Immudb__Schema__Entry *m, struct arena *arena, struct entry_parts *out)
+{
+	const Immudb__Schema__Reference *ref = m->referencedby;
+	struct bytes value_parts[2] = {bytes_of("", 1), decode_bytes(m->value)}; /* 00 || value */
+	struct kv_metadata md;
+	uint8_t encoded[KV_METADATA_MAX];
+	struct bytes view, reference;
+	enum im_err err = raw_key_make(arena, decode_bytes(ref ? ref->key : m->key), &out->key);
+
+	if (!err && ref)
+		err = raw_value_make_reference(arena, decode_bytes(m->key), ref->attx, &reference);
+	if (err)
+		return err;
+	if (ref)
+		hash_sha256(reference, &out->hval);
+	else
+		hash_parts(value_parts, 2, &out->hval);
+	decode_metadata(ref ? ref->metadata : m->metadata, &md);
+	view = bytes_of(encoded, kv_metadata_encode(&md, encoded));
+	out->md = arena_copy(arena, view);
+	return out->md.len == view.len ? IM_OK : err_set(IM_ERR_NOMEM, "out of memory");
+}
+
+enum im_err
 verify_included(
     const Immudb__Schema__VerifiableEntry *m, struct arena *arena, const struct verify_outcome *out)
 {
 	struct inclusion_proof proof;
 	struct entry_parts parts;
-	struct kv_metadata md;
-	uint8_t encoded[KV_METADATA_MAX];
-	struct bytes value_parts[2] = {
-	    bytes_of("", 1), decode_bytes(m->entry->value)}; /* 00 || value */
 	enum im_err err = decode_inclusion(m->inclusionproof, arena, &proof);
 
 	if (!err)
-		err = raw_key_make(arena, decode_bytes(m->entry->key), &parts.key);
+		err = make_parts(m->entry, arena, &parts);
+	return err ? err : proof_check_entry(&proof, &parts, &out->header);
+}
+
+enum im_err
+verify_entry(const struct verify_wanted *wanted, const Immudb__Schema__VerifiableEntry *m,
+    struct arena *arena, struct verify_outcome *out)
+{
+	const Immudb__Schema__Entry *entry = m->entry;
+	enum im_err err = check_wanted(wanted, entry, out->header.id);
+
+	if (!err)
+		err = verify_included(m, arena, out);
 	if (err)
 		return err;
-	decode_metadata(m->entry->metadata, &md);
-	parts.md = bytes_of(encoded, kv_metadata_encode(&md, encoded));
-	hash_parts(value_parts, 2, &parts.hval);
-	return proof_check_entry(&proof, &parts, &out->header);
+	out->is_reference = entry->referencedby != NULL;
+	out->target = decode_bytes(entry->key);
+	out->target_tx = entry->tx;
+	return IM_OK;
 }
 
 enum im_err
@@ -260,9 +300,7 @@ verify_get(const struct verify_anchor *anchor, const struct verify_wanted *wante
 		return err_set(IM_ERR_PROOF, "the entry or its transaction is missing");
 	err = verify_history(anchor, m->verifiabletx, arena, out);
 	if (!err)
-		err = check_wanted(wanted, m->entry, out->header.id);
-	if (!err)
-		err = verify_included(m, arena, out);
+		err = verify_entry(wanted, m, arena, out);
 	/* A server may leave the other entries out; if it sends them, they must be right. */
 	if (!err && m->verifiabletx->tx->n_entries > 0)
 		err = verify_entries(m->verifiabletx->tx, arena, out);

@@ -33,7 +33,22 @@ struct verify_outcome {
 	 */
 	struct hash before_alh;
 	struct hash before_root;
+	/* Of an entry: the key it names; of a reference, which it stands for and where it was found. */
+	bool is_reference;
+	struct bytes target;
+	uint64_t target_tx; /* what the server says of it; not proven */
 };
+
+/*
+ * One step of those below: the transaction of m is the anchor's, or of one history with it, and its
+ * state is signed if the anchor has a key. Fills all of out but entries and target.
+ */
+enum im_err verify_history(const struct verify_anchor *anchor,
+    const Immudb__Schema__VerifiableTx *m, struct arena *arena, struct verify_outcome *out);
+
+/* One step: the entries of m are all there are and hash to the root in the header of out. */
+enum im_err
+verify_entries(const Immudb__Schema__Tx *m, struct arena *arena, struct verify_outcome *out);
 
 /* The signature of a state under the anchor's key and database; m may be NULL. Fills out's copy. */
 enum im_err verify_signature(const struct verify_anchor *anchor, const Immudb__Schema__Signature *m,
@@ -67,7 +82,9 @@ struct verify_written {
 	size_t len;
 };
 
-/* A write: a new transaction, after the anchor, with exactly these entries in this order. */
+/*
+ * A write of any kind: a new transaction, after the anchor, with exactly these entries in this order.
+ */
 enum im_err verify_set(const struct verify_anchor *anchor, const struct verify_written *written,
     const Immudb__Schema__VerifiableTx *m, struct arena *arena, struct verify_outcome *out);
 
@@ -75,9 +92,22 @@ enum im_err verify_set(const struct verify_anchor *anchor, const struct verify_w
 struct verify_wanted {
 	struct bytes key;
 	uint64_t at_tx; /* 0: any */
+	bool is_target; /* of a reference, so that it cannot be one itself */
 };
 
-/* A plain entry: key, value, metadata and transaction are proven. A reference is refused. */
+/*
+ * One step: the entry of m is the one wanted, and is hashed into the transaction of out; m->entry is
+ * there. verify_included() checks nothing but the hash.
+ */
+enum im_err verify_entry(const struct verify_wanted *wanted,
+    const Immudb__Schema__VerifiableEntry *m, struct arena *arena, struct verify_outcome *out);
+enum im_err verify_included(const Immudb__Schema__VerifiableEntry *m, struct arena *arena,
+    const struct verify_outcome *out);
+
+/*
+ * An entry: key, value, metadata and transaction are proven. Of a reference it is proven which key
+ * it stands for; the value of that key is not: it is to be asked for with at_tx = out->target_tx.
+ */
 enum im_err verify_get(const struct verify_anchor *anchor, const struct verify_wanted *wanted,
     const Immudb__Schema__VerifiableEntry *m, struct arena *arena, struct verify_outcome *out);
 

@@ -24,6 +24,9 @@ struct fake_tx {
 	struct entry_parts entries[FAKE_ENTRIES_MAX];
 	struct bytes values[FAKE_ENTRIES_MAX]; /* as users see them */
 	struct kv_metadata metadata[FAKE_ENTRIES_MAX];
+	size_t raw_lens[FAKE_ENTRIES_MAX];      /* of raw values */
+	struct bytes targets[FAKE_ENTRIES_MAX]; /* of references; empty for others */
+	uint64_t at_txs[FAKE_ENTRIES_MAX];
 };
 
 struct fake_db {
@@ -82,7 +85,38 @@ fake_fill_entry(struct fake_db *db, struct fake_tx *tx, size_t i, struct bytes k
 	tx->entries[i].md =
 	    fake_copy(&db->arena, bytes_of(encoded, kv_metadata_encode(md, encoded)));
 	hash_sha256(raw, &tx->entries[i].hval);
+	tx->raw_lens[i] = raw.len;
 	tx->values[i] = fake_copy(&db->arena, value);
+	tx->targets[i] = bytes_of(NULL, 0);
+}
+
+/* A reference to target, or with at_tx to the value that that transaction wrote. */
+static inline void
+fake_fill_reference(
+    struct fake_db *db, size_t i, struct bytes key, struct bytes target, uint64_t at_tx)
+{
+	struct fake_tx *tx = &db->txs[db->last + 1];
+	struct bytes raw;
+	enum im_err err = raw_key_make(&db->arena, key, &tx->entries[i].key);
+
+	assert(!err);
+	err = raw_value_make_reference(&db->arena, target, at_tx, &raw);
+	assert(!err);
+	hash_sha256(raw, &tx->entries[i].hval);
+	tx->raw_lens[i] = raw.len;
+	tx->values[i] = bytes_of(NULL, 0);
+	tx->targets[i] = fake_copy(&db->arena, target);
+	tx->at_txs[i] = at_tx;
+}
+
+static inline void
+fake_fill_zadd(struct fake_db *db, size_t i, const struct zset_member *member)
+{
+	struct fake_tx *tx = &db->txs[db->last + 1];
+	enum im_err err = raw_key_make_zadd(&db->arena, member, &tx->entries[i].key);
+
+	assert(!err);
+	tx->entries[i].hval = hash_empty();
 }
 
 /* Chains the next transaction, whose entries are filled in already. */
@@ -121,6 +155,20 @@ fake_db_append(struct fake_db *db, const struct fake_kv *kvs, size_t len)
 		fake_fill_entry(
 		    db, tx, i, bytes_str(kvs[i].key), bytes_str(kvs[i].value), &kvs[i].metadata);
 	return fake_db_commit(db, len);
+}
+
+static inline uint64_t
+fake_db_reference(struct fake_db *db, const char *key, const char *target, uint64_t at_tx)
+{
+	fake_fill_reference(db, 0, bytes_str(key), bytes_str(target), at_tx);
+	return fake_db_commit(db, 1);
+}
+
+static inline uint64_t
+fake_db_zadd(struct fake_db *db, const char *set, double score, const char *key)
+{
+	fake_fill_zadd(db, 0, &(struct zset_member){bytes_str(set), score, bytes_str(key), 0});
+	return fake_db_commit(db, 1);
 }
 
 /* A transaction with one entry. */
@@ -234,7 +282,7 @@ fake_tx_message(struct fake_db *db, struct arena *arena, uint64_t id)
 
 		e->key = fake_bytes(arena, tx->entries[i].key);
 		e->hvalue = fake_hash(arena, &tx->entries[i].hval);
-		e->vlen = (int32_t)tx->values[i].len + 1;
+		e->vlen = (int32_t)tx->raw_lens[i];
 		e->metadata = fake_metadata(arena, &tx->metadata[i]);
 		m->entries[i] = e;
 	}
@@ -324,6 +372,51 @@ fake_verifiable_tx(struct fake_db *db, struct arena *arena, uint64_t tx, uint64_
 	return m;
 }
 
+/* Finds the newest version of a key, or the one of transaction at; false if there is none. */
+static inline bool
+fake_db_find(const struct fake_db *db, struct bytes key, uint64_t at, uint64_t *tx, size_t *i)
+{
+	for (uint64_t id = at > 0 ? at : db->last; id > 0 && (at == 0 || id == at); id--) {
+		for (size_t k = 0; k < db->txs[id].header.nentries; k++) {
+			struct bytes raw = db->txs[id].entries[k].key;
+
+			if (bytes_equal(bytes_of(raw.data + 1, raw.len - 1), key)) {
+				*tx = id;
+				*i = k;
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+static inline Immudb__Schema__Entry *
+fake_entry(struct fake_db *db, struct arena *arena, uint64_t tx, size_t i);
+
+/* What a reference stands for, with the reference. */
+static inline Immudb__Schema__Entry *
+fake_resolve(struct fake_db *db, struct arena *arena, uint64_t tx, size_t i)
+{
+	const struct fake_tx *t = &db->txs[tx];
+	struct bytes key = t->entries[i].key;
+	Immudb__Schema__Entry *m;
+	Immudb__Schema__Reference *ref =
+	    FAKE_NEW(arena, Immudb__Schema__Reference, immudb__schema__reference__init);
+	uint64_t at = t->at_txs[i];
+	size_t k = 0;
+	bool found = fake_db_find(db, t->targets[i], at, &at, &k);
+
+	assert(found);
+	m = fake_entry(db, arena, at, k);
+	ref->tx = tx;
+	ref->key = fake_bytes(arena, bytes_of(key.data + 1, key.len - 1));
+	ref->attx = t->at_txs[i];
+	ref->metadata = fake_metadata(arena, &t->metadata[i]);
+	ref->revision = 1;
+	m->referencedby = ref;
+	return m;
+}
+
 static inline Immudb__Schema__Entry *
 fake_entry(struct fake_db *db, struct arena *arena, uint64_t tx, size_t i)
 {
@@ -332,6 +425,8 @@ fake_entry(struct fake_db *db, struct arena *arena, uint64_t tx, size_t i)
 	    FAKE_NEW(arena, Immudb__Schema__Entry, immudb__schema__entry__init);
 	struct bytes key = t->entries[i].key;
 
+	if (t->targets[i].len > 0)
+		return fake_resolve(db, arena, tx, i);
 	m->tx = tx;
 	m->key = fake_bytes(arena, bytes_of(key.data + 1, key.len - 1));
 	m->value = fake_bytes(arena, t->values[i]);
@@ -378,24 +473,6 @@ fake_state(struct fake_db *db, struct arena *arena)
 	m->txhash = fake_hash(arena, &db->txs[db->last].alh);
 	m->signature = fake_signature(db, arena, db->last);
 	return m;
-}
-
-/* Finds the newest version of a key; false if there is none. */
-static inline bool
-fake_db_find(const struct fake_db *db, struct bytes key, uint64_t *tx, size_t *i)
-{
-	for (uint64_t id = db->last; id > 0; id--) {
-		for (size_t k = 0; k < db->txs[id].header.nentries; k++) {
-			struct bytes raw = db->txs[id].entries[k].key;
-
-			if (bytes_equal(bytes_of(raw.data + 1, raw.len - 1), key)) {
-				*tx = id;
-				*i = k;
-				return true;
-			}
-		}
-	}
-	return false;
 }
 
 #endif

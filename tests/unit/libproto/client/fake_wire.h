@@ -99,7 +99,8 @@ wire_verifiable_get(const ProtobufCMessage *request, enum im_err *err)
 
 	if (m->provesincetx > wire.db->last)
 		*err = IM_ERR_ILLEGAL_STATE;
-	else if (!fake_db_find(wire.db, decode_bytes(m->keyrequest->key), &tx[0], &i))
+	else if (!fake_db_find(
+		     wire.db, decode_bytes(m->keyrequest->key), m->keyrequest->attx, &tx[0], &i))
 		*err = IM_ERR_KEY_NOT_FOUND;
 	return *err ? NULL : &fake_verifiable_entry(wire.db, &wire.arena, tx, i)->base;
 }

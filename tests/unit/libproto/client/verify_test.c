@@ -117,6 +117,7 @@ struct question {
 	uint64_t tx;
 	size_t entry;
 	struct verify_outcome *outcome; /* may be NULL */
+	bool is_target;
 };
 
 static struct verify_anchor
@@ -134,7 +135,7 @@ check_get(const struct question *q, const ProtobufCMessage *answer)
 {
 	struct verify_anchor a = anchor(q->w, q->since);
 	struct bytes raw = q->w->db.txs[q->tx].entries[q->entry].key;
-	struct verify_wanted wanted = {bytes_of(raw.data + 1, raw.len - 1), q->tx};
+	struct verify_wanted wanted = {bytes_of(raw.data + 1, raw.len - 1), q->tx, q->is_target};
 	struct verify_outcome outcome = {0};
 
 	return verify_get(&a, &wanted, (const Immudb__Schema__VerifiableEntry *)answer,
@@ -355,7 +356,7 @@ every_field_of_a_get(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		uint64_t tx = cases[i][0];
 		size_t entry = w->db.txs[tx].header.nentries - 1;
-		struct question q = {w, check_get, cases[i][1], tx, entry, NULL};
+		struct question q = {w, check_get, cases[i][1], tx, entry, NULL, false};
 
 		expect_only_truth(
 		    &q, &fake_verifiable_entry(&w->db, &w->arena, cases[i], entry)->base);
@@ -370,7 +371,7 @@ every_field_of_a_tx(void **state)
 	static const uint64_t cases[][2] = {{5, 0}, {11, 2}, {8, 8}, {5, 12}};
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		struct question q = {w, check_tx, cases[i][1], cases[i][0], 0, NULL};
+		struct question q = {w, check_tx, cases[i][1], cases[i][0], 0, NULL, false};
 
 		expect_only_truth(
 		    &q, &fake_verifiable_tx(&w->db, &w->arena, cases[i][0], cases[i][1])->base);
@@ -385,7 +386,7 @@ every_field_of_a_set(void **state)
 	static const uint64_t cases[][2] = {{1, 0}, {11, 10}, {13, 4}};
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		struct question q = {w, check_set, cases[i][1], cases[i][0], 0, NULL};
+		struct question q = {w, check_set, cases[i][1], cases[i][0], 0, NULL, false};
 
 		expect_only_truth(
 		    &q, &fake_verifiable_tx(&w->db, &w->arena, cases[i][0], cases[i][1])->base);
@@ -402,7 +403,7 @@ every_byte_of_a_get(void **state)
 {
 	struct world *w = *state;
 	struct verify_outcome outcome = {0};
-	struct question q = {w, check_get, 5, 11, 0, &outcome};
+	struct question q = {w, check_get, 5, 11, 0, &outcome, false};
 	const ProtobufCMessage *honest =
 	    &fake_verifiable_entry(&w->db, &w->arena, (uint64_t[]){11, 5}, 0)->base;
 	size_t len = protobuf_c_message_get_packed_size(honest);
@@ -435,9 +436,9 @@ static void
 every_answer_to_another_question(void **state)
 {
 	struct world *w = *state;
-	struct question get = {w, check_get, 3, 7, 0, NULL};
-	struct question tx = {w, check_tx, 3, 7, 0, NULL};
-	struct question set = {w, check_set, 7, 7, 0, NULL};
+	struct question get = {w, check_get, 3, 7, 0, NULL, false};
+	struct question tx = {w, check_tx, 3, 7, 0, NULL, false};
+	struct question set = {w, check_set, 7, 7, 0, NULL, false};
 	const uint64_t other_tx[] = {8, 3}, other_since[] = {7, 4};
 	struct arena *a = &w->arena;
 
@@ -462,8 +463,8 @@ every_answer_of_a_fork(void **state)
 {
 	struct world *w = *state;
 	struct arena *a = &w->arena;
-	struct question tx = {w, check_tx, 11, 12, 0, NULL};
-	struct question link = {w, check_link, 12, 11, 0, NULL};
+	struct question tx = {w, check_tx, 11, 12, 0, NULL, false};
+	struct question link = {w, check_link, 12, 11, 0, NULL, false};
 
 	assert_int_equal(
 	    tx.check(&tx, &fake_verifiable_tx(&w->fork, a, 12, 11)->base), IM_ERR_PROOF);
@@ -477,25 +478,86 @@ every_answer_of_a_fork(void **state)
 	    link.check(&link, &fake_verifiable_tx(&w->fork, a, 4, FORK_AT)->base), IM_OK);
 }
 
+/* Every field of what a reference's answer proves: the reference itself and the key it names. */
 static void
-references_are_refused(void **state)
+every_field_of_a_reference(void **state)
 {
 	struct world *w = *state;
-	struct question q = {w, check_get, 0, 5, 0, NULL};
-	Immudb__Schema__VerifiableEntry *m =
-	    fake_verifiable_entry(&w->db, &w->arena, (uint64_t[]){5, 0}, 0);
-	Immudb__Schema__Reference reference = IMMUDB__SCHEMA__REFERENCE__INIT;
 
-	assert_int_equal(q.check(&q, &m->base), IM_OK);
-	m->entry->referencedby = &reference;
+	for (uint64_t at = 0; at <= 5; at += 5) {
+		uint64_t tx = fake_db_reference(&w->db, "ref", "a", at);
+		struct verify_outcome outcome = {0};
+		struct question q = {w, check_get, 3, tx, 0, &outcome, false};
+		Immudb__Schema__VerifiableEntry *m =
+		    fake_verifiable_entry(&w->db, &w->arena, (uint64_t[]){tx, 3}, 0);
+		struct tamper t = {&q, &m->base, NULL, NULL, 0};
+		Immudb__Schema__Entry *entry = m->entry;
+
+		assert_int_equal(q.check(&q, &m->base), IM_OK);
+		assert_true(outcome.is_reference && outcome.target_tx == entry->tx);
+		assert_true(bytes_equal(outcome.target, bytes_str("a")));
+		tamper_message(&t, &m->verifiabletx->base);
+		tamper_message(&t, &m->inclusionproof->base);
+		t.message = "Reference";
+		for (unsigned i = 0; i < entry->referencedby->base.descriptor->n_fields; i++) {
+			const ProtobufCFieldDescriptor *f =
+			    &entry->referencedby->base.descriptor->fields[i];
+
+			t.field = f->name;
+			if (strcmp(f->name, "revision") != 0)
+				tamper_value(&t, f, (uint8_t *)entry->referencedby + f->offset);
+		}
+		t.message = "Entry";
+		t.field = "key";
+		tamper_bytes(&t, &entry->key);
+		assert_true(t.count > 100);
+	}
+}
+
+/* What a reference stands for cannot be a reference, nor the value of another transaction. */
+static void
+targets_of_references(void **state)
+{
+	struct world *w = *state;
+	uint64_t tx = fake_db_reference(&w->db, "ref", "a", 5);
+	struct question q = {w, check_get, 0, tx, 0, NULL, true};
+	Immudb__Schema__VerifiableEntry *m =
+	    fake_verifiable_entry(&w->db, &w->arena, (uint64_t[]){tx, 0}, 0);
+
 	assert_int_equal(q.check(&q, &m->base), IM_ERR_PROOF);
+	q.is_target = false;
+	assert_int_equal(q.check(&q, &m->base), IM_OK);
+	m->entry->tx = 4;
+	assert_int_equal(q.check(&q, &m->base), IM_ERR_PROOF);
+	m->entry->tx = 5;
+	m->entry->referencedby = NULL;
+	assert_int_equal(q.check(&q, &m->base), IM_ERR_PROOF);
+}
+
+/* References and members are written like any entry: nothing else may be in the transaction. */
+static void
+every_field_of_other_writes(void **state)
+{
+	struct world *w = *state;
+	uint64_t txs[] = {fake_db_reference(&w->db, "ref", "a", 0),
+	    fake_db_reference(&w->db, "bound", "a", 5), fake_db_zadd(&w->db, "set", -1.5, "a")};
+
+	for (size_t i = 0; i < sizeof txs / sizeof *txs; i++) {
+		struct question q = {w, check_set, 3, txs[i], 0, NULL, false};
+		Immudb__Schema__VerifiableTx *m = fake_verifiable_tx(&w->db, &w->arena, txs[i], 3);
+		struct tamper t = {&q, &m->base, NULL, NULL, 0};
+
+		assert_int_equal(q.check(&q, &m->base), IM_OK);
+		tamper_message(&t, &m->base);
+		assert_true(t.count > 100);
+	}
 }
 
 static void
 signatures(void **state)
 {
 	struct world *w = *state;
-	struct question q = {w, check_tx, 3, 7, 0, NULL};
+	struct question q = {w, check_tx, 3, 7, 0, NULL, false};
 	Immudb__Schema__VerifiableTx *m = fake_verifiable_tx(&w->db, &w->arena, 7, 3);
 	struct sign_public_key *key = w->key;
 
@@ -545,7 +607,7 @@ adjacency(void **state)
 {
 	struct world *w = *state;
 	struct verify_outcome next = {0};
-	struct question q = {w, check_tx, 4, 0, 0, &next};
+	struct question q = {w, check_tx, 4, 0, 0, &next, false};
 
 	for (q.tx = 5; q.tx <= LAST; q.tx++) {
 		assert_int_equal(
@@ -589,7 +651,9 @@ main(void)
 	    TEST(every_field_of_a_set),
 	    TEST(every_answer_to_another_question),
 	    TEST(every_answer_of_a_fork),
-	    TEST(references_are_refused),
+	    TEST(every_field_of_a_reference),
+	    TEST(targets_of_references),
+	    TEST(every_field_of_other_writes),
 	    TEST(signatures),
 	    TEST(states),
 	    TEST(adjacency),
