@@ -12,6 +12,9 @@
  * exhausted, and for nothing else. Hashes are always 32 bytes; metadata that is empty is absent.
  */
 
+/* The number of ZEntry.score, for message_keep_negative_zero(). */
+#define ZENTRY_SCORE 4
+
 /* A cleared message of the type that d describes. */
 void *message_new(struct arena *a, const ProtobufCMessageDescriptor *d);
 

@@ -8,6 +8,7 @@
 #include "server/tx_view.h"
 
 #include "crypto/rawkey.h"
+#include "rpc/message.h"
 #include "server/entries.h"
 #include "util/clock.h"
 
@@ -115,6 +116,8 @@ tx_add_z(
 	z->key = message_data(key->key);
 	z->score = key->score;
 	z->attx = key->at_tx;
+	if (!message_keep_negative_zero(call_arena(c), &z->base, ZENTRY_SCORE, z->score))
+		return IM_ERR_NOMEM;
 	if (!view->keep_references)
 		err = entry_find(c, &q, NULL, &z->entry);
 	if (entry_leads_nowhere(err))

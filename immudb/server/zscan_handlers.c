@@ -9,6 +9,7 @@
  * them as they are, and no member equals one.
  */
 #include "crypto/rawkey.h"
+#include "rpc/message.h"
 #include "server/walks.h"
 
 /* The members between two scores, as bounds of the index. */
@@ -150,6 +151,8 @@ zscan_member(
 	z->score = member.score;
 	z->attx = member.at_tx;
 	*out = z;
+	if (!message_keep_negative_zero(call_arena(c), &z->base, ZENTRY_SCORE, z->score))
+		return IM_ERR_NOMEM;
 	q = (struct entry_query){.key = member.key, .at_tx = member.at_tx, .as_of = as_of};
 	return entry_find(c, &q, NULL, &z->entry);
 }

@@ -8,6 +8,8 @@
  */
 #include "rpc/message.h"
 
+#include <assert.h>
+
 #define MESSAGE_DEPTH_MAX 32
 #define MESSAGE_BUDGET_SMALL ((size_t)256 * 1024)
 #define MESSAGE_BUDGET_LARGE ((size_t)4 * 1024 * 1024)
@@ -238,4 +240,29 @@ message_unpack(const ProtobufCMessageDescriptor *d, struct bytes body, bool stri
 	if (m.exhausted)
 		return err_set(IM_ERR_LIMIT, "%s: takes too much memory", d->short_name);
 	return err_set(IM_ERR_FORMAT, "%s: malformed message", d->short_name);
+}
+
+bool
+message_keep_negative_zero(struct arena *a, ProtobufCMessage *m, uint32_t field, double value)
+{
+	ProtobufCMessageUnknownField *f;
+	uint64_t bits;
+
+	memcpy(&bits, &value, sizeof bits);
+	if (bits != UINT64_C(1) << 63)
+		return true;
+	assert(m->n_unknown_fields == 0);
+	f = (ProtobufCMessageUnknownField *)arena_calloc(a, 1, sizeof *f);
+	if (!f)
+		return false;
+	*f = (ProtobufCMessageUnknownField){
+	    .tag = field, .wire_type = PROTOBUF_C_WIRE_TYPE_64BIT, .len = sizeof bits};
+	f->data = (uint8_t *)arena_calloc(a, 1, sizeof bits);
+	if (!f->data)
+		return false;
+	/* Numbers of fixed size are little-endian there. */
+	f->data[sizeof bits - 1] = 0x80;
+	m->unknown_fields = f;
+	m->n_unknown_fields = 1;
+	return true;
 }

@@ -31,4 +31,11 @@ enum im_err message_check(const ProtobufCMessageDescriptor *d, struct bytes body
 enum im_err message_unpack(const ProtobufCMessageDescriptor *d, struct bytes body, bool strict,
     struct arena *arena, ProtobufCMessage **out);
 
+/*
+ * The packer takes -0 in a field of doubles for 0 and leaves it out. For value -0 this adds field number
+ * field to the message once more, so that its sign travels; for any other value it does nothing. At most
+ * one field of a message. False when the arena is exhausted. The bytes are in the arena.
+ */
+bool message_keep_negative_zero(struct arena *a, ProtobufCMessage *m, uint32_t field, double value);
+
 #endif

@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include <math.h>
+
 #include "rpc/message.h"
 #include "rpc/method.h"
 
@@ -211,6 +213,38 @@ test_random_bytes(void **state)
 	}
 }
 
+static double
+travelled_score(double score)
+{
+	Immudb__Schema__ZAddRequest in = IMMUDB__SCHEMA__ZADD_REQUEST__INIT;
+	const ProtobufCMessageDescriptor *d = in.base.descriptor;
+	ProtobufCMessage *out;
+	uint8_t packed[32];
+	struct arena a;
+
+	arena_init(&a, 1 << 20);
+	in.score = score;
+	assert_true(message_keep_negative_zero(&a, &in.base, 2, score));
+	assert_true(protobuf_c_message_get_packed_size(&in.base) <= sizeof packed);
+	assert_int_equal(
+	    message_unpack(
+		d, bytes_of(packed, protobuf_c_message_pack(&in.base, packed)), true, &a, &out),
+	    IM_OK);
+	score = ((Immudb__Schema__ZAddRequest *)out)->score;
+	arena_free(&a);
+	return score;
+}
+
+static void
+test_negative_zero(void **state)
+{
+	(void)state;
+	assert_true(signbit(travelled_score(-0.0)));
+	assert_true(travelled_score(-0.0) == 0);
+	assert_false(signbit(travelled_score(0.0)));
+	assert_true(travelled_score(-1.5) == -1.5);
+}
+
 int
 main(void)
 {
@@ -225,6 +259,7 @@ main(void)
 	    cmocka_unit_test(test_full_transaction_fits),
 	    cmocka_unit_test(test_no_message_contains_itself),
 	    cmocka_unit_test(test_random_bytes),
+	    cmocka_unit_test(test_negative_zero),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
