@@ -30,7 +30,10 @@ struct databases {
 	struct database list[DATABASES_MAX];
 };
 
-/* The answers of one commit batch leave each connection in one write. */
+/*
+ * The answers of one commit batch leave each connection in one write, and before the next batch is
+ * committed, also when the thread that commits has a batch of requests of its own to finish.
+ */
 static void
 databases_answers_begin(void *ctx)
 {
@@ -42,6 +45,7 @@ static void
 databases_answers_end(void *ctx)
 {
 	(void)ctx;
+	rpc_batch_flush();
 	rpc_batch_end();
 }
 

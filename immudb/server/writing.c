@@ -3,9 +3,9 @@
  * around both are *_handlers.c.
  *
  * The transaction is prepared in the callback of the transport, which keeps the order of one
- * connection's writes; the store's committing thread answers.
+ * connection's writes; the thread that commits it answers.
  *
- * Invariant: after store_write() returned IM_OK the call belongs to the committing thread, and after
+ * Invariant: after store_write() returned IM_OK the call belongs to the thread that commits, and after
  * that to whoever finishes it.
  */
 #include "server/writing.h"
@@ -39,7 +39,7 @@ writing_wake(void *store)
 }
 
 /*
- * Queues the transaction; done is called by the store's committing thread. Requests that came with one
+ * Queues the transaction; done is called by the thread that commits it. Requests that came with one
  * read of the connection are committed together.
  */
 static enum im_err
@@ -105,7 +105,7 @@ writing_prove(struct call *c)
 }
 
 /*
- * In the committing thread: what can be had without waiting is answered here. A signature takes as
+ * In the thread that commits: what can be had without waiting is answered here. A signature takes as
  * long as many commits, so it is left to the pool.
  */
 static void

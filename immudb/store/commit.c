@@ -1,14 +1,27 @@
 /*
- * The commit path: a queue of prepared transactions, and one thread that turns what is waiting into
+ * The commit path: a queue of prepared transactions, and the committer, who turns what is waiting into
  * a batch, writes it once, syncs it once, publishes it and answers it.
  *
- * Neighbours: prepare.c before, txlog.c, tree.c, offsets.c and index.c below, maintain.c beside.
+ * The committer is a role, which one thread has at a time. A sync takes long, so a synced store leaves
+ * it to a thread of its own. In an unsynced one whoever queues a transaction commits it, and what
+ * others queue meanwhile, so that no thread must be woken for it:
+ *
+ *	free --(claim: something waits)--> caller --(give_back: nothing waits)--> free
+ *	caller --(hand_over: it may have to wait, or has done enough for others)--> thread
+ *	free --(enqueue: much is held)--> thread --(await_work: nothing waits)--> free
+ *
+ * Neighbours: prepare.c before, txlog.c, tree.c, offsets.c and index.c below, upkeep.c beside.
  * Invariants:
- *   1. Ids are given out in queue order, without a gap, by the committer only.
+ *   1. Ids are given out in queue order, without a gap, by the committer only; what is marked as the
+ *      committer's in engine.h is touched only by the thread that has the role, which changes hands
+ *      under queue_lock.
  *   2. Nothing of a batch is visible to readers before it is written and (unless unsynced) synced.
  *   3. What can fail for want of memory or space is tried before the id is given out; a failure
  *      after that ends the process, because the disk's content is then unknown.
- *   4. Every queued request is answered exactly once, in the thread that commits.
+ *   4. Every queued request is answered exactly once, by the committer. While something waits that is
+ *      not held, somebody has the role.
+ *   5. A caller with the role never waits for the disk, and does not touch the store once the role is
+ *      given back.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +30,11 @@
 #include "store/engine.h"
 #include "util/clock.h"
 #include "util/log.h"
+
+/* So many batches a caller commits, most of them for others; then the thread goes on. */
+#define CALLER_BATCHES_MAX 8u
+/* When so many are held, they are worth a thread that works side by side with who prepares more. */
+#define HELD_MAX 16u
 
 /* One write in the making. */
 struct batch {
@@ -31,6 +49,7 @@ struct batch {
 /* ---- The queue ---- */
 
 static void *committer_main(void *arg);
+static void commit_as_caller(struct store *s);
 
 /* Under queue_lock. A store that is only read needs no threads. */
 static enum im_err
@@ -45,6 +64,7 @@ start_threads(struct store *s)
 		err = err_set(IM_ERR_INTERNAL, "cannot start a thread");
 	if (err == IM_OK) {
 		pthread_setname_np(s->committer, "committer");
+		s->role = s->options.unsynced ? COMMIT_FREE : COMMIT_BY_THREAD;
 		s->started = true;
 		return IM_OK;
 	}
@@ -69,33 +89,68 @@ accept_write(struct store *s, size_t record_len)
 	return IM_OK;
 }
 
-/* Under queue_lock. True when the committer must be signalled after unlocking. */
-static bool
-claim_wake(struct store *s)
-{
-	bool wake = s->committer_asleep && s->queue_head;
+/* What a caller must do after unlocking queue_lock. */
+enum duty { DUTY_NONE, DUTY_WAKE, DUTY_COMMIT };
 
-	s->committer_asleep = s->committer_asleep && !wake;
-	return wake;
+/* Under queue_lock. The role goes to the thread, which must be woken. */
+static enum duty
+appoint_thread(struct store *s)
+{
+	s->role = COMMIT_BY_THREAD;
+	s->committer_asleep = false;
+	return DUTY_WAKE;
+}
+
+/* Under queue_lock. Sees to it that what waits is committed. */
+static enum duty
+claim(struct store *s)
+{
+	if (!s->queue_head || s->role == COMMIT_BY_CALLER)
+		return DUTY_NONE;
+	if (s->role == COMMIT_BY_THREAD)
+		return s->committer_asleep ? appoint_thread(s) : DUTY_NONE;
+	s->role = COMMIT_BY_CALLER;
+	return DUTY_COMMIT;
+}
+
+/* Under queue_lock, by the committer. False when nothing waits. */
+static bool
+take_queue(struct store *s)
+{
+	if (s->taken || !s->queue_head)
+		return s->taken != NULL;
+	s->taken = s->queue_head;
+	s->queue_head = NULL;
+	s->queue_tail = &s->queue_head;
+	s->queue_bytes = 0;
+	s->queue_count = 0;
+	return true;
+}
+
+static void
+do_duty(struct store *s, enum duty duty)
+{
+	if (duty == DUTY_WAKE)
+		pthread_cond_signal(&s->queue_filled);
+	else if (duty == DUTY_COMMIT)
+		commit_as_caller(s);
 }
 
 void
 store_wake(struct store *s)
 {
-	bool wake;
+	enum duty duty;
 
 	pthread_mutex_lock(&s->queue_lock);
-	wake = claim_wake(s);
+	duty = claim(s);
 	pthread_mutex_unlock(&s->queue_lock);
-	if (wake)
-		pthread_cond_signal(&s->queue_filled);
+	do_duty(s, duty);
 }
 
 static enum im_err
 enqueue(struct store *s, struct store_write *w)
 {
-	/* Company saves syncs; where there are none to save, working side by side is faster. */
-	bool held = w->held && !s->options.unsynced, wake = false;
+	enum duty duty = DUTY_NONE;
 	enum im_err err;
 
 	w->next = NULL;
@@ -105,32 +160,41 @@ enqueue(struct store *s, struct store_write *w)
 		*s->queue_tail = w;
 		s->queue_tail = &w->next;
 		s->queue_bytes += w->prepared->record_len;
-		wake = !held && claim_wake(s);
+		s->queue_count++;
+		if (!w->held)
+			duty = claim(s);
+		else if (s->role == COMMIT_FREE && s->queue_count >= HELD_MAX)
+			duty = appoint_thread(s);
 	}
 	pthread_mutex_unlock(&s->queue_lock);
-	if (wake)
-		pthread_cond_signal(&s->queue_filled);
+	do_duty(s, duty);
 	return err;
 }
 
-/* All that is waiting, or NULL when the store stops and nothing is left. */
-static struct store_write *
-dequeue_all(struct store *s)
+/* In the thread: waits until there is something to do for it; false when the store stops. */
+static bool
+await_work(struct store *s)
 {
-	struct store_write *list;
+	bool work;
 
 	pthread_mutex_lock(&s->queue_lock);
-	while (!s->queue_head && !s->stopping) {
+	while (s->role != COMMIT_BY_THREAD || !(take_queue(s) || s->handed_over)) {
+		if (s->stopping && s->role != COMMIT_BY_CALLER) {
+			if (!s->queue_head)
+				break;
+			s->role = COMMIT_BY_THREAD;
+			continue;
+		}
+		if (s->role == COMMIT_BY_THREAD && s->options.unsynced)
+			s->role = COMMIT_FREE;
 		s->committer_asleep = true;
 		pthread_cond_wait(&s->queue_filled, &s->queue_lock);
+		s->committer_asleep = false;
 	}
-	s->committer_asleep = false;
-	list = s->queue_head;
-	s->queue_head = NULL;
-	s->queue_tail = &s->queue_head;
-	s->queue_bytes = 0;
+	work = s->taken || s->handed_over;
+	s->handed_over = false;
 	pthread_mutex_unlock(&s->queue_lock);
-	return list;
+	return work;
 }
 
 enum im_err
@@ -417,27 +481,42 @@ freeze(struct store *s)
 	return err;
 }
 
-/* Tells the upkeep what there is to do; a checkpoint when enough has come together. */
 static void
-ask_for_upkeep(struct store *s, bool new_segment)
+wake_syncer(struct store *s, bool new_segment)
 {
-	bool due = s->checkpoint_bytes >= ENGINE_CHECKPOINT_BYTES ||
-	    s->checkpoint_entries >= s->options.checkpoint_entries || index_should_freeze(s->index);
 	bool wake;
 
 	pthread_mutex_lock(&s->upkeep_lock);
-	if (due && freeze(s) == IM_OK) {
+	s->prepare_wanted |= new_segment;
+	wake = s->syncer_asleep || new_segment;
+	pthread_mutex_unlock(&s->upkeep_lock);
+	if (wake)
+		pthread_cond_signal(&s->syncer_wanted);
+}
+
+/* Whether so much has come together that a checkpoint is to be made. */
+static bool
+is_checkpoint_due(struct store *s)
+{
+	return s->checkpoint_bytes >= ENGINE_CHECKPOINT_BYTES ||
+	    s->checkpoint_entries >= s->options.checkpoint_entries || index_should_freeze(s->index);
+}
+
+/* Has a checkpoint made when it is time; may wait for those under way. */
+static void
+ask_for_checkpoint(struct store *s)
+{
+	if (!is_checkpoint_due(s))
+		return;
+	pthread_mutex_lock(&s->upkeep_lock);
+	if (freeze(s) == IM_OK) {
 		s->checkpoint = (struct record_mark){s->last_tx, txlog_end(s->log), s->last_alh};
 		s->checkpoint_wanted = true;
 		s->checkpoint_bytes = 0;
 		s->checkpoint_entries = 0;
 		pthread_cond_signal(&s->indexer_wanted);
 	}
-	s->prepare_wanted |= new_segment;
-	wake = s->syncer_asleep || new_segment;
 	pthread_mutex_unlock(&s->upkeep_lock);
-	if (wake)
-		pthread_cond_signal(&s->syncer_wanted);
 }
 
 /* Derived data that cannot be written must not fill the memory: refuse until it can. */
@@ -463,21 +542,21 @@ answer_failed(struct store *s, struct store_write *w, enum im_err err)
 	answer_all(s, w);
 }
 
-/* Commits as many of the list as fit one batch, and returns the rest. */
-static struct store_write *
-commit_batch(struct store *s, struct store_write *list)
+/* Commits as many of those taken as fit one batch. */
+static void
+commit_batch(struct store *s)
 {
+	struct store_write *list = s->taken, *next;
 	uint32_t segment = TXLOG_SEGMENT(txlog_end(s->log));
 	enum im_err err = check_backlog(s);
-	struct store_write *next;
 	struct batch b;
 
 	if (err == IM_OK)
 		err = make_room(s, list->prepared->record_len);
 	if (err != IM_OK) {
-		next = list->next;
+		s->taken = list->next;
 		answer_failed(s, list, err);
-		return next;
+		return;
 	}
 	batch_begin(s, &b);
 	for (; list && batch_fits(s, &b, list); list = next) {
@@ -490,23 +569,82 @@ commit_batch(struct store *s, struct store_write *list)
 		else
 			answer_failed(s, list, err);
 	}
+	s->taken = list;
 	if (b.ntxs) {
 		batch_write(s, &b);
 		answer_all(s, b.done);
-		ask_for_upkeep(s, TXLOG_SEGMENT(b.pos) != segment);
+		wake_syncer(s, TXLOG_SEGMENT(b.pos) != segment);
 	}
-	return list;
+}
+
+/* ---- The committer ---- */
+
+/* The caller gives the role to the thread. */
+static void
+hand_over(struct store *s)
+{
+	pthread_mutex_lock(&s->queue_lock);
+	s->handed_over = true;
+	appoint_thread(s);
+	pthread_cond_signal(&s->queue_filled);
+	pthread_mutex_unlock(&s->queue_lock);
+}
+
+/* The caller gives the role back; false when more has come, and it cannot. */
+static bool
+give_back(struct store *s)
+{
+	bool more;
+
+	pthread_mutex_lock(&s->queue_lock);
+	more = take_queue(s);
+	if (!more) {
+		s->role = COMMIT_FREE;
+		if (s->stopping)
+			pthread_cond_signal(&s->queue_filled);
+	}
+	pthread_mutex_unlock(&s->queue_lock);
+	return !more;
+}
+
+/*
+ * Whether the next thing to do may have to wait for the disk. What conditions read was read a moment ago,
+ * when they were evaluated ahead.
+ */
+static bool
+may_wait(struct store *s)
+{
+	return is_checkpoint_due(s) ||
+	    (s->taken && txlog_room(s->log) < RECORD_MARK_SIZE + s->taken->prepared->record_len);
+}
+
+/* In the caller's thread, which has the role. */
+static void
+commit_as_caller(struct store *s)
+{
+	unsigned batches = 0;
+
+	do {
+		while (s->taken && batches++ < CALLER_BATCHES_MAX && !may_wait(s))
+			commit_batch(s);
+		if (s->taken || may_wait(s)) {
+			hand_over(s);
+			return;
+		}
+	} while (!give_back(s));
 }
 
 static void *
 committer_main(void *arg)
 {
 	struct store *s = (struct store *)arg;
-	struct store_write *list;
 
-	while ((list = dequeue_all(s)) != NULL) {
-		while (list)
-			list = commit_batch(s, list);
+	while (await_work(s)) {
+		ask_for_checkpoint(s);
+		while (s->taken) {
+			commit_batch(s);
+			ask_for_checkpoint(s);
+		}
 	}
 	return NULL;
 }

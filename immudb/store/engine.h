@@ -21,7 +21,7 @@
  *   fixed        set by store_open() before the threads start, never changed
  *   published    written by the committer (or recovery), read by anybody
  *   queue        under queue_lock
- *   committer    the committing thread alone (recovery before it starts)
+ *   committer    by the thread that has the role of the committer (commit.c); recovery before
  *   durable      under durable_lock
  *   upkeep       under upkeep_lock
  */
@@ -60,6 +60,13 @@ struct store_prepared {
 	bool bound; /* some entry carries the id of the transaction */
 };
 
+/* Who commits what waits. */
+enum engine_role {
+	COMMIT_FREE,      /* nobody; only when unsynced */
+	COMMIT_BY_CALLER, /* a thread inside store_write() or store_wake(); only when unsynced */
+	COMMIT_BY_THREAD, /* the committing thread */
+};
+
 struct store {
 	/* Fixed. */
 	const struct vfs *vfs;
@@ -91,13 +98,16 @@ struct store {
 	pthread_mutex_t queue_lock;
 	pthread_cond_t queue_filled;
 	struct store_write *queue_head, **queue_tail;
-	size_t queue_bytes;
-	bool started; /* the threads run; they start with the first write */
+	size_t queue_bytes, queue_count;
+	enum engine_role role; /* who is the committer */
+	bool started;          /* the threads run; they start with the first write */
+	bool handed_over;      /* the thread has the role from a caller */
 	bool committer_asleep;
 	bool stopping;
 
 	/* Committer. */
-	pthread_t committer;
+	pthread_t committer;       /* the thread, to be joined */
+	struct store_write *taken; /* from the queue, to be committed next */
 	uint64_t last_tx;
 	struct hash last_alh;
 	int64_t last_ts;

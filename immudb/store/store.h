@@ -43,7 +43,7 @@ struct store_options {
 	 * return. NULL: logs the text and ends the process with exit code 1.
 	 */
 	void (*fatal)(void *ctx, const char *text);
-	/* Called by the committing thread around the answers of a batch; may be NULL. */
+	/* Called by the thread that commits around the answers of a batch; may be NULL. */
 	void (*answers_begin)(void *ctx);
 	void (*answers_end)(void *ctx);
 	void *ctx;
@@ -146,7 +146,7 @@ struct store_prepared; /* what store_write() computed ahead; private */
 
 /*
  * One transaction to write. The caller owns it and everything it points to, unchanged until done is
- * called. done is called exactly once, from the committing thread: it must not wait, and it may free
+ * called. done is called exactly once, from the thread that commits: it must not wait, and it may free
  * the request. Within done, err_detail(w->err) is the text of a failure.
  */
 struct store_write {
@@ -160,7 +160,7 @@ struct store_write {
 	void *ctx;
 	/*
 	 * The caller has more to queue and calls store_wake() soon, until when this may wait, so that
-	 * one sync does for all. Without effect when unsynced.
+	 * one write, and one sync, does for all.
 	 */
 	bool held;
 	/* Out, set before done. */
@@ -176,7 +176,8 @@ struct store_write {
  * Validates the transaction, hashes its values and builds its tree in the calling thread, and queues
  * it. Transactions queued by one thread commit in that order; conditions are evaluated in it too: they
  * see what was queued before. When this returns IM_OK done is called later (perhaps before this
- * returns), with IM_OK or the error of a condition; otherwise done is never called.
+ * returns), with IM_OK or the error of a condition; otherwise done is never called. In an
+ * unsynced store the calling thread may commit it itself, and others that wait.
  *
  * IM_ERR_NO_ENTRIES, IM_ERR_NULL_KEY, IM_ERR_KEY_LENGTH, IM_ERR_VALUE_LENGTH, IM_ERR_TX_ENTRIES,
  * IM_ERR_TX_SIZE, IM_ERR_DUPLICATE_KEY, IM_ERR_METADATA_UNSUPPORTED (version 0),
@@ -185,7 +186,7 @@ struct store_write {
  */
 enum im_err store_write(struct store *s, struct store_write *w);
 
-/* What was queued with held is committed now, together. Never waits. */
+/* What was queued with held is committed now, together. Never waits for the disk. */
 void store_wake(struct store *s);
 
 /* The same, waiting for the answer: for tools and tests. done and ctx of w are not used, nor held. */

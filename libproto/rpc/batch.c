@@ -51,6 +51,17 @@ batch_run_endings(void)
 }
 
 void
+rpc_batch_flush(void)
+{
+	while (batch.count > 0) {
+		struct link *l = batch.links[--batch.count];
+
+		link_flush(l);
+		link_unref(l);
+	}
+}
+
+void
 rpc_batch_begin(void)
 {
 	batch.depth++;
@@ -67,12 +78,7 @@ rpc_batch_end(void)
 	batch_run_endings();
 	/* A flush may close a link, whose owner may send on others: those go out at once. */
 	batch.depth = 0;
-	while (batch.count > 0) {
-		struct link *l = batch.links[--batch.count];
-
-		link_flush(l);
-		link_unref(l);
-	}
+	rpc_batch_flush();
 }
 
 bool

@@ -11,6 +11,9 @@
 void rpc_batch_begin(void);
 void rpc_batch_end(void);
 
+/* Sends what the calling thread's batch has queued so far: the rest of it will take long. */
+void rpc_batch_flush(void);
+
 /*
  * Calls fn(ctx) at the end of the calling thread's batch, before its output is sent; once, however
  * often it is asked for. False when there is no batch, or no room: then the caller does it himself.

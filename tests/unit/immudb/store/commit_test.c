@@ -1,6 +1,7 @@
 /*
- * The queue in front of the committing thread: transactions that were queued to wait for company are
- * committed when the thread is woken, in order, and nothing that was queued is ever forgotten.
+ * The queue in front of the committer: transactions that were queued to wait for company are committed
+ * when the store is woken, in order, and nothing that was queued is ever forgotten. In an unsynced
+ * store who queues commits, but for what may take long.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +17,7 @@
 #include "store/store.h"
 #include "temp_dir.h"
 
-#define WRITES 16u
+#define WRITES 32u
 #define ARENA_CAP ((size_t)1 << 20)
 #define WAIT_S 30
 
@@ -30,8 +31,12 @@ struct fixture {
 		struct store_entry entry;
 		struct arena arena;
 		struct fixture *f;
+		pthread_t by; /* the thread that answered */
 	} writes[WRITES];
+	unsigned chained; /* the answer to one write queues the next, up to this one */
 };
+
+static void put(struct fixture *f, unsigned i, bool held);
 
 static void
 answered(struct store_write *w)
@@ -39,10 +44,13 @@ answered(struct store_write *w)
 	struct pending *p = (struct pending *)w->ctx;
 	struct fixture *f = p->f;
 
+	p->by = pthread_self();
 	pthread_mutex_lock(&f->lock);
 	f->answered++;
 	pthread_cond_signal(&f->changed);
 	pthread_mutex_unlock(&f->lock);
+	if (p - f->writes < (ptrdiff_t)f->chained)
+		put(f, (unsigned)(p - f->writes) + 1, false);
 }
 
 /* False when so many answers have not come in time. */
@@ -82,15 +90,21 @@ put(struct fixture *f, unsigned i, bool held)
 }
 
 static void
-open_store(struct fixture *f, const char *dir, bool unsynced)
+open_store_with(struct fixture *f, const struct store_options *o)
 {
-	struct store_options o = {
-	    .dir = dir, .name = "test", .unsynced = unsynced, .header_version = 1};
-
 	*f = (struct fixture){0};
 	pthread_mutex_init(&f->lock, NULL);
 	pthread_cond_init(&f->changed, NULL);
-	assert_int_equal(store_open(&o, &f->s), IM_OK);
+	assert_int_equal(store_open(o, &f->s), IM_OK);
+}
+
+static void
+open_store(struct fixture *f, const char *dir, bool unsynced)
+{
+	const struct store_options o = {
+	    .dir = dir, .name = "test", .unsynced = unsynced, .header_version = 1};
+
+	open_store_with(f, &o);
 }
 
 /* All of them were committed, in the order queued. */
@@ -151,15 +165,84 @@ test_taken_along(void **state)
 	close_store(&f);
 }
 
+/* Answered in the thread that queued it, before that goes on. */
+static bool
+is_answered_here(const struct fixture *f, unsigned i)
+{
+	return f->answered > i && pthread_equal(f->writes[i].by, pthread_self());
+}
+
 static void
-test_unsynced_never_held(void **state)
+test_unsynced_by_caller(void **state)
+{
+	struct fixture f;
+
+	open_store(&f, (const char *)*state, true);
+	put(&f, 0, false);
+	assert_true(is_answered_here(&f, 0));
+	for (unsigned i = 1; i < 4; i++)
+		put(&f, i, true);
+	assert_int_equal(f.answered, 1);
+	store_wake(f.s);
+	for (unsigned i = 1; i < 4; i++)
+		assert_true(is_answered_here(&f, i));
+	store_wake(f.s);
+	for (unsigned i = 4; i < WRITES; i++)
+		put(&f, i, i % 4 != 0);
+	store_wake(f.s);
+	assert_true(is_answered_here(&f, WRITES - 1));
+	close_store(&f);
+}
+
+/* So many are not left to the one who queues them, nor do they wait for him. */
+static void
+test_unsynced_much_held(void **state)
 {
 	struct fixture f;
 
 	open_store(&f, (const char *)*state, true);
 	for (unsigned i = 0; i < WRITES; i++)
 		put(&f, i, true);
+	assert_true(wait_for(&f, WRITES / 2));
+	store_wake(f.s);
 	assert_true(wait_for(&f, WRITES));
+	assert_false(is_answered_here(&f, 0));
+	close_store(&f);
+}
+
+/* A caller does not go on for ever for what comes meanwhile. */
+static void
+test_unsynced_hands_over(void **state)
+{
+	struct fixture f;
+
+	open_store(&f, (const char *)*state, true);
+	f.chained = WRITES - 1;
+	put(&f, 0, false);
+	assert_true(wait_for(&f, WRITES));
+	assert_true(is_answered_here(&f, 0));
+	assert_false(is_answered_here(&f, WRITES - 1));
+	close_store(&f);
+}
+
+/* A checkpoint, which may wait for the disk, is left to the thread; and it is made. */
+static void
+test_unsynced_checkpoint(void **state)
+{
+	struct store_options o = {.dir = (const char *)*state,
+	    .name = "test",
+	    .unsynced = true,
+	    .header_version = 1,
+	    .checkpoint_entries = WRITES};
+	struct store_stats stats;
+	struct fixture f;
+
+	open_store_with(&f, &o);
+	for (unsigned i = 0; i < WRITES; i++)
+		put(&f, i, false);
+	do
+		store_stats(f.s, &stats);
+	while (stats.index_runs == 0 || stats.unflushed_entries > 0);
 	close_store(&f);
 }
 
@@ -231,7 +314,13 @@ main(void)
 		test_held_from_the_start, temp_dir_setup, temp_dir_teardown),
 	    cmocka_unit_test_setup_teardown(test_taken_along, temp_dir_setup, temp_dir_teardown),
 	    cmocka_unit_test_setup_teardown(
-		test_unsynced_never_held, temp_dir_setup, temp_dir_teardown),
+		test_unsynced_by_caller, temp_dir_setup, temp_dir_teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_unsynced_much_held, temp_dir_setup, temp_dir_teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_unsynced_hands_over, temp_dir_setup, temp_dir_teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_unsynced_checkpoint, temp_dir_setup, temp_dir_teardown),
 	    cmocka_unit_test_setup_teardown(test_held_at_close, temp_dir_setup, temp_dir_teardown),
 	    cmocka_unit_test_setup_teardown(test_written, temp_dir_setup, temp_dir_teardown),
 	};
