@@ -1,6 +1,8 @@
 #ifndef SERVER_DATABASES_H
 #define SERVER_DATABASES_H
 
+#include <stdatomic.h>
+
 #include "meta/meta.h"
 #include "store/store.h"
 
@@ -20,6 +22,9 @@ struct database {
 	char folder[META_DATABASE_MAX + 1]; /* in the data folder */
 	struct store *store;
 	bool is_system;
+	/* Of the requests that run on it; see dispatch.c. */
+	_Atomic uint32_t pending;
+	_Atomic int64_t completed_ns; /* clock_monotonic_ns() of the last answer; 0: none yet */
 };
 
 struct databases_options {

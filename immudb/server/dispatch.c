@@ -51,8 +51,12 @@ void
 call_finish(struct call *c, enum im_err err)
 {
 	struct rpc_request *request = c->request;
+	int64_t now_ns = server_metrics_count(c->server, request, err);
 
-	server_metrics_count(c->server, request, err);
+	if (c->database) {
+		atomic_fetch_sub_explicit(&c->database->pending, 1, memory_order_relaxed);
+		atomic_store_explicit(&c->database->completed_ns, now_ns, memory_order_relaxed);
+	}
 	if (err == IM_OK)
 		rpc_reply(request, c->answer);
 	else
@@ -153,6 +157,7 @@ dispatch_admit(struct call *c)
 		return err_set(IM_ERR_PERMISSION, "%s: %s is read-only to clients",
 		    err_text(IM_ERR_PERMISSION), DATABASE_SYSTEM);
 	c->database = c->session.database;
+	atomic_fetch_add_explicit(&c->database->pending, 1, memory_order_relaxed);
 	return IM_OK;
 }
 

@@ -1,8 +1,10 @@
 /*
- * What the server says about itself and the selected database: Health, ServerInfo, CurrentState.
+ * What the server says about itself and the selected database: Health, ServerInfo, DatabaseHealth,
+ * CurrentState.
  */
 #include "server/call.h"
 #include "server/proving.h"
+#include "util/clock.h"
 #include "util/version.h"
 
 enum im_err
@@ -38,6 +40,26 @@ handle_ServerInfo(struct call *c)
 		out->databasesdisksize += (int64_t)stats.disk_bytes;
 		out->numdatabases++;
 	}
+	c->answer = &out->base;
+	return IM_OK;
+}
+
+enum im_err
+handle_DatabaseHealth(struct call *c)
+{
+	Immudb__Schema__DatabaseHealthResponse *out =
+	    message_new(call_arena(c), &immudb__schema__database_health_response__descriptor);
+	int64_t completed_ns = atomic_load(&c->database->completed_ns);
+	struct timespec wall = clock_wall();
+	int64_t ago_ns = clock_monotonic_ns() - completed_ns;
+
+	if (!out)
+		return IM_ERR_NOMEM;
+	/* Not this one. */
+	out->pendingrequests = atomic_load(&c->database->pending) - 1;
+	if (completed_ns)
+		out->lastrequestcompletedat =
+		    (wall.tv_sec * CLOCK_NS_PER_S + wall.tv_nsec - ago_ns) / CLOCK_NS_PER_MS;
 	c->answer = &out->base;
 	return IM_OK;
 }

@@ -11,8 +11,6 @@
 		return err_set(IM_ERR_UNIMPLEMENTED, "not implemented: %s", #Name); \
 	}
 
-/* Writing. */
-LATER(DatabaseHealth)
 
 /* Reading. */
 LATER(StreamGet)

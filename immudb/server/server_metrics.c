@@ -186,15 +186,17 @@ server_metrics_add(struct server *s)
 	return metrics_on_collect(s->metrics, server_metrics_collect, s);
 }
 
-void
+int64_t
 server_metrics_count(struct server *s, const struct rpc_request *request, enum im_err err)
 {
 	const struct rpc_method *method = request->method;
 	const char *values[] = {method->name, status_name(err_status(err))};
-	int64_t ns = clock_monotonic_ns() - (int64_t)request->received_ns;
+	int64_t now_ns = clock_monotonic_ns();
+	int64_t ns = now_ns - (int64_t)request->received_ns;
 
 	metric_shift(s->series.in_flight, -1);
 	metric_inc(
 	    err == IM_OK ? s->series.ok[method->index] : metric_series(s->series.requests, values));
 	metric_observe(s->series.seconds[method->index], (double)ns / 1e9);
+	return now_ns;
 }

@@ -57,7 +57,7 @@ enum im_err dispatch_authenticate(
 /* server_metrics.c: adds all series of the server. IM_ERR_NOMEM. */
 enum im_err server_metrics_add(struct server *s);
 
-/* Counts one finished request. */
-void server_metrics_count(struct server *s, const struct rpc_request *request, enum im_err err);
+/* Counts one finished request; gives the time it was finished, of clock_monotonic_ns(). */
+int64_t server_metrics_count(struct server *s, const struct rpc_request *request, enum im_err err);
 
 #endif

@@ -4,6 +4,8 @@
  */
 #include "server_harness.h"
 
+#include "util/clock.h"
+
 #include <pthread.h>
 #include <unistd.h>
 
@@ -80,6 +82,8 @@ server_info(void **state)
 	struct fixture *f = *state;
 	M(HealthResponse) *health = NULL;
 	M(ServerInfoResponse) *info = NULL;
+	M(DatabaseHealthResponse) *database = NULL;
+	int64_t before_ms = clock_wall_s() * 1000 - 1000;
 
 	assert_int_equal(ask(f, RPC_METHOD_Health, NULL, &health), IM_OK);
 	assert_true(health->status);
@@ -89,6 +93,10 @@ server_info(void **state)
 	assert_int_equal(info->numtransactions, 1);
 	assert_int_equal(info->numdatabases, 2);
 	assert_true(info->startedat > 0 && info->databasesdisksize > 0);
+	assert_int_equal(ask(f, RPC_METHOD_DatabaseHealth, NULL, &database), IM_OK);
+	assert_int_equal(database->pendingrequests, 0);
+	assert_true(database->lastrequestcompletedat > before_ms);
+	assert_true(database->lastrequestcompletedat <= clock_wall_s() * 1000 + 1000);
 }
 
 /* ---- Keys and values ---- */

@@ -348,6 +348,39 @@ test_condition_within_a_batch(void **state)
 	assert_int_equal(other.w.header.id, first.w.header.id + 1);
 }
 
+/* A write that needs one that is queued before it, and not yet durable, is not asked too early. */
+static void
+test_condition_on_what_is_queued(void **state)
+{
+	struct fixture *f = (struct fixture *)*state;
+	struct pending before, first, second = {.done = false};
+	unsigned held;
+
+	open_store(f);
+	assert_int_equal(set(f, "x", 10), IM_OK);
+	held = f->gate.held;
+	gate_let(&f->gate, 0);
+	submit(f, &before, "before", false);
+	gate_await(&f->gate, held + 1);
+	submit(f, &first, "key", true);
+	second.e = (struct store_entry){.key = first.e.key, .metadata = {.deleted = true}};
+	second.c = (struct store_condition){STORE_KEY_PRESENT, first.e.key, 0};
+	second.w = (struct store_write){.entries = &second.e,
+	    .nentries = 1,
+	    .conditions = &second.c,
+	    .nconditions = 1,
+	    .arena = &f->arena,
+	    .done = note_done,
+	    .ctx = &second};
+	assert_int_equal(store_write(f->s, &second.w), IM_OK);
+	gate_let(&f->gate, UINT32_MAX);
+	store_close(f->s);
+	f->s = NULL;
+	assert_int_equal(first.w.err, IM_OK);
+	assert_int_equal(second.w.err, IM_OK);
+	assert_int_equal(second.w.header.id, first.w.header.id + 1);
+}
+
 /* ---- Keys that end in the id of their own transaction ---- */
 
 static enum im_err
@@ -505,6 +538,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_close_on_a_full_disk, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_backlog, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_condition_within_a_batch, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_condition_on_what_is_queued, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_keys_made_equal, setup, teardown),
 	    cmocka_unit_test(test_checkpoint_after_kills),
 	    cmocka_unit_test_setup_teardown(test_log_before_index, setup, teardown),
