@@ -51,23 +51,18 @@ static enum im_err
 get_inclusion(struct call *c, const struct store_tx *tx, struct bytes key,
     Immudb__Schema__InclusionProof **out)
 {
-	struct hash *digests = arena_calloc(call_arena(c), tx->nentries, sizeof *digests);
 	struct inclusion_proof *proof = arena_alloc(call_arena(c), sizeof *proof);
-	uint32_t i, leaf = tx->nentries;
+	uint32_t leaf = 0;
 	enum im_err err;
 
-	if (!digests || !proof)
+	if (!proof)
 		return IM_ERR_NOMEM;
-	for (i = 0; i < tx->nentries; i++) {
-		digests[i] = tx->entries[i].digest;
-		if (bytes_equal(tx->entries[i].key, key))
-			leaf = i;
-	}
+	while (leaf < tx->nentries && !bytes_equal(tx->entries[leaf].key, key))
+		leaf++;
 	if (leaf == tx->nentries)
 		return err_set(IM_ERR_CORRUPT, "%s: transaction %llu lacks a key of the index",
 		    err_text(IM_ERR_CORRUPT), (unsigned long long)tx->header.id);
-	err = htree_prove(
-	    (struct hash_list){digests, tx->nentries}, leaf, digests, call_arena(c), proof);
+	err = htree_prove_built(tx->tree, tx->nentries, leaf, call_arena(c), proof);
 	if (err != IM_OK)
 		return err;
 	*out = message_inclusion_proof(call_arena(c), proof);

@@ -43,6 +43,10 @@
 /* Entries of the log that are kept in memory because they are read again and again; in bytes. */
 #define ENGINE_HOT_BYTES ((size_t)24 * 1024 * 1024)
 #define ENGINE_HOT_ENTRY_BYTES 256u
+/* Trees of transactions kept in the same way, and from how many entries on; smaller ones are made. */
+#define ENGINE_HOT_TREES_BYTES ((size_t)8 * 1024 * 1024)
+#define ENGINE_HOT_TREE_BYTES 8192u
+#define ENGINE_HOT_TREE_ENTRIES 16u
 
 /* What store_write() computed ahead, in the memory of the request. */
 struct store_prepared {
@@ -93,6 +97,7 @@ struct store {
 
 	struct header_cache headers; /* has a lock of its own; may be ahead of published */
 	struct hot_cache entries;    /* of the log, by position; values checked */
+	struct hot_cache trees;      /* over the entries of transactions, by position */
 
 	/* Queue. */
 	pthread_mutex_t queue_lock;

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 /* An item that is larger than this part of its shard is not kept. */
-#define ITEM_PART_MAX 16u
+#define ITEM_PART_MAX 4u
 #define BUCKETS_MIN 16u
 /* So many items are looked at to make room for one. */
 #define LOOKS_MAX 64u

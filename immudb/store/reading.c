@@ -519,15 +519,15 @@ store_read_header(struct store *s, uint64_t tx, unsigned flags, struct tx_header
 	return IM_OK;
 }
 
+/* Makes the tree over the entries of a record and checks it against the header. */
 static enum im_err
-digest_entries(
-    struct store *s, const struct engine_record *r, struct arena *arena, struct store_tx *out)
+make_tree(struct store *s, const struct engine_record *r, struct arena *arena, struct hash *nodes)
 {
-	uint32_t n = out->nentries;
-	struct entry_parts *parts =
-	    (struct entry_parts *)arena_alloc(arena, (n + 1) * sizeof *parts);
-	struct hash *digests = (struct hash *)arena_alloc(arena, (n + 1) * sizeof *digests);
-	struct hash root;
+	const struct tx_header *h = &r->head.header;
+	uint32_t n = h->nentries;
+	struct entry_parts *parts = (struct entry_parts *)arena_alloc(arena, n * sizeof *parts);
+	struct hash *digests = (struct hash *)arena_alloc(arena, n * sizeof *digests);
+	struct hash root = hash_empty();
 	enum im_err err;
 
 	if (!parts || !digests)
@@ -535,16 +535,38 @@ digest_entries(
 	for (uint32_t i = 0; i < n; i++)
 		parts[i] = (struct entry_parts){
 		    r->entries[i].key, r->entries[i].metadata, r->entries[i].hval};
-	err = entry_digests(out->header.version, parts, n, digests);
+	err = entry_digests(h->version, parts, n, digests);
 	if (err != IM_OK)
 		return err;
-	for (uint32_t i = 0; i < n; i++)
-		out->entries[i].digest = digests[i];
-	htree_root(digests, n, digests, &root);
-	if (hash_equal(&root, &out->header.eh))
+	htree_build(digests, n, nodes);
+	if (n > 0)
+		root = nodes[htree_nodes(n) - 1];
+	if (hash_equal(&root, &h->eh))
 		return IM_OK;
 	err_set(IM_ERR_CORRUPT, "the entries do not match the header");
 	return engine_err_at(s, IM_ERR_CORRUPT, r->pos);
+}
+
+/* The tree over the entries of a record that was read: kept from an earlier read, or made. */
+static enum im_err
+take_tree(struct store *s, const struct engine_record *r, struct arena *arena, struct store_tx *out)
+{
+	const struct hot_key key = {.place = r->pos};
+	size_t bytes = htree_nodes(out->nentries) * sizeof(struct hash);
+	bool large = out->nentries >= ENGINE_HOT_TREE_ENTRIES;
+	struct hash *nodes = (struct hash *)arena_alloc(arena, bytes);
+	enum im_err err;
+
+	if (!nodes)
+		return IM_ERR_NOMEM;
+	out->tree = nodes;
+	if (large && hot_cache_copy(&s->trees, key, nodes, bytes) &&
+	    hash_equal(&nodes[htree_nodes(out->nentries) - 1], &out->header.eh))
+		return IM_OK;
+	err = make_tree(s, r, arena, nodes);
+	if (err == IM_OK && large)
+		hot_cache_offer(&s->trees, key, bytes_of((const uint8_t *)nodes, bytes));
+	return err;
 }
 
 static enum im_err
@@ -594,7 +616,7 @@ store_read_tx(
 		    .hval = e->hval,
 		    .value_len = e->value_len};
 	}
-	err = digest_entries(s, &r, arena, out);
+	err = take_tree(s, &r, arena, out);
 	/* A proof about it is likely to follow. */
 	if (err == IM_OK)
 		header_cache_put(&s->headers, &out->header);

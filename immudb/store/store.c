@@ -131,6 +131,7 @@ store_new(const struct store_options *options)
 	pthread_mutex_init(&s->state_lock, NULL);
 	header_cache_init(&s->headers);
 	hot_cache_init(&s->entries, ENGINE_HOT_BYTES, ENGINE_HOT_ENTRY_BYTES);
+	hot_cache_init(&s->trees, ENGINE_HOT_TREES_BYTES, ENGINE_HOT_TREE_BYTES);
 	pthread_mutex_init(&s->queue_lock, NULL);
 	pthread_cond_init(&s->queue_filled, NULL);
 	pthread_mutex_init(&s->durable_lock, NULL);
@@ -153,6 +154,7 @@ store_free(struct store *s)
 	pthread_mutex_destroy(&s->state_lock);
 	header_cache_free(&s->headers);
 	hot_cache_free(&s->entries);
+	hot_cache_free(&s->trees);
 	pthread_mutex_destroy(&s->queue_lock);
 	pthread_cond_destroy(&s->queue_filled);
 	pthread_mutex_destroy(&s->durable_lock);

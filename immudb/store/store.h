@@ -290,7 +290,6 @@ struct store_tx_entry {
 	struct hash hval;
 	uint32_t value_len; /* raw length */
 	struct bytes value; /* raw; only when asked for */
-	struct hash digest; /* entry digest under the header's version */
 };
 
 struct store_tx {
@@ -298,14 +297,15 @@ struct store_tx {
 	struct hash alh;
 	struct store_tx_entry *entries;
 	uint32_t nentries;
+	const struct hash *tree; /* over the entries: the nodes as htree_build() makes them */
 };
 
 /* The header of a published transaction. IM_ERR_TX_NOT_FOUND, IM_ERR_CORRUPT, IM_ERR_WOULD_BLOCK. */
 enum im_err store_read_header(struct store *s, uint64_t tx, unsigned flags, struct tx_header *out);
 
 /*
- * A whole transaction, its entries' tree checked against the header, its values (unless
- * STORE_NO_VALUE) against their hashes. Errors as store_read_header(), and IM_ERR_DATA_LOSS naming
+ * A whole transaction, its entries' tree checked against the header (or known from a read that did),
+ * its values (unless STORE_NO_VALUE) against their hashes. Errors as store_read_header(), and IM_ERR_DATA_LOSS naming
  * the entry.
  */
 enum im_err store_read_tx(
@@ -313,7 +313,7 @@ enum im_err store_read_tx(
 
 /*
  * From done on, as long as the arena of the write lives: the transaction that it wrote, as
- * store_read_tx() with STORE_NO_VALUE reads it, but without the digests of the entries; nothing is
+ * store_read_tx() with STORE_NO_VALUE reads it, but without the tree of the entries; nothing is
  * read for it. IM_ERR_NOMEM.
  */
 enum im_err

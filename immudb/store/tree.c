@@ -254,11 +254,12 @@ read_parts(struct tree *t, const struct page_part *parts, size_t n, bool nowait)
 
 /* Folds a ragged range; those that end there too and are within it are made on the way. */
 static enum im_err
-fold_range(struct tree *t, const struct ahtree_node *nodes, size_t n, uint64_t hi, bool nowait,
-    struct hash *out)
+fold_range(struct tree *t, struct ahtree_range range, bool nowait, struct hash *out)
 {
+	struct ahtree_node nodes[AHTREE_NODES_MAX];
 	struct page_part parts[AHTREE_NODES_MAX];
 	struct hash roots[AHTREE_NODES_MAX];
+	size_t n = ahtree_range_nodes(range.lo, range.hi, nodes);
 	enum im_err err;
 
 	for (size_t i = 0; i < n; i++)
@@ -269,7 +270,7 @@ fold_range(struct tree *t, const struct ahtree_node *nodes, size_t n, uint64_t h
 	*out = roots[n - 1];
 	for (size_t i = n - 1; i > 0; i--) {
 		hash_node(&roots[i - 1], out, out);
-		range_memo_put(&t->memo, nodes[i - 1].index << nodes[i - 1].level, hi, out);
+		range_memo_put(&t->memo, nodes[i - 1].index << nodes[i - 1].level, range.hi, out);
 	}
 	return IM_OK;
 }
@@ -297,7 +298,7 @@ range_start(
 	}
 	if (range_memo_get(&t->memo, range.lo, range.hi, out))
 		return IM_OK;
-	return fold_range(t, nodes, n, range.hi, nowait, out);
+	return fold_range(t, range, nowait, out);
 }
 
 enum im_err

@@ -62,6 +62,49 @@ htree_prove(struct hash_list digests, size_t leaf, struct hash *scratch, struct 
 	return IM_OK;
 }
 
+size_t
+htree_nodes(size_t n)
+{
+	size_t sum = n;
+
+	for (; n > 1; n = (n + 1) / 2)
+		sum += (n + 1) / 2;
+	return sum;
+}
+
+void
+htree_build(const struct hash *digests, size_t n, struct hash *nodes)
+{
+	hash_leaves(digests, n, nodes);
+	for (; n > 1; n = (n + 1) / 2) {
+		hash_pairs(nodes, n / 2, nodes + n);
+		if (n % 2)
+			nodes[n + n / 2] = nodes[n - 1];
+		nodes += n;
+	}
+}
+
+enum im_err
+htree_prove_built(const struct hash *nodes, size_t width, size_t leaf, struct arena *a,
+    struct inclusion_proof *out)
+{
+	size_t n = width, used = 0;
+
+	if (leaf >= n || n > UINT32_MAX)
+		return err_set(IM_ERR_ARGUMENT, "no leaf %zu in a tree of %zu", leaf, n);
+	out->leaf = (uint32_t)leaf;
+	out->width = (uint32_t)n;
+	out->terms.len = htree_proof_len(leaf, n);
+	out->terms.items = (struct hash *)arena_calloc(a, out->terms.len, sizeof(struct hash));
+	if (!out->terms.items)
+		return IM_ERR_NOMEM;
+	for (; n > 1; nodes += n, n = (n + 1) / 2, leaf /= 2) {
+		if ((leaf ^ 1) < n)
+			out->terms.items[used++] = nodes[leaf ^ 1];
+	}
+	return IM_OK;
+}
+
 bool
 htree_verify(
     const struct inclusion_proof *proof, const struct hash *digest, const struct hash *root)

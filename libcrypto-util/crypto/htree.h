@@ -36,6 +36,20 @@ enum im_err htree_prove(struct hash_list digests, size_t leaf, struct hash *scra
     struct arena *a, struct inclusion_proof *out);
 
 /*
+ * htree_nodes, htree_build: all nodes of the tree over n digests, of which many proofs can be made:
+ * leaves first, level by level, the root last. Their number, 0 without digests; nodes must not overlap
+ * the digests.
+ */
+size_t htree_nodes(size_t n);
+void htree_build(const struct hash *digests, size_t n, struct hash *nodes);
+
+/*
+ * htree_prove_built: as htree_prove(), from the nodes of a tree of that width.
+ */
+enum im_err htree_prove_built(const struct hash *nodes, size_t width, size_t leaf, struct arena *a,
+    struct inclusion_proof *out);
+
+/*
  * htree_verify: true when proof shows that digest is the leaf it names, in the tree of the width it
  * names, with this root. Exact number of terms; never fails on hostile input. The width is bound to
  * the root by the transaction header only: use proof_check_entry() for a whole answer.

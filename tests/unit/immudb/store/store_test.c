@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "crypto/entry.h"
+#include "crypto/htree.h"
 #include "crypto/rawkey.h"
 #include "store/store.h"
 #include "temp_dir.h"
@@ -504,6 +506,41 @@ test_flipped_record(void **state)
 	assert_non_null(strstr(err_detail(IM_ERR_READ_ONLY), "00000000.log"));
 }
 
+/* A large transaction that is read again and again: its tree is kept, its bytes are still checked. */
+static void
+test_read_often(void **state)
+{
+	struct fixture *f = (struct fixture *)*state;
+	struct store_entry e[40];
+	struct store_write w = {0};
+	struct store_tx tx;
+	char key[16];
+
+	for (int i = 0; i < 40; i++) {
+		snprintf(key, sizeof key, "entry-%02d", i);
+		e[i] = (struct store_entry){
+		    .key = raw_key(f, key), .value = raw_value(f, bytes_str(key))};
+	}
+	assert_int_equal(write_entries(f, &w, e, 40), IM_OK);
+	for (int round = 0; round < 5; round++) {
+		struct inclusion_proof p;
+		struct entry_parts parts;
+		struct hash digest;
+
+		assert_int_equal(store_read_tx(f->s, 1, 0, &f->arena, &tx), IM_OK);
+		parts = (struct entry_parts){
+		    tx.entries[17].key, tx.entries[17].metadata, tx.entries[17].hval};
+		assert_int_equal(entry_digest(tx.header.version, &parts, &digest), IM_OK);
+		assert_int_equal(htree_prove_built(tx.tree, 40, 17, &f->arena, &p), IM_OK);
+		assert_true(htree_verify(&p, &digest, &tx.header.eh));
+		assert_value(f, "entry-17", "entry-17");
+	}
+	flip_in(f, "00000000.log", "entry-23");
+	assert_int_equal(store_read_tx(f->s, 1, 0, &f->arena, &tx), IM_ERR_CORRUPT);
+	assert_non_null(strstr(err_detail(IM_ERR_CORRUPT), "00000000.log"));
+	assert_value(f, "entry-17", "entry-17");
+}
+
 int
 main(void)
 {
@@ -517,6 +554,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_scan, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_proofs, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_check, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_read_often, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_lock, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_flipped_value, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_flipped_record, setup, teardown),

@@ -108,6 +108,41 @@ test_proofs(void **state)
 	arena_free(&arena);
 }
 
+/* Proofs from a tree that is kept are those made from the digests. */
+static void
+test_built(void **state)
+{
+	struct hash nodes[2 * WIDTH_MAX + 8], root;
+	struct inclusion_proof made, built;
+	struct arena arena;
+
+	(void)state;
+	arena_init(&arena, ARENA_MAX);
+	assert_int_equal(htree_nodes(0), 0);
+	assert_int_equal(htree_nodes(1), 1);
+	assert_int_equal(htree_nodes(5), 5 + 3 + 2 + 1);
+	for (size_t n = 1; n <= WIDTH_MAX; n++) {
+		htree_root(digests, n, scratch, &root);
+		memset(nodes, 0xee, sizeof nodes);
+		htree_build(digests, n, nodes);
+		assert_hash(&root, &nodes[htree_nodes(n) - 1]);
+		assert_int_equal(nodes[htree_nodes(n)].b[0], 0xee);
+		for (size_t leaf = 0; leaf < n; leaf++) {
+			struct hash_list list = {digests, n};
+
+			assert_ok(htree_prove(list, leaf, scratch, &arena, &made));
+			assert_ok(htree_prove_built(nodes, n, leaf, &arena, &built));
+			assert_int_equal(built.leaf, leaf);
+			assert_int_equal(built.width, n);
+			assert_int_equal(built.terms.len, made.terms.len);
+			assert_memory_equal(built.terms.items, made.terms.items,
+			    made.terms.len * sizeof(struct hash));
+		}
+		assert_err(IM_ERR_ARGUMENT, htree_prove_built(nodes, n, n, &arena, &built));
+	}
+	arena_free(&arena);
+}
+
 static void
 test_refused(void **state)
 {
@@ -131,6 +166,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_root),
 	    cmocka_unit_test(test_proofs),
+	    cmocka_unit_test(test_built),
 	    cmocka_unit_test(test_refused),
 	};
 
