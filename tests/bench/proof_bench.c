@@ -115,17 +115,13 @@ struct made {
 static void
 make(struct store *s, struct store_span span, struct arena *arena, struct made *out)
 {
-	struct hash digest;
 	struct store_tx tx;
 	enum im_err err = store_read_tx(s, span.source, STORE_NO_VALUE, arena, &tx);
 
 	if (err == IM_OK)
 		err = store_dual_proof(s, span, 0, arena, &out->dual);
-	if (err == IM_OK) {
-		digest = tx.entries[0].digest;
-		err =
-		    htree_prove((struct hash_list){&digest, 1}, 0, &digest, arena, &out->inclusion);
-	}
+	if (err == IM_OK)
+		err = htree_prove_built(tx.tree, tx.nentries, 0, arena, &out->inclusion);
 	if (err != IM_OK)
 		bench_die("proof", err);
 	out->entry = (struct entry_parts){
