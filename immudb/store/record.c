@@ -199,6 +199,7 @@ enum im_err
 record_entry_get(struct bytes in, struct record_entry *out)
 {
 	size_t key_len, metadata_len, covered;
+	struct kv_metadata metadata;
 
 	if (in.len < RECORD_ENTRY_FIXED)
 		return err_set(IM_ERR_CORRUPT, "an entry is cut short");
@@ -213,6 +214,9 @@ record_entry_get(struct bytes in, struct record_entry *out)
 		return err_set(IM_ERR_CORRUPT, "impossible lengths in an entry");
 	out->key = bytes_of(in.data + RECORD_ENTRY_FIXED, key_len);
 	out->metadata = bytes_of(in.data + RECORD_ENTRY_FIXED + key_len, metadata_len);
+	/* What cannot be understood must not get as far as the index or an answer. */
+	if (kv_metadata_decode(out->metadata, &metadata) != IM_OK)
+		return err_set(IM_ERR_CORRUPT, "impossible metadata in an entry");
 	out->offset = 0;
 	out->len = (uint32_t)record_entry_size(key_len, metadata_len, out->value_len);
 	if (out->len > in.len || out->value_offset < covered ||

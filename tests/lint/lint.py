@@ -193,7 +193,7 @@ def check_text():
     for path in tree_files():
         with open(os.path.join(ROOT, path), "rb") as file:
             data = file.read()
-        if b"\0" in data or path.startswith("tests/vectors/"):
+        if b"\0" in data or path.startswith(("tests/vectors/", "tests/fuzz/corpus/")):
             continue
         if data and not data.endswith(b"\n"):
             problem(path, 0, "does not end with a newline")

@@ -150,6 +150,28 @@ test_cut_short(void **state)
 	free(x);
 }
 
+/* Metadata that no reader could take apart is refused here, before the index or an answer sees it. */
+static void
+test_bad_metadata(void **state)
+{
+	static const struct {
+		const char *md;
+		size_t len;
+		enum im_err expected;
+	} cases[] = {{"\2", 1, IM_OK}, {"\62", 1, IM_ERR_CORRUPT}, {"\1\0\0", 3, IM_ERR_CORRUPT}};
+	uint8_t out[RECORD_ENTRY_FIXED + 8];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct record_entry e = {.key = bytes_str("key"),
+		    .metadata = bytes_of(cases[i].md, cases[i].len),
+		    .value_offset = (uint32_t)(RECORD_ENTRY_FIXED + 3 + cases[i].len)};
+		size_t len = record_entry_put(out, &e);
+
+		assert_int_equal(record_entry_get(bytes_of(out, len), &e), cases[i].expected);
+	}
+}
+
 /* A single entry is read without the checksum of its section: every length must be checked. */
 static void
 test_entry_alone(void **state)
@@ -233,6 +255,7 @@ main(void)
 	    cmocka_unit_test(test_round_trip),
 	    cmocka_unit_test(test_flipped_bits),
 	    cmocka_unit_test(test_cut_short),
+	    cmocka_unit_test(test_bad_metadata),
 	    cmocka_unit_test(test_entry_alone),
 	    cmocka_unit_test(test_mark_and_seal),
 	    cmocka_unit_test(test_prefix),

@@ -1,0 +1,15 @@
+#ifndef SEEDS_H
+#define SEEDS_H
+
+#include "util/bytes.h"
+
+/* The parts of make_seeds: each writes seeds of some targets. */
+
+/* Writes an input of a target: the first byte, unless it is negative, and content. */
+void seed_put(const char *target, const char *name, int first, struct bytes content);
+
+void seed_formats(void);  /* seeds_format.c: texts, frames, encodings, keys, small files */
+void seed_store(void);    /* seeds_store.c: logs, trees, offsets, manifests, runs */
+void seed_messages(void); /* seeds_message.c: requests, answers, exported transactions */
+
+#endif
