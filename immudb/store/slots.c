@@ -50,7 +50,8 @@ note_state(struct slots *s, int i, const uint8_t *slot, size_t n)
 	if (magic >> 8 != s->options.magic >> 8)
 		return IM_OK;
 	length = be64_get(slot + SLOT_LENGTH);
-	if (length > n - SLOT_HEADER || be32_get(slot + SLOT_CRC) != slot_crc(slot, length))
+	if (length > n - SLOT_HEADER || length > s->options.payload_max ||
+	    be32_get(slot + SLOT_CRC) != slot_crc(slot, length))
 		return IM_OK;
 	if (magic > s->options.magic)
 		return err_set(IM_ERR_VERSION, "%s: format %u, known is %u", s->file.path,
