@@ -8,6 +8,7 @@
  */
 #include <assert.h>
 
+#include "crypto/entry.h"
 #include "crypto/htree.h"
 #include "fuzz.h"
 #include "log_image.h"
@@ -49,13 +50,17 @@ static void
 check_tx(const struct store_tx *tx, struct arena *a)
 {
 	struct hash *digests = arena_calloc(a, tx->nentries + 1, sizeof *digests), h;
+	struct entry_parts *parts = arena_calloc(a, tx->nentries + 1, sizeof *parts);
 
-	assert(digests && tx->nentries == tx->header.nentries);
+	assert(digests && parts && tx->nentries == tx->header.nentries);
 	for (uint32_t i = 0; i < tx->nentries; i++) {
-		hash_sha256(tx->entries[i].value, &h);
-		assert(hash_equal(&h, &tx->entries[i].hval));
-		digests[i] = tx->entries[i].digest;
+		const struct store_tx_entry *e = &tx->entries[i];
+
+		hash_sha256(e->value, &h);
+		assert(hash_equal(&h, &e->hval));
+		parts[i] = (struct entry_parts){e->key, e->metadata, e->hval};
 	}
+	assert(entry_digests(tx->header.version, parts, tx->nentries, digests) == IM_OK);
 	htree_root(digests, tx->nentries, digests, &h);
 	assert(hash_equal(&h, &tx->header.eh));
 }
