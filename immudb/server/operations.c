@@ -173,7 +173,7 @@ writing_require_target(struct writing *w, const struct target *t)
 {
 	struct bytes raw_key;
 	enum im_err err;
-	bool here;
+	bool here = false;
 
 	if (w->by_key ? t->at_tx && !t->bound : t->bound != (t->at_tx != 0))
 		return err_set(IM_ERR_ARGUMENT, "%s: atTx and boundRef do not fit together",

@@ -328,6 +328,9 @@ batch_fits(const struct store *s, const struct batch *b, const struct store_writ
 {
 	size_t bytes = b->bytes + w->prepared->record_len;
 
+	/* Left to the thread, which may wait. */
+	if (w->prepared->cold && s->role == COMMIT_BY_CALLER)
+		return false;
 	if (bytes > txlog_room(s->log) || b->ntxs == ENGINE_BATCH_TXS ||
 	    b->npieces + 2 + w->prepared->nvalues > ENGINE_BATCH_PIECES)
 		return false;
@@ -609,13 +612,15 @@ give_back(struct store *s)
 
 /*
  * Whether the next thing to do may have to wait for the disk. What conditions read was read a moment ago,
- * when they were evaluated ahead.
+ * when they were evaluated ahead, or they are known to be cold.
  */
 static bool
 may_wait(struct store *s)
 {
+	const struct store_prepared *next = s->taken ? s->taken->prepared : NULL;
+
 	return is_checkpoint_due(s) ||
-	    (s->taken && txlog_room(s->log) < RECORD_MARK_SIZE + s->taken->prepared->record_len);
+	    (next && (next->cold || txlog_room(s->log) < RECORD_MARK_SIZE + next->record_len));
 }
 
 /* In the caller's thread, which has the role. */

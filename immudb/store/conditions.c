@@ -150,4 +150,5 @@ engine_check_ahead(struct store *s, struct store_write *w)
 	for (size_t i = 0; i < w->nconditions && err == IM_OK; i++)
 		err = evaluate(s, &w->conditions[i], &how, published);
 	w->prepared->snapshot = err == IM_OK ? published : ENGINE_NO_SNAPSHOT;
+	w->prepared->cold = err == IM_ERR_WOULD_BLOCK;
 }

@@ -62,6 +62,7 @@ struct store_prepared {
 	struct index_entry *index; /* indexable entries; pos counts from the section's start */
 	size_t nindex;
 	bool bound; /* some entry carries the id of the transaction */
+	bool cold;  /* the conditions could not be evaluated ahead without waiting for the disk */
 };
 
 /* Who commits what waits. */

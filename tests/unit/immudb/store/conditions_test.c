@@ -9,7 +9,10 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -228,6 +231,62 @@ test_every_kind_from_runs(void **state)
 	expect_no_faults(f);
 }
 
+/* ---- Nothing is cached ---- */
+
+static pthread_t impatient;       /* the thread that must not wait for the disk */
+static _Atomic unsigned waits;    /* how often it did */
+static _Atomic unsigned refusals; /* reads that would have waited */
+
+static ssize_t
+pread_cold(void *ctx, int fd, void *data, size_t n, off_t offset)
+{
+	(void)ctx;
+	waits += pthread_equal(pthread_self(), impatient) != 0;
+	return pread(fd, data, n, offset);
+}
+
+static ssize_t
+pread_nowait_cold(void *ctx, int fd, void *data, size_t n, off_t offset)
+{
+	(void)ctx;
+	(void)fd;
+	(void)data;
+	(void)n;
+	(void)offset;
+	refusals++;
+	errno = EAGAIN;
+	return -1;
+}
+
+/* Who brings a write does not wait for the disk, whatever must be read for its conditions. */
+static void
+test_every_kind_from_a_cold_disk(void **state)
+{
+	struct fixture *f = (struct fixture *)*state;
+	struct vfs cold = vfs_posix;
+
+	f->options.checkpoint_entries = 1;
+	open_store(f);
+	write_all_states(f);
+	store_close(f->s);
+	f->s = NULL;
+	cold.pread = pread_cold;
+	cold.pread_nowait = pread_nowait_cold;
+	f->options.vfs = &cold;
+	for (int unsynced = 0; unsynced < 2; unsynced++) {
+		f->options.unsynced = unsynced;
+		open_store(f);
+		impatient = pthread_self();
+		waits = refusals = 0;
+		expect_all(f);
+		assert_int_equal(waits, 0);
+		assert_true(refusals > 0);
+		store_close(f->s);
+		f->s = NULL;
+	}
+	f->options.vfs = NULL;
+}
+
 static void
 test_nonsense(void **state)
 {
@@ -308,6 +367,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_every_kind, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_every_kind_from_runs, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_every_kind_from_a_cold_disk, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_nonsense, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_damaged_kind_of_value, setup, teardown),
 	};
