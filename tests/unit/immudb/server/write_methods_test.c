@@ -479,6 +479,73 @@ write_reference_preconditions(void **state)
 	assert_int_equal(ask(f, RPC_METHOD_SetReference, &in.base, NULL), IM_ERR_REFERENCE_KEY);
 }
 
+/*
+ * One connection sets keys while another makes them references: where both are done, the reference came
+ * first and was overwritten.
+ */
+static void *
+race_setting(void *arg)
+{
+	struct racer *r = arg;
+	char key[16];
+
+	for (int i = 0; i < RACE_KEYS; i++) {
+		snprintf(key, sizeof key, "race%d", i);
+		assert_int_equal(set(&r->f, key, "plain", NULL), IM_OK);
+	}
+	return NULL;
+}
+
+static void *
+race_referring(void *arg)
+{
+	struct racer *r = arg;
+	char key[16];
+
+	for (int i = 0; i < RACE_KEYS; i++) {
+		enum im_err err;
+
+		snprintf(key, sizeof key, "race%d", i);
+		err = refer(&r->f, key, "k");
+		assert_true(err == IM_OK || err == IM_ERR_REFERENCE_KEY);
+		r->won[i] = err == IM_OK;
+	}
+	return NULL;
+}
+
+static void
+write_race_of_reference_and_value(void **state)
+{
+	struct fixture *f = *state;
+	static struct racer racers[2];
+	struct store_state newest;
+	pthread_t threads[2];
+	char key[16];
+
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	assert_int_equal(set(f, "k", "v", NULL), IM_OK);
+	for (int i = 0; i < 2; i++) {
+		racers[i].f = *f;
+		arena_init(&racers[i].f.arena, ARENA_MAX);
+		connect_to(&racers[i].f);
+		assert_int_equal(pthread_create(&threads[i], NULL,
+				     i ? race_referring : race_setting, &racers[i]),
+		    0);
+	}
+	for (int i = 0; i < 2; i++) {
+		pthread_join(threads[i], NULL);
+		rpc_client_close(racers[i].f.conn);
+		arena_free(&racers[i].f.arena);
+	}
+	store_state(store_of(f), &newest);
+	for (int i = 0; i < RACE_KEYS; i++) {
+		snprintf(key, sizeof key, "race%d", i);
+		assert_value(f, key, "plain");
+		newest.tx -= racers[1].won[i];
+	}
+	assert_int_equal(newest.tx, RACE_KEYS + 1);
+}
+
 /* References are known for what they are after the index was rebuilt from the log, and from disk. */
 static void
 write_reference_after_restart(void **state)
@@ -654,6 +721,7 @@ main(void)
 	    STARTED(write_reference),
 	    STARTED(write_bound_reference),
 	    STARTED(write_reference_preconditions),
+	    STARTED(write_race_of_reference_and_value),
 	    FOLDER(write_reference_after_restart),
 	    STARTED(write_zadd),
 	    STARTED(write_verifiable_reference),
