@@ -13,10 +13,10 @@
  */
 struct header_cache {
 	pthread_mutex_t lock;
-	struct header_slot *slots; /* HEADER_CACHE_SLOTS, by id; NULL until the first is put */
+	struct tx_header *slots; /* HEADER_CACHE_SLOTS, by id; NULL until the first is put */
 };
 
-/* Headers kept for one database, about 70 KiB. */
+/* Headers kept for one database, about 60 KiB. */
 #define HEADER_CACHE_SLOTS 256u
 
 /* Allocates nothing yet. */
@@ -29,8 +29,5 @@ void header_cache_put(struct header_cache *c, const struct tx_header *h);
 
 /* The header of that transaction; false when it is not here. */
 bool header_cache_get(struct header_cache *c, uint64_t tx, struct tx_header *out);
-
-/* The Alh of that transaction, computed when it is first asked for; false when it is not here. */
-bool header_cache_alh(struct header_cache *c, uint64_t tx, struct hash *out);
 
 #endif

@@ -640,28 +640,13 @@ proof_header(void *ctx, uint64_t tx, struct tx_header *out)
 	return store_read_header(r->s, tx, r->flags, out);
 }
 
-static enum im_err
-proof_alh(void *ctx, uint64_t tx, struct hash *out)
-{
-	const struct proof_reader *r = (const struct proof_reader *)ctx;
-	struct tx_header h;
-	enum im_err err;
-
-	if (header_cache_alh(&r->s->headers, tx, out))
-		return IM_OK;
-	err = store_read_header(r->s, tx, r->flags, &h);
-	if (err == IM_OK)
-		tx_header_alh(&h, out);
-	return err;
-}
-
 enum im_err
 store_dual_proof(struct store *s, struct store_span span, unsigned flags, struct arena *arena,
     struct dual_proof *out)
 {
 	struct proof_reader reader = {s, flags};
 	struct tree_view view = {s->tree, span.target, flags & STORE_NOWAIT};
-	struct proof_source source = {tree_view_reader(&view), proof_header, &reader, proof_alh};
+	struct proof_source source = {tree_view_reader(&view), proof_header, &reader};
 
 	if (span.source > span.target)
 		return err_set(IM_ERR_ILLEGAL_STATE, "illegal state");

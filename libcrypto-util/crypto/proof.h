@@ -79,14 +79,12 @@ struct dual_proof_v2 {
 
 /*
  * Where the makers read from: the tree, and headers by transaction id (IM_ERR_TX_NOT_FOUND for one
- * that does not exist). Errors of both are passed on. alh gives the Alh of a transaction to which the
- * proof leads; where it is NULL the header is read for it.
+ * that does not exist). Errors of both are passed on.
  */
 struct proof_source {
 	struct ahtree_reader tree;
 	enum im_err (*header)(void *ctx, uint64_t tx, struct tx_header *out);
 	void *ctx;
-	enum im_err (*alh)(void *ctx, uint64_t tx, struct hash *out);
 };
 
 /* The transactions from+1 .. to as leaves of the tree of size leaves. */

@@ -83,31 +83,6 @@ test_same_slot(void **state)
 	header_cache_free(&c);
 }
 
-/* The Alh is that of the header that is there now. */
-static void
-test_alh(void **state)
-{
-	struct header_cache c;
-	struct tx_header h = header_of(3);
-	struct hash alh, right;
-
-	(void)state;
-	header_cache_init(&c);
-	assert_false(header_cache_alh(&c, 0, &alh));
-	assert_false(header_cache_alh(&c, 3, &alh));
-	for (uint32_t round = 1; round <= 2; round++) {
-		h.nentries = round;
-		header_cache_put(&c, &h);
-		tx_header_alh(&h, &right);
-		for (int i = 0; i < 2; i++) {
-			assert_true(header_cache_alh(&c, 3, &alh));
-			assert_memory_equal(alh.b, right.b, HASH_SIZE);
-		}
-	}
-	assert_false(header_cache_alh(&c, 3 + HEADER_CACHE_SLOTS, &alh));
-	header_cache_free(&c);
-}
-
 int
 main(void)
 {
@@ -115,7 +90,6 @@ main(void)
 	    cmocka_unit_test(test_empty),
 	    cmocka_unit_test(test_newest_stay),
 	    cmocka_unit_test(test_same_slot),
-	    cmocka_unit_test(test_alh),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
