@@ -175,6 +175,14 @@ void call_proven(struct call *call);
 /* The transport's callback: leaves the answer in the inbox. */
 void call_answered(void *ctx, const struct rpc_answer *answer);
 
+/* ---- sync.c ---- */
+
+/* Sends a request whose result the waiter, which must stay where it is, takes; see call_await(). */
+enum im_err call_begin(struct immu *c, const struct immu_request *request, struct waiter *waiter);
+
+/* Waits for it; on success *out is the result, else NULL. Always once after call_begin(). */
+enum im_err call_await(struct immu *c, struct waiter *waiter, struct immu_result **out);
+
 /* ---- trust.c ---- */
 
 /* Makes the trusted state known: from the file, or from the server at first contact. */

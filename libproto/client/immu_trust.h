@@ -16,10 +16,13 @@
 extern "C" {
 #endif
 
-/* One file of the state folder. Strings live until the callback that is given it returns. */
+/*
+ * One file of the state folder. Strings live until the callback that is given it returns. Of a damaged
+ * state server and database are those that its file's name says.
+ */
 struct immu_trusted {
 	const char *path;
-	const char *server_id; /* NULL if the file is damaged */
+	const char *server_id; /* NULL of a damaged identity */
 	const char *database;  /* of a trusted state, else NULL */
 	const char *address;   /* of a pinned identity ("host:port" or "unix:PATH"), else NULL */
 	uint64_t tx;           /* of a trusted state; 0: the database was empty */

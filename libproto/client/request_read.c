@@ -6,6 +6,10 @@
 
 #include "client/request.h"
 #include "crypto/rawkey.h"
+#include "rpc/message.h"
+
+/* The number of ZScanRequest.seekScore. */
+#define ZSCAN_SEEK_SCORE_FIELD 3
 
 enum im_err
 request_send_get(struct call *call, const struct immu_request *r)
@@ -110,6 +114,9 @@ request_send_zscan(struct call *call, const struct immu_request *r)
 	m.offset = scan->offset;
 	m.sincetx = scan->since_tx;
 	m.nowait = r->no_wait;
+	if (!message_keep_negative_zero(
+		&call->result->arena, &m.base, ZSCAN_SEEK_SCORE_FIELD, scan->seek_score))
+		return err_set(IM_ERR_NOMEM, "out of memory");
 	return request_start(call, RPC_METHOD_ZScan, &m.base);
 }
 

@@ -7,6 +7,7 @@
 #include "client/request.h"
 
 #include "crypto/rawkey.h"
+#include "rpc/message.h"
 
 /* Messages of one request: at most 1,024 operations and as many preconditions, without their data. */
 #define SCRATCH_MAX (8u << 20)
@@ -186,8 +187,11 @@ fill_reference(Immudb__Schema__ReferenceRequest *m, const struct immu_reference 
 	m->boundref = ref->at_tx != 0;
 }
 
-static void
-fill_zadd(Immudb__Schema__ZAddRequest *m, const struct immu_zadd *zadd)
+/* The number of ZAddRequest.score. */
+#define ZADD_SCORE_FIELD 2
+
+static enum im_err
+fill_zadd(struct arena *arena, const struct immu_zadd *zadd, Immudb__Schema__ZAddRequest *m)
 {
 	immudb__schema__zadd_request__init(m);
 	m->set = request_binary(zadd->set);
@@ -195,6 +199,9 @@ fill_zadd(Immudb__Schema__ZAddRequest *m, const struct immu_zadd *zadd)
 	m->key = request_binary(zadd->key);
 	m->attx = zadd->at_tx == IMMU_THIS_TX ? 0 : zadd->at_tx;
 	m->boundref = zadd->at_tx != 0;
+	return message_keep_negative_zero(arena, &m->base, ZADD_SCORE_FIELD, zadd->score)
+	    ? IM_OK
+	    : no_memory();
 }
 
 typedef Immudb__Schema__Precondition__KeyMustExistPrecondition must_exist;
@@ -379,9 +386,10 @@ request_send_zadd(struct call *call, const struct immu_request *r)
 		err = remember(call, 1);
 	if (!err && call->verified)
 		err = remember_zadd(&call->result->arena, &r->zadd, call->written);
+	if (!err)
+		err = fill_zadd(&call->result->arena, &r->zadd, &m);
 	if (err)
 		return err;
-	fill_zadd(&m, &r->zadd);
 	m.nowait = r->no_wait;
 	verifiable.zaddrequest = &m;
 	verifiable.provesincetx = call->from.id;
@@ -417,10 +425,10 @@ fill_op(struct arena *arena, const struct immu_write *w, struct op_message *out)
 		out->m.ref = &out->is.reference;
 		return check_reference(&w->reference, true);
 	case IMMU_WRITE_ZADD:
-		fill_zadd(&out->is.zadd, &w->zadd);
+		err = fill_zadd(arena, &w->zadd, &out->is.zadd);
 		out->m.operation_case = IMMUDB__SCHEMA__OP__OPERATION_Z_ADD;
 		out->m.zadd = &out->is.zadd;
-		return check_zadd(&w->zadd, true);
+		return err ? err : check_zadd(&w->zadd, true);
 	}
 	return err_set(IM_ERR_ARGUMENT, "no such kind of write");
 }

@@ -16,13 +16,11 @@ make_room(struct immu *c)
 }
 
 enum im_err
-immu_run(struct immu *c, const struct immu_request *request, struct immu_result **out)
+call_begin(struct immu *c, const struct immu_request *request, struct waiter *waiter)
 {
-	struct waiter waiter = {0};
 	struct call *call;
-	enum im_err err, poll_err = IM_OK;
+	enum im_err err;
 
-	*out = NULL;
 	if (c->in_callback)
 		return err_set(IM_ERR_ARGUMENT, "a callback must not wait");
 	err = make_room(c);
@@ -31,23 +29,39 @@ immu_run(struct immu *c, const struct immu_request *request, struct immu_result 
 	call = call_new(c);
 	if (!call)
 		return err_set(IM_ERR_NOMEM, "out of memory");
-	call->waiter = &waiter;
-	err = call_submit(c, request, call);
-	if (err)
-		return err;
-	while (!waiter.finished)
+	call->waiter = waiter;
+	return call_submit(c, request, call);
+}
+
+enum im_err
+call_await(struct immu *c, struct waiter *waiter, struct immu_result **out)
+{
+	enum im_err err, poll_err = IM_OK;
+
+	*out = NULL;
+	while (!waiter->finished)
 		poll_err = immu_poll(c, -1);
-	err = waiter.result->public.err;
+	err = waiter->result->public.err;
 	if (err)
-		err_set(err, "%s", waiter.result->public.error_text);
+		err_set(err, "%s", waiter->result->public.error_text);
 	/* A state that cannot be written is told by immu_persist(); a forked one must not wait. */
 	else if (err_exit_code(poll_err) == IM_EXIT_VERIFICATION)
 		err = poll_err;
 	if (err)
-		immu_result_free(&waiter.result->public);
+		immu_result_free(&waiter->result->public);
 	else
-		*out = &waiter.result->public;
+		*out = &waiter->result->public;
 	return err;
+}
+
+enum im_err
+immu_run(struct immu *c, const struct immu_request *request, struct immu_result **out)
+{
+	struct waiter waiter = {0};
+	enum im_err err = call_begin(c, request, &waiter);
+
+	*out = NULL;
+	return err ? err : call_await(c, &waiter, out);
 }
 
 enum im_err

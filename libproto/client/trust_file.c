@@ -14,23 +14,22 @@
 
 #include "util/file.h"
 #include "util/hex.h"
-#include "util/xid.h"
 
 #define STATE_TITLE "immudb-trusted-state 1"
 #define IDENTITY_TITLE "immudb-server-identity 1"
 /* A name in front of a value, the value, and a NUL. */
 #define LINE_MAX_BYTES (TRUST_FILE_MAX / 2)
 
-static bool
-is_database_name(const char *name)
+bool
+trust_file_is_database(const char *name)
 {
 	size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-");
 
 	return len > 0 && len <= TRUST_DATABASE_MAX && name[len] == '\0';
 }
 
-static bool
-is_server_id(const char *id)
+bool
+trust_file_is_server_id(const char *id)
 {
 	return strlen(id) == XID_TEXT_LEN &&
 	    strspn(id, "abcdefghijklmnopqrstuv0123456789") == XID_TEXT_LEN;
@@ -120,9 +119,8 @@ parse_state(struct bytes text, struct trust_state *out)
 	    hex_decode(find_value(text, "hash"), out->point.alh.b, HASH_SIZE) == IM_OK;
 }
 
-/* Reads a small file; one that is too long is corrupt. */
-static enum im_err
-read_text(const char *path, struct buf *out)
+enum im_err
+trust_file_text(const char *path, struct buf *out)
 {
 	enum im_err err = file_read(path, TRUST_FILE_MAX, out);
 
@@ -148,7 +146,7 @@ read_state(const char *path, const struct trust_name *name, struct trust_state *
 
 	buf_init(&text, TRUST_FILE_MAX);
 	buf_init(&again, 2 * TRUST_FILE_MAX);
-	err = read_text(path, &text);
+	err = trust_file_text(path, &text);
 	if (err)
 		goto out;
 	if (!parse_state(buf_bytes(&text), out)) {
@@ -164,22 +162,21 @@ out:
 	return err;
 }
 
-/* Appends FOLDER/NAME and a NUL. */
-static enum im_err
-state_path(const struct trust_name *name, struct buf *out)
+enum im_err
+trust_file_state_path(const struct trust_name *name, struct buf *out)
 {
 	char file[16 + XID_TEXT_LEN + TRUST_DATABASE_MAX];
 
-	if (!is_server_id(name->server_id))
+	if (!trust_file_is_server_id(name->server_id))
 		return err_set(IM_ERR_ARGUMENT, "bad server id");
-	if (!is_database_name(name->database))
+	if (!trust_file_is_database(name->database))
 		return err_set(IM_ERR_ARGUMENT, "bad database name");
 	snprintf(file, sizeof file, "state-%s-%s", name->server_id, name->database);
 	return file_join(out, name->folder, file);
 }
 
-static enum im_err
-identity_path(const struct trust_address *address, struct buf *out)
+enum im_err
+trust_file_identity_path(const struct trust_address *address, struct buf *out)
 {
 	char file[16 + 2 * HASH_SIZE];
 	struct hash hash;
@@ -194,8 +191,8 @@ identity_path(const struct trust_address *address, struct buf *out)
 	return file_join(out, address->folder, file);
 }
 
-static enum im_err
-lock_folder(const char *folder, int *fd)
+enum im_err
+trust_file_lock(const char *folder, int *fd)
 {
 	struct buf path;
 	enum im_err err;
@@ -217,7 +214,7 @@ trust_file_read(const struct trust_name *name, struct trust_state *out)
 	enum im_err err;
 
 	buf_init(&path, TRUST_FILE_MAX * 4);
-	err = state_path(name, &path);
+	err = trust_file_state_path(name, &path);
 	if (!err)
 		err = read_state((const char *)path.data, name, out);
 	buf_free(&path);
@@ -255,9 +252,9 @@ trust_file_swap(const struct trust_name *name, const struct trust_state *expecte
 	assert(!expected || desired->point.id >= expected->point.id);
 	*swapped = false;
 	buf_init(&path, TRUST_FILE_MAX * 4);
-	err = state_path(name, &path);
+	err = trust_file_state_path(name, &path);
 	if (!err)
-		err = lock_folder(name->folder, &lock);
+		err = trust_file_lock(name->folder, &lock);
 	if (err)
 		goto out;
 	err = read_state((const char *)path.data, name, found);
@@ -275,6 +272,78 @@ out:
 	return err;
 }
 
+/* Copies a value that fits with its NUL; an empty text when it does not. */
+static void
+copy_value(struct bytes value, char *out, size_t size)
+{
+	bool fits = value.len < size && (value.len == 0 || !memchr(value.data, '\0', value.len));
+
+	if (fits && value.len > 0)
+		memcpy(out, value.data, value.len);
+	out[fits ? value.len : 0] = '\0';
+}
+
+enum im_err
+trust_file_encode(const struct trust_record *record, struct buf *out)
+{
+	struct trust_name name = {.server_id = record->server_id, .database = record->database};
+
+	return encode_state(&name, &record->state, out);
+}
+
+/* Damaged text is nobody's: the error names no file. */
+static enum im_err
+corrupt_text(void)
+{
+	return err_set(
+	    IM_ERR_STATE_CORRUPT, "%s: the text is damaged", err_text(IM_ERR_STATE_CORRUPT));
+}
+
+enum im_err
+trust_file_decode(struct bytes text, struct trust_record *out)
+{
+	struct buf again;
+	enum im_err err;
+
+	*out = (struct trust_record){0};
+	copy_value(find_value(text, "server"), out->server_id, sizeof out->server_id);
+	copy_value(find_value(text, "database"), out->database, sizeof out->database);
+	if (text.len > TRUST_FILE_MAX || !trust_file_is_server_id(out->server_id) ||
+	    !trust_file_is_database(out->database) || !parse_state(text, &out->state))
+		return corrupt_text();
+	buf_init(&again, 2 * TRUST_FILE_MAX);
+	err = trust_file_encode(out, &again);
+	if (!err && !bytes_equal(text, buf_bytes(&again)))
+		err = corrupt_text();
+	buf_free(&again);
+	return err;
+}
+
+enum im_err
+trust_file_decode_pin(struct bytes text, char server_id[XID_TEXT_LEN + 1], struct buf *address)
+{
+	struct bytes value = find_value(text, "address");
+	struct trust_address name;
+	struct buf again;
+	enum im_err err;
+
+	copy_value(find_value(text, "server"), server_id, XID_TEXT_LEN + 1);
+	if (text.len > TRUST_FILE_MAX || !trust_file_is_server_id(server_id) || value.len == 0 ||
+	    memchr(value.data, '\0', value.len))
+		return corrupt_text();
+	buf_append_bytes(address, value);
+	buf_append_u8(address, '\0');
+	if (address->err)
+		return err_set(address->err, "%s", err_text(address->err));
+	name = (struct trust_address){.address = (const char *)address->data};
+	buf_init(&again, 2 * TRUST_FILE_MAX);
+	err = encode_identity(&name, server_id, &again);
+	if (!err && !bytes_equal(text, buf_bytes(&again)))
+		err = corrupt_text();
+	buf_free(&again);
+	return err;
+}
+
 /* Compares the pinned identity with server_id, or pins it. Under the lock. */
 static enum im_err
 check_pin(const char *path, const struct trust_address *address, const char *server_id, bool *first)
@@ -285,7 +354,7 @@ check_pin(const char *path, const struct trust_address *address, const char *ser
 
 	buf_init(&text, TRUST_FILE_MAX);
 	buf_init(&expected, TRUST_FILE_MAX * 2);
-	err = read_text(path, &text);
+	err = trust_file_text(path, &text);
 	*first = err == IM_ERR_NOT_FOUND;
 	if (err && !*first)
 		goto out;
@@ -303,7 +372,8 @@ check_pin(const char *path, const struct trust_address *address, const char *ser
 	    pinned.len < XID_TEXT_LEN ? pinned.len : XID_TEXT_LEN);
 	buf_clear(&expected);
 	err = encode_identity(address, id, &expected);
-	if (!err && is_server_id(id) && bytes_equal(buf_bytes(&text), buf_bytes(&expected)))
+	if (!err && trust_file_is_server_id(id) &&
+	    bytes_equal(buf_bytes(&text), buf_bytes(&expected)))
 		err = err_set(IM_ERR_IDENTITY_CHANGED,
 		    "server identity changed: %s was server %s and now says it is %s; if that is "
 		    "right, remove %s",
@@ -324,12 +394,12 @@ trust_file_pin(const struct trust_address *address, const char *server_id, bool 
 	enum im_err err;
 
 	*first = false;
-	if (!is_server_id(server_id))
+	if (!trust_file_is_server_id(server_id))
 		return err_set(IM_ERR_PROTOCOL, "the server's identity is malformed");
 	buf_init(&path, TRUST_FILE_MAX * 4);
-	err = identity_path(address, &path);
+	err = trust_file_identity_path(address, &path);
 	if (!err)
-		err = lock_folder(address->folder, &lock);
+		err = trust_file_lock(address->folder, &lock);
 	if (!err)
 		err = check_pin((const char *)path.data, address, server_id, first);
 	file_unlock(&lock);

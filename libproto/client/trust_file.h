@@ -6,6 +6,7 @@
 #include "crypto/proof.h"
 #include "crypto/sign.h"
 #include "util/bytes.h"
+#include "util/xid.h"
 
 /*
  * What a client remembers between runs, in one folder:
@@ -64,5 +65,38 @@ enum im_err trust_file_swap(const struct trust_name *name, const struct trust_st
  * IM_ERR_STATE_CORRUPT, IM_ERR_IO.
  */
 enum im_err trust_file_pin(const struct trust_address *address, const char *server_id, bool *first);
+
+/*
+ * The rest is for looking at a folder: files as they are found, and the steps of those above.
+ */
+
+/* A state file that says itself whose it is. */
+struct trust_record {
+	char server_id[XID_TEXT_LEN + 1];
+	char database[TRUST_DATABASE_MAX + 1];
+	struct trust_state state;
+};
+
+/* The text of a state file; IM_ERR_STATE_CORRUPT when it is not exactly what would be written. */
+enum im_err trust_file_decode(struct bytes text, struct trust_record *out);
+enum im_err trust_file_encode(const struct trust_record *record, struct buf *out);
+
+/* The text of an identity file; address is NUL-terminated in out. IM_ERR_STATE_CORRUPT. */
+enum im_err
+trust_file_decode_pin(struct bytes text, char server_id[XID_TEXT_LEN + 1], struct buf *address);
+
+/* Whether names can be part of a file name: 20 characters of an id; a database's name. */
+bool trust_file_is_server_id(const char *id);
+bool trust_file_is_database(const char *name);
+
+/* Appends FOLDER/NAME and a NUL. IM_ERR_ARGUMENT. */
+enum im_err trust_file_state_path(const struct trust_name *name, struct buf *out);
+enum im_err trust_file_identity_path(const struct trust_address *address, struct buf *out);
+
+/* Appends a file's text; one that is too long is IM_ERR_STATE_CORRUPT. IM_ERR_NOT_FOUND, IM_ERR_IO. */
+enum im_err trust_file_text(const char *path, struct buf *out);
+
+/* Makes the folder and takes its lock; release with file_unlock(). IM_ERR_IO. */
+enum im_err trust_file_lock(const char *folder, int *fd);
 
 #endif

@@ -31,6 +31,10 @@ static struct wire {
 	bool repeats_writes;   /* answers a write with the transaction of the one before */
 	bool refuses_database; /* the user may use none */
 	unsigned links;        /* VerifiableTxById requests so far */
+	/* Answers in place of the database; NULL with no error leaves that to it. */
+	const ProtobufCMessage *(*hook)(const struct rpc_call *call, enum im_err *err);
+	/* Changes an answer before it is sent: a server that lies. */
+	void (*lie)(uint16_t method, ProtobufCMessage *answer);
 	struct wire_answer waiting[WIRE_CALLS_MAX];
 	size_t waiting_len;
 } wire;
@@ -86,6 +90,42 @@ wire_verifiable_set(const ProtobufCMessage *request, enum im_err *err)
 		return NULL;
 	}
 	return &fake_verifiable_tx(wire.db, &wire.arena, wire_write(m->setrequest), m->provesincetx)
+		    ->base;
+}
+
+static inline const ProtobufCMessage *
+wire_verifiable_reference(const ProtobufCMessage *request, enum im_err *err)
+{
+	const Immudb__Schema__VerifiableReferenceRequest *m =
+	    (const Immudb__Schema__VerifiableReferenceRequest *)request;
+	const Immudb__Schema__ReferenceRequest *r = m->referencerequest;
+
+	if (m->provesincetx > wire.db->last) {
+		*err = IM_ERR_ILLEGAL_STATE;
+		return NULL;
+	}
+	fake_fill_reference(
+	    wire.db, 0, decode_bytes(r->key), decode_bytes(r->referencedkey), r->attx);
+	return &fake_verifiable_tx(
+	    wire.db, &wire.arena, fake_db_commit(wire.db, 1), m->provesincetx)
+		    ->base;
+}
+
+static inline const ProtobufCMessage *
+wire_verifiable_zadd(const ProtobufCMessage *request, enum im_err *err)
+{
+	const Immudb__Schema__VerifiableZAddRequest *m =
+	    (const Immudb__Schema__VerifiableZAddRequest *)request;
+	const Immudb__Schema__ZAddRequest *r = m->zaddrequest;
+	struct zset_member member = {decode_bytes(r->set), r->score, decode_bytes(r->key), r->attx};
+
+	if (m->provesincetx > wire.db->last) {
+		*err = IM_ERR_ILLEGAL_STATE;
+		return NULL;
+	}
+	fake_fill_zadd(wire.db, 0, &member);
+	return &fake_verifiable_tx(
+	    wire.db, &wire.arena, fake_db_commit(wire.db, 1), m->provesincetx)
 		    ->base;
 }
 
@@ -158,6 +198,10 @@ wire_answer_to(const struct rpc_call *call, enum im_err *err)
 		return wire_set(call->request);
 	case RPC_METHOD_VerifiableSet:
 		return wire_verifiable_set(call->request, err);
+	case RPC_METHOD_VerifiableSetReference:
+		return wire_verifiable_reference(call->request, err);
+	case RPC_METHOD_VerifiableZAdd:
+		return wire_verifiable_zadd(call->request, err);
 	case RPC_METHOD_VerifiableGet:
 		return wire_verifiable_get(call->request, err);
 	case RPC_METHOD_VerifiableTxById:
@@ -166,6 +210,19 @@ wire_answer_to(const struct rpc_call *call, enum im_err *err)
 		*err = IM_ERR_UNIMPLEMENTED;
 		return NULL;
 	}
+}
+
+/* The answer as the test wants it to be. */
+static inline const ProtobufCMessage *
+wire_answer(const struct rpc_call *call, enum im_err *err)
+{
+	const ProtobufCMessage *m = wire.hook ? wire.hook(call, err) : NULL;
+
+	if (!m && !*err)
+		m = wire_answer_to(call, err);
+	if (m && wire.lie)
+		wire.lie(call->method, (ProtobufCMessage *)(uintptr_t)m);
+	return m;
 }
 
 static inline void
@@ -230,7 +287,7 @@ rpc_call_start(struct rpc_client_conn *c, const struct rpc_call *call, rpc_answe
 	(void)c;
 	assert(wire.waiting_len < WIRE_CALLS_MAX);
 	*a = (struct wire_answer){.cb = cb, .ctx = ctx};
-	m = wire_answer_to(call, &a->err);
+	m = wire_answer(call, &a->err);
 	if (m)
 		wire_pack(m, &a->body);
 	wire.waiting_len++;
@@ -244,7 +301,7 @@ rpc_call_wait(struct rpc_client_conn *c, const struct rpc_call *call, struct are
     ProtobufCMessage **answer, enum im_status *status)
 {
 	enum im_err err = IM_OK;
-	const ProtobufCMessage *m = wire_answer_to(call, &err);
+	const ProtobufCMessage *m = wire_answer(call, &err);
 	struct buf body;
 
 	(void)c;
