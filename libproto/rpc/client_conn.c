@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #include "rpc/client_dial.h"
-#include "rpc/link.h"
+#include "rpc/client_state.h"
 #include "rpc/message.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -27,45 +27,6 @@
 #define FRAME_TIMEOUT_MS 60000
 #define WRITE_TIMEOUT_MS 60000
 #define IDLE_BUFFER_MS 1000
-#define WINDOW_BYTES (1024u * 1024)
-/* An id is a slot and how often it was used. */
-#define SLOT_BITS 12
-#define SLOTS_MAX (1u << SLOT_BITS)
-
-struct call_slot {
-	uint32_t id; /* 0: free */
-	uint32_t uses;
-	bool abandoned; /* the caller has been told; only the server's last word is awaited */
-	rpc_answer_cb *cb;
-	void *ctx;
-	int64_t deadline_ns; /* 0: none */
-};
-
-struct rpc_client_conn {
-	struct link link; /* first */
-	struct link_limits limits;
-	struct rpc_client_options options;
-	char *address; /* for texts */
-	nng_aio *timer;
-	size_t max_message;
-
-	/* The server's hello; constant once greeted. */
-	struct rpc_hello_info hello;
-	char *texts[3];
-
-	/* Under link.lock. */
-	pthread_cond_t changed; /* greeted, room, or ended */
-	unsigned waiters;
-	bool greeted, closing, over;
-	bool goaway;     /* no new calls */
-	enum im_err why; /* what ended it, when that is known */
-	char why_text[512];
-	struct call_slot *slots;
-	uint16_t *free_slots; /* a stack */
-	size_t nslots, nfree;
-	int64_t timer_at_ns; /* 0: not running */
-};
-
 static struct rpc_client_conn *
 client_of(struct link *l)
 {
@@ -96,7 +57,7 @@ rpc_err_of_text(enum im_status status, const char *text)
 
 /* ---- Slots. Locked. ---- */
 
-static struct call_slot *
+struct call_slot *
 client_find(struct rpc_client_conn *c, uint32_t id)
 {
 	size_t slot = id & (SLOTS_MAX - 1);
@@ -242,13 +203,37 @@ client_on_error(struct rpc_client_conn *c, const struct frame *f)
 	return err_set(answer.err, "%s", text);
 }
 
+/* The answer to a call must have the form that the call has. */
+static enum im_err
+client_check_form(struct rpc_client_conn *c, const struct frame *f)
+{
+	bool stream = f->flags & FRAME_FLAG_STREAM, wanted = stream;
+	struct call_slot *s;
+
+	link_lock(&c->link);
+	s = client_find(c, f->id);
+	if (s && !s->abandoned)
+		wanted = s->stream != NULL;
+	pthread_mutex_unlock(&c->link.lock);
+	if (!s)
+		return err_set(IM_ERR_PROTOCOL, "answer to no call");
+	if (stream != wanted)
+		return err_set(IM_ERR_PROTOCOL, "%s instead of a %s", stream ? "stream" : "body",
+		    wanted ? "stream" : "body");
+	return stream ? frame_read_stream(f) : IM_OK;
+}
+
 static enum im_err
 client_on_answer(struct rpc_client_conn *c, const struct frame *f)
 {
 	struct rpc_answer answer = {.err = IM_OK, .status = IM_STATUS_OK, .text = ""};
-	struct call_slot *s;
+	enum im_err err = client_check_form(c, f);
 	uint32_t total;
 
+	if (err != IM_OK)
+		return err;
+	if (f->flags & FRAME_FLAG_STREAM)
+		return link_in_open_stream(&c->link, f->id);
 	if (frame_read_answer(f, &total, &answer.body) != IM_OK)
 		return IM_ERR_PROTOCOL;
 	if (total > c->max_message)
@@ -256,11 +241,6 @@ client_on_answer(struct rpc_client_conn *c, const struct frame *f)
 		    IM_ERR_PROTOCOL, "answer of %u bytes, over %zu", total, c->max_message);
 	if (!(f->flags & FRAME_FLAG_MORE))
 		return client_end_call(c, f->id, &answer);
-	link_lock(&c->link);
-	s = client_find(c, f->id);
-	pthread_mutex_unlock(&c->link.lock);
-	if (!s)
-		return err_set(IM_ERR_PROTOCOL, "answer to no call");
 	return link_in_open(&c->link, f->id, total, answer.body, NULL);
 }
 
@@ -272,6 +252,22 @@ client_in_done(struct link *l, struct link_in *in)
 
 	client_end_call(client_of(l), in->id, &answer);
 	buf_free(&in->body);
+}
+
+/* A piece of a stream; of one that nobody waits for any more it is thrown away. */
+static enum im_err
+client_in_part(struct link *l, struct link_in *in, struct bytes data)
+{
+	struct rpc_client_conn *c = client_of(l);
+	enum im_err err = IM_OK;
+	struct call_slot *s;
+
+	link_lock(l);
+	s = client_find(c, in->id);
+	if (s && !s->abandoned)
+		err = client_stream_take(s->stream, data);
+	pthread_mutex_unlock(&l->lock);
+	return err;
 }
 
 /* No memory for an answer: the caller is told, the server's END will find nobody. */
@@ -370,7 +366,7 @@ client_first_deadline(struct rpc_client_conn *c)
 	return first;
 }
 
-static void
+void
 client_abandon(struct rpc_client_conn *c, struct call_slot *s)
 {
 	s->abandoned = true;
@@ -460,6 +456,7 @@ client_wait_room(struct rpc_client_conn *c, int64_t deadline_ns)
 
 struct client_send {
 	const struct rpc_call *call;
+	bool stream;
 	struct frame_request head;
 	size_t len;     /* of the body */
 	uint8_t *large; /* the body packed, when it goes in chunks */
@@ -515,6 +512,7 @@ client_prepare(struct rpc_client_conn *c, const struct rpc_call *call, struct cl
 		return err_set(IM_ERR_UNKNOWN_METHOD, "%s: 0x%04x", err_text(IM_ERR_UNKNOWN_METHOD),
 		    call->method);
 	if (call->session.len > FRAME_SESSION_MAX ||
+	    send->stream != ((method->flags & RPC_STREAM) != 0) ||
 	    (call->request && call->request->descriptor != method->request))
 		return err_set(IM_ERR_ARGUMENT, "%s: bad call", method->name);
 	send->len = call->request ? protobuf_c_message_get_packed_size(call->request) : 0;
@@ -523,17 +521,18 @@ client_prepare(struct rpc_client_conn *c, const struct rpc_call *call, struct cl
 		    "%s: the request has %zu bytes, the server's limit is %zu",
 		    err_text(IM_ERR_MESSAGE_SIZE), send->len, c->hello.max_message_bytes);
 	send->head = (struct frame_request){.method = call->method,
-	    .timeout_ms = timeout_ms,
+	    /* Of a stream it is the time between two pieces, and the reader's business. */
+	    .timeout_ms = send->stream ? 0 : timeout_ms,
 	    .session = call->session,
 	    .total = (uint32_t)send->len};
 	return client_pack_large(c, send);
 }
 
 enum im_err
-rpc_call_start(struct rpc_client_conn *c, const struct rpc_call *call, rpc_answer_cb *cb, void *ctx)
+client_start_call(struct rpc_client_conn *c, struct client_start *start)
 {
-	struct client_send send = {.call = call};
-	enum im_err err = client_prepare(c, call, &send);
+	struct client_send send = {.call = start->call, .stream = start->stream != NULL};
+	enum im_err err = client_prepare(c, start->call, &send);
 	int64_t now, deadline = 0;
 	struct call_slot *s;
 
@@ -550,9 +549,11 @@ rpc_call_start(struct rpc_client_conn *c, const struct rpc_call *call, rpc_answe
 		return err;
 	}
 	s = client_take_slot(c);
-	s->cb = cb;
-	s->ctx = ctx;
+	s->cb = start->cb;
+	s->ctx = start->ctx;
+	s->stream = start->stream;
 	s->deadline_ns = deadline;
+	start->id = s->id;
 	if (!client_put_request(c, &send, s->id)) {
 		client_free_slot(c, s);
 		err = err_set(IM_ERR_NOMEM, "out of memory");
@@ -561,6 +562,12 @@ rpc_call_start(struct rpc_client_conn *c, const struct rpc_call *call, rpc_answe
 	}
 	link_unlock(&c->link);
 	return err;
+}
+
+enum im_err
+rpc_call_start(struct rpc_client_conn *c, const struct rpc_call *call, rpc_answer_cb *cb, void *ctx)
+{
+	return client_start_call(c, &(struct client_start){.call = call, .cb = cb, .ctx = ctx});
 }
 
 /* A caller that waits; it lives on the caller's stack. */
@@ -714,6 +721,7 @@ client_destroy(struct link *l)
 static const struct link_ops client_ops = {
     .frame = client_on_frame,
     .in_done = client_in_done,
+    .in_part = client_in_part,
     .in_failed = client_in_failed,
     .written = client_written,
     .fault = client_fault,
@@ -741,7 +749,7 @@ client_set_options(struct rpc_client_conn *c, const struct rpc_client_options *o
 	    .frame_timeout_ms = FRAME_TIMEOUT_MS,
 	    .write_timeout_ms = WRITE_TIMEOUT_MS,
 	    .idle_buffer_ms = IDLE_BUFFER_MS,
-	    .window = WINDOW_BYTES,
+	    .window = CLIENT_WINDOW_BYTES,
 	    .body_bytes = SIZE_MAX / 2,
 	};
 }
@@ -785,7 +793,7 @@ client_greet(struct rpc_client_conn *c, int64_t deadline_ns)
 	struct frame_client_hello h = {.version_low = FRAME_VERSION,
 	    .version_high = FRAME_VERSION,
 	    .max_message_bytes = (uint32_t)c->max_message,
-	    .window = WINDOW_BYTES,
+	    .window = CLIENT_WINDOW_BYTES,
 	    .name = bytes_str(c->options.name ? c->options.name : "")};
 	enum im_err err;
 	int rv = 0;

@@ -135,7 +135,10 @@ enum im_err rpc_stream_next(struct rpc_stream *s, uint64_t *len);
 /* The server's status when a read returned an error that it reported; else that of the error. */
 enum im_status rpc_stream_status(const struct rpc_stream *s);
 
-/* Ends the call, cancelled when it had not ended, and frees. From no callback. NULL is fine. */
+/*
+ * Ends the call, cancelled when it had not ended, and frees; before the connection is closed. From no
+ * callback. NULL is fine.
+ */
 void rpc_stream_close(struct rpc_stream *s);
 
 /*

@@ -16,7 +16,7 @@ static const struct {
 } frame_rules[] = {
     [FRAME_HELLO] = {FRAME_ID_NONE, 0},
     [FRAME_REQUEST] = {FRAME_ID_CALL, FRAME_FLAG_MORE},
-    [FRAME_ANSWER] = {FRAME_ID_CALL, FRAME_FLAG_MORE},
+    [FRAME_ANSWER] = {FRAME_ID_CALL, FRAME_FLAG_MORE | FRAME_FLAG_STREAM},
     [FRAME_ERROR] = {FRAME_ID_EITHER, 0},
     [FRAME_DATA] = {FRAME_ID_CALL, 0},
     [FRAME_END] = {FRAME_ID_CALL, 0},
@@ -239,6 +239,20 @@ frame_read_answer(const struct frame *f, uint32_t *total, struct bytes *body)
 	else if (!r.failed && body->len > *total)
 		return err_set(IM_ERR_PROTOCOL, "answer is longer than it says");
 	return frame_read_done(&r, false, "answer");
+}
+
+bool
+frame_put_stream(struct buf *b, uint32_t id)
+{
+	return frame_begin(b, FRAME_ANSWER, FRAME_FLAG_STREAM, id, 0);
+}
+
+enum im_err
+frame_read_stream(const struct frame *f)
+{
+	if (f->flags == FRAME_FLAG_STREAM && f->payload.len == 0)
+		return IM_OK;
+	return err_set(IM_ERR_PROTOCOL, "stream with a body");
 }
 
 bool

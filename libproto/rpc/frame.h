@@ -38,6 +38,8 @@ enum frame_kind {
 
 /* Of REQUEST and ANSWER: the body follows in DATA frames, closed by END. */
 #define FRAME_FLAG_MORE 1
+/* Of ANSWER: a stream follows in DATA frames, closed by END. */
+#define FRAME_FLAG_STREAM 2
 
 struct frame {
 	uint8_t kind; /* enum frame_kind */
@@ -98,6 +100,8 @@ bool frame_put_request(
     struct buf *b, uint32_t id, bool more, const struct frame_request *r, size_t body_len);
 /* The head of an answer, likewise. */
 bool frame_put_answer(struct buf *b, uint32_t id, bool more, uint32_t total, size_t body_len);
+/* An answer that is a stream. */
+bool frame_put_stream(struct buf *b, uint32_t id);
 bool frame_put_error(struct buf *b, uint32_t id, uint16_t status, struct bytes text);
 bool frame_put_data(struct buf *b, uint32_t id, struct bytes data);
 bool frame_put_credit(struct buf *b, uint32_t id, uint32_t bytes);
@@ -108,6 +112,7 @@ bool frame_put_goaway(struct buf *b, struct bytes text);
 enum im_err frame_read_client_hello(const struct frame *f, struct frame_client_hello *h);
 enum im_err frame_read_server_hello(const struct frame *f, struct frame_server_hello *h);
 enum im_err frame_read_request(const struct frame *f, struct frame_request *r);
+enum im_err frame_read_stream(const struct frame *f);
 enum im_err frame_read_answer(const struct frame *f, uint32_t *total, struct bytes *body);
 enum im_err frame_read_error(const struct frame *f, struct frame_error *e);
 enum im_err frame_read_credit(const struct frame *f, uint32_t *bytes);

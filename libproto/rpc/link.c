@@ -452,8 +452,9 @@ link_read_deadline(const struct link *l)
 
 	if (l->in_len > 0)
 		by = link_earlier(by, l->frame_since_ns + timeout);
+	/* A stream comes as fast as it is made, and as we let it. */
 	for (const struct link_in *in = l->ins; in; in = in->next)
-		by = link_earlier(by, in->progress_ns + timeout);
+		by = in->stream ? by : link_earlier(by, in->progress_ns + timeout);
 	return by;
 }
 

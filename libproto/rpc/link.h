@@ -36,19 +36,27 @@ struct link_in {
 	uint32_t total;
 	uint32_t credit;      /* what the peer may still send */
 	uint32_t unannounced; /* received since credit was last given */
-	int64_t progress_ns;  /* when something of it last came */
+	bool stream; /* no total, no body: every piece goes to the owner, who gives credit */
+	int64_t progress_ns; /* when something of it last came */
 	struct buf body;
 	void *owner;
 };
 
-/* A large body that is going out. Under the link's lock. */
+/* A large body, or a stream, that is going out. Under the link's lock. */
 struct link_out {
 	struct link_out *next;
 	uint32_t id;
 	uint32_t credit; /* what we may still send */
-	uint8_t *data;   /* owned */
+	uint8_t *data;   /* owned; of a stream LINK_STREAM_BYTES */
 	size_t len, pos;
+	bool stream;      /* it grows by link_stream_put() until it has ended */
+	bool ended;       /* a stream: what is here is the rest of it */
+	struct buf last;  /* a stream: the frame behind it in place of END, if not empty */
+	int64_t moved_ns; /* a stream: when something of it was sent, or began to wait */
 };
+
+/* So much of a stream waits to be sent. */
+#define LINK_STREAM_BYTES ((size_t)256 * 1024)
 
 struct link_ops {
 	/*
@@ -61,6 +69,8 @@ struct link_ops {
 	bool (*ready)(struct link *l);
 	/* All of a large body is there: the owner takes in->body; in is freed afterwards. Read chain. */
 	void (*in_done)(struct link *l, struct link_in *in);
+	/* A piece of a stream, whose credit the owner minds; an error is a fault of the peer. Read chain. */
+	enum im_err (*in_part)(struct link *l, struct link_in *in, struct bytes data);
 	/* A large body is given up for want of memory; in is freed afterwards. Read chain. */
 	void (*in_failed)(struct link *l, struct link_in *in, enum im_err err);
 	/* A write is complete; from the write chain, not locked. NULL: nobody cares. */
@@ -79,6 +89,7 @@ struct link_ops {
 struct link_budget {
 	atomic_size_t used;
 	size_t max;
+	atomic_uint streams; /* going out on all links */
 };
 
 /* Shared by all links of one owner; constant while any of them lives. */
@@ -134,6 +145,7 @@ struct link {
 	size_t written;        /* of wire */
 	struct link_out *outs; /* in order of arrival */
 	size_t out_bytes;      /* of outs, whole bodies */
+	atomic_uint streams;   /* among outs; to be looked at without the lock */
 	uint32_t peer_window;  /* credit of each outgoing body at the start */
 	size_t peer_frame_max; /* payload that the peer takes in one frame */
 };
@@ -185,6 +197,8 @@ void link_callback_end(void);
  */
 enum im_err
 link_in_open(struct link *l, uint32_t id, uint32_t total, struct bytes first, void *owner);
+/* Starts an incoming stream. IM_ERR_PROTOCOL when something of that id comes in, IM_ERR_NOMEM. */
+enum im_err link_in_open_stream(struct link *l, uint32_t id);
 /* Gives up an incoming body and returns its owner; NULL when there is none. Read chain. */
 void *link_in_drop(struct link *l, uint32_t id);
 /* Read chain: frames DATA and END. */
@@ -198,8 +212,24 @@ void link_in_free_all(struct link *l, void (*done)(struct link *l, void *owner))
  * The caller has taken len bytes of the budget; they are given back when it is sent. Locked.
  */
 bool link_out_add(struct link *l, uint32_t id, uint8_t *data, size_t len);
-/* Gives up the outgoing body of that id; false when there is none. Locked. */
+/* Gives up the outgoing body or stream of that id; false when there is none. Locked. */
 bool link_out_drop(struct link *l, uint32_t id);
+/* What goes out under that id; NULL when nothing does. Locked. */
+struct link_out *link_out_get(struct link *l, uint32_t id);
+
+/*
+ * Starts an outgoing stream, after its first frame. It is charged LINK_STREAM_BYTES of the budget.
+ * IM_ERR_BUSY, IM_ERR_NOMEM. Locked.
+ */
+enum im_err link_stream_open(struct link *l, uint32_t id);
+/* Room for more of a stream. Locked. */
+size_t link_stream_room(const struct link_out *o);
+/* Takes what there is room for off the front of data. Locked. */
+void link_stream_put(struct link_out *o, struct bytes *data);
+/*
+ * A stream whose peer has given no credit since before_ns for what waits to be sent. Locked.
+ */
+bool link_stream_is_stalled(const struct link_out *o, int64_t before_ns);
 /* Appends chunks to the gathered output as credit and room allow. Locked. */
 void link_out_fill(struct link *l);
 /* The peer grants credit. Read chain, not locked. */

@@ -1,15 +1,17 @@
 /*
- * Large bodies: chunks in and out of a link under credit, interleaved with everything else.
+ * Large bodies and streams: chunks in and out of a link under credit, interleaved with everything else.
  *
  * Invariants: a body never holds more memory than has been received of it, and never more than its
  * announced total; the peer never sends beyond the credit given (else it is at fault), nor do we;
  * DATA and END for a body that nobody waits for is thrown away, because a cancel or an error may
  * have crossed it; the first few outgoing bodies take turns, one chunk each, the others wait, so that
- * the peer need not hold many half bodies.
+ * the peer need not hold many half bodies. Streams, of which the peer holds no more than it wants, take
+ * their turns beside them.
  */
 #include <stdlib.h>
 
 #include "rpc/link.h"
+#include "util/clock.h"
 
 /* Chunks are added while less than this is gathered, so that small answers never wait long. */
 #define LINK_FILL_BYTES ((size_t)128 * 1024)
@@ -81,6 +83,23 @@ link_in_open(struct link *l, uint32_t id, uint32_t total, struct bytes first, vo
 	return err;
 }
 
+enum im_err
+link_in_open_stream(struct link *l, uint32_t id)
+{
+	struct link_in *in;
+
+	if (*link_in_find(l, id))
+		return err_set(IM_ERR_PROTOCOL, "second body for call %u", id);
+	in = (struct link_in *)calloc(1, sizeof *in);
+	if (!in)
+		return IM_ERR_NOMEM;
+	in->id = id;
+	in->stream = true;
+	in->next = l->ins;
+	l->ins = in;
+	return IM_OK;
+}
+
 void *
 link_in_drop(struct link *l, uint32_t id)
 {
@@ -117,6 +136,8 @@ link_in_data(struct link *l, const struct frame *f)
 		return IM_OK;
 	if (f->payload.len == 0)
 		return err_set(IM_ERR_PROTOCOL, "empty chunk");
+	if (in->stream)
+		return l->ops->in_part(l, in, f->payload);
 	if (f->payload.len > in->credit)
 		return err_set(IM_ERR_PROTOCOL, "chunk beyond its credit");
 	if (f->payload.len > in->total - in->body.len)
@@ -142,7 +163,7 @@ link_in_end(struct link *l, const struct frame *f)
 		return err_set(IM_ERR_PROTOCOL, "end with a payload");
 	if (!in)
 		return IM_OK;
-	if (in->body.len != in->total)
+	if (!in->stream && in->body.len != in->total)
 		return err_set(IM_ERR_PROTOCOL, "body is shorter than announced");
 	*at = in->next;
 	l->in_bytes -= in->body.len;
@@ -172,8 +193,15 @@ link_out_remove(struct link *l, struct link_out **at)
 	struct link_out *o = *at;
 
 	*at = o->next;
-	l->out_bytes -= o->len;
-	link_budget_give(l->budget, o->len);
+	if (o->stream) {
+		atomic_fetch_sub(&l->streams, 1);
+		atomic_fetch_sub(&l->budget->streams, 1);
+		link_budget_give(l->budget, LINK_STREAM_BYTES);
+	} else {
+		l->out_bytes -= o->len;
+		link_budget_give(l->budget, o->len);
+	}
+	buf_free(&o->last);
 	free(o->data);
 	free(o);
 }
@@ -189,7 +217,8 @@ link_out_add(struct link *l, uint32_t id, uint8_t *data, size_t len)
 		free(data);
 		return false;
 	}
-	*o = (struct link_out){.id = id, .credit = l->peer_window, .data = data, .len = len};
+	*o = (struct link_out){
+	    .id = id, .credit = l->peer_window, .data = data, .len = len, .ended = true};
 	while (*at)
 		at = &(*at)->next;
 	*at = o;
@@ -218,6 +247,29 @@ link_out_drop(struct link *l, uint32_t id)
 	return true;
 }
 
+struct link_out *
+link_out_get(struct link *l, uint32_t id)
+{
+	return *link_out_find(l, id);
+}
+
+/* Whether there is something to send, and credit for it. */
+static bool
+link_out_is_due(const struct link_out *o)
+{
+	return o->pos < o->len ? o->credit > 0 : o->ended;
+}
+
+/* The frame behind the last chunk. */
+static void
+link_out_close(struct link *l, const struct link_out *o)
+{
+	if (o->last.len > 0)
+		buf_append_bytes(&l->out, buf_bytes(&o->last));
+	else
+		frame_put_empty(&l->out, FRAME_END, o->id);
+}
+
 /* Appends one chunk, and the end after the last; true when the body is all sent. */
 static bool
 link_out_chunk(struct link *l, struct link_out *o)
@@ -226,12 +278,15 @@ link_out_chunk(struct link *l, struct link_out *o)
 
 	n = n > o->credit ? o->credit : n;
 	n = n > l->peer_frame_max ? l->peer_frame_max : n;
-	frame_put_data(&l->out, o->id, bytes_of(o->data + o->pos, n));
+	if (n > 0)
+		frame_put_data(&l->out, o->id, bytes_of(o->data + o->pos, n));
 	o->pos += n;
 	o->credit -= (uint32_t)n;
-	if (o->pos < o->len)
+	if (o->stream && n > 0)
+		o->moved_ns = clock_monotonic_ns();
+	if (o->pos < o->len || (o->stream && !o->ended))
 		return false;
-	frame_put_empty(&l->out, FRAME_END, o->id);
+	link_out_close(l, o);
 	return true;
 }
 
@@ -242,8 +297,10 @@ link_out_round(struct link *l)
 	struct link_out **at = &l->outs;
 	bool any = false;
 
-	for (int i = 0; *at && i < LINK_OUT_ACTIVE && l->out.err == IM_OK; i++) {
-		if ((*at)->credit == 0) {
+	for (int i = 0; *at && i < LINK_OUT_ACTIVE && l->out.err == IM_OK;) {
+		if (!(*at)->stream)
+			i++;
+		if (!link_out_is_due(*at)) {
 			at = &(*at)->next;
 			continue;
 		}
@@ -278,6 +335,68 @@ link_out_credit(struct link *l, const struct frame *f)
 		err = err_set(IM_ERR_PROTOCOL, "credit over 4 GiB");
 	link_unlock(l);
 	return err;
+}
+
+/* ---- Streams going out. ---- */
+
+enum im_err
+link_stream_open(struct link *l, uint32_t id)
+{
+	struct link_out *o, **at = &l->outs;
+
+	if (!link_budget_take(l->budget, LINK_STREAM_BYTES))
+		return err_set(IM_ERR_BUSY, "server is busy: no memory for a stream");
+	o = (struct link_out *)calloc(1, sizeof *o);
+	if (o)
+		o->data = (uint8_t *)malloc(LINK_STREAM_BYTES);
+	if (!o || !o->data) {
+		free(o);
+		link_budget_give(l->budget, LINK_STREAM_BYTES);
+		return IM_ERR_NOMEM;
+	}
+	o->id = id;
+	o->credit = l->peer_window;
+	o->stream = true;
+	o->moved_ns = clock_monotonic_ns();
+	buf_init(&o->last, FRAME_HEADER_BYTES + 2 + 2 + FRAME_TEXT_MAX);
+	while (*at)
+		at = &(*at)->next;
+	*at = o;
+	atomic_fetch_add(&l->streams, 1);
+	atomic_fetch_add(&l->budget->streams, 1);
+	return IM_OK;
+}
+
+size_t
+link_stream_room(const struct link_out *o)
+{
+	return LINK_STREAM_BYTES - (o->len - o->pos);
+}
+
+void
+link_stream_put(struct link_out *o, struct bytes *data)
+{
+	size_t n = link_stream_room(o);
+
+	n = data->len < n ? data->len : n;
+	if (n == 0)
+		return;
+	if (o->pos == o->len)
+		o->moved_ns = clock_monotonic_ns();
+	if (n > LINK_STREAM_BYTES - o->len) {
+		memmove(o->data, o->data + o->pos, o->len - o->pos);
+		o->len -= o->pos;
+		o->pos = 0;
+	}
+	memcpy(o->data + o->len, data->data, n);
+	o->len += n;
+	*data = bytes_of(data->data + n, data->len - n);
+}
+
+bool
+link_stream_is_stalled(const struct link_out *o, int64_t before_ns)
+{
+	return o->stream && o->pos < o->len && o->credit == 0 && o->moved_ns < before_ns;
 }
 
 void

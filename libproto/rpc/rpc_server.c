@@ -30,6 +30,9 @@
 #define DEFAULT_FRAME_MS 30000
 #define DEFAULT_WRITE_MS 60000
 #define DEFAULT_IDLE_BUFFER_MS 1000
+#define DEFAULT_STREAM_STALL_MS 60000
+/* How often streams are looked after. */
+#define SWEEP_NS (CLOCK_NS_PER_S / 4)
 /* Credit of each incoming body, and how many of the largest bodies may be under way each way. */
 #define WINDOW_BYTES (1024u * 1024)
 #define BODIES_UNDER_WAY 4
@@ -94,6 +97,59 @@ server_bury(struct rpc_server *s, struct server_conn *c)
 	link_unref(&c->link);
 }
 
+/* ---- Streams that stand still. ---- */
+
+/* Some connections with streams, each with a reference. Locked. */
+static size_t
+server_streaming(struct rpc_server *s, struct server_conn *out[RPC_STREAMS_MAX])
+{
+	size_t n = 0;
+
+	for (struct server_conn *c = s->conns; c && n < RPC_STREAMS_MAX; c = c->next) {
+		if (atomic_load_explicit(&c->link.streams, memory_order_relaxed) == 0)
+			continue;
+		link_ref(&c->link);
+		out[n++] = c;
+	}
+	return n;
+}
+
+/* Locked; unlocks meanwhile. */
+static void
+server_sweep(struct rpc_server *s, int64_t now_ns)
+{
+	struct server_conn *conns[RPC_STREAMS_MAX];
+	size_t n = server_streaming(s, conns);
+
+	pthread_mutex_unlock(&s->lock);
+	for (size_t i = 0; i < n; i++) {
+		server_stream_sweep(
+		    conns[i], now_ns - s->options.stream_stall_ms * CLOCK_NS_PER_MS);
+		link_unref(&conns[i]->link);
+	}
+	pthread_mutex_lock(&s->lock);
+}
+
+/* Waits for something to do; meanwhile looks after the streams, if there are any. Locked. */
+static void
+server_reaper_wait(struct rpc_server *s)
+{
+	int64_t now = clock_monotonic_ns(), by;
+	struct timespec ts;
+
+	if (atomic_load(&s->budget.streams) == 0) {
+		s->swept_ns = now;
+		pthread_cond_wait(&s->changed, &s->lock);
+		return;
+	}
+	by = s->swept_ns + SWEEP_NS;
+	ts = (struct timespec){by / CLOCK_NS_PER_S, by % CLOCK_NS_PER_S};
+	if (now < by && pthread_cond_timedwait(&s->changed, &s->lock, &ts) == 0)
+		return;
+	s->swept_ns = clock_monotonic_ns();
+	server_sweep(s, s->swept_ns);
+}
+
 static void *
 server_reap(void *arg)
 {
@@ -103,7 +159,7 @@ server_reap(void *arg)
 	pthread_mutex_lock(&s->lock);
 	for (;;) {
 		while (!s->reap && !s->reaper_ends)
-			pthread_cond_wait(&s->changed, &s->lock);
+			server_reaper_wait(s);
 		c = s->reap;
 		if (!c)
 			break;
@@ -281,6 +337,7 @@ server_set_limits(struct rpc_server *s)
 	LIMIT(frame_timeout_ms, DEFAULT_FRAME_MS);
 	LIMIT(write_timeout_ms, DEFAULT_WRITE_MS);
 	LIMIT(idle_buffer_ms, DEFAULT_IDLE_BUFFER_MS);
+	LIMIT(stream_stall_ms, DEFAULT_STREAM_STALL_MS);
 #undef LIMIT
 	s->max_message = o->max_message_bytes + MESSAGE_SLACK_BYTES;
 	s->budget.max = o->max_total_bytes;

@@ -13,12 +13,16 @@
  * function and carries its answer back, in any order. It knows nothing of users or databases.
  *
  * Life of a request: handle() is called with it; somebody, on any thread, during the call or later,
- * gives exactly one answer (rpc_reply, rpc_reply_bytes or rpc_fail), and with that the request is
- * gone. A request outlives its connection: its answer is then thrown away.
+ * gives exactly one answer (rpc_reply, rpc_reply_bytes, rpc_stream_end or rpc_fail), and with that the
+ * request is gone. A request outlives its connection: its answer is then thrown away.
  */
 
 struct metrics;
 struct rpc_server;
+
+/* Streams that go out at the same time. */
+#define RPC_STREAMS_OF_CONNECTION_MAX 8u
+#define RPC_STREAMS_MAX 64u
 
 /* Who asks; constant as long as the request lives. */
 struct rpc_peer {
@@ -58,6 +62,7 @@ struct rpc_server_options {
 	uint32_t frame_timeout_ms; /* until a frame that has begun is complete, 30,000 */
 	uint32_t write_timeout_ms; /* without progress in writing to a peer, 60,000 */
 	uint32_t idle_buffer_ms;   /* until a quiet connection gives back its buffers, 1,000 */
+	uint32_t stream_stall_ms;  /* without credit for what waits of a stream, 60,000 */
 	struct metrics *metrics;   /* where ours are added; may be NULL */
 	/*
 	 * A complete request. Called in a thread of the transport, in order of arrival per connection
@@ -112,10 +117,36 @@ void rpc_reply_bytes(struct rpc_request *req, struct bytes body);
 
 /*
  * Answers with an error: the status of err and text, or err's fixed text when text is NULL. A client
- * finds err again when text is its fixed text or begins with that and ": ". Consumes the request.
- * Any thread.
+ * finds err again when text is its fixed text or begins with that and ": ". In a stream it comes
+ * behind what was put before. Consumes the request. Any thread.
  */
 void rpc_fail(struct rpc_request *req, enum im_err err, const char *text);
+
+/*
+ * Begins to answer with a stream; only for methods with RPC_STREAM. Then rpc_stream_put() as often as
+ * needed, and rpc_stream_end() or rpc_fail(), by one thread at a time. On an error nothing has begun:
+ * IM_ERR_BUSY (too many streams), IM_ERR_CANCELLED, IM_ERR_SHUTDOWN, IM_ERR_TIMEOUT, IM_ERR_NOMEM.
+ */
+enum im_err rpc_stream_begin(struct rpc_request *req, void (*resume)(struct rpc_request *req));
+
+/*
+ * Copies as much of data as there is room for, and takes that off its front; never waits.
+ * IM_ERR_WOULD_BLOCK when something is left: from then on the request belongs to the transport until it
+ * calls resume, once, from any thread, callbacks included, perhaps before this returns; resume must not
+ * block. Then the rest can be put. Any other error says that the stream is to be ended with it, by
+ * rpc_fail(): IM_ERR_CANCELLED (nobody reads it any more), IM_ERR_TIMEOUT (the client gave no credit, or its
+ * time is over), IM_ERR_SHUTDOWN.
+ */
+enum im_err rpc_stream_put(struct rpc_request *req, struct bytes *data);
+
+/* Ends the stream well. Consumes the request. Any thread. */
+void rpc_stream_end(struct rpc_request *req);
+
+/*
+ * Charges memory that the request holds for its answer, until it is answered. False when all connections
+ * together hold too much.
+ */
+bool rpc_request_charge(struct rpc_request *req, size_t bytes);
 
 /*
  * Decodes the body as the method's request message, into the request's arena. Memory stays within a

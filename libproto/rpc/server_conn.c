@@ -116,12 +116,15 @@ conn_add_request(struct server_conn *c, struct request *r)
 	pthread_mutex_unlock(&c->link.lock);
 }
 
-/*
- * The request is answered: out of the table, memory back. Locked before, unlocked (and the answer
- * sent) after.
- */
-static void
-request_done(struct request *r)
+struct request *
+server_conn_find(struct server_conn *c, uint32_t id)
+{
+	return *conn_find(c, id);
+}
+
+/* Out of the table, memory back. */
+void
+server_request_done(struct request *r)
 {
 	struct server_conn *c = r->conn;
 	struct rpc_server *s = c->server;
@@ -146,9 +149,8 @@ request_done(struct request *r)
 	link_unref(&c->link);
 }
 
-/* Locked. */
-static void
-conn_put_error(struct server_conn *c, uint32_t id, enum im_err err, const char *text)
+void
+server_conn_put_error(struct server_conn *c, uint32_t id, enum im_err err, const char *text)
 {
 	if (!c->link.closed)
 		frame_put_error(&c->link.out, id, (uint16_t)err_status(err),
@@ -160,7 +162,7 @@ static void
 conn_refuse(struct server_conn *c, uint32_t id, enum im_err err, const char *text)
 {
 	link_lock(&c->link);
-	conn_put_error(c, id, err, text);
+	server_conn_put_error(c, id, err, text);
 	link_unlock(&c->link);
 }
 
@@ -170,8 +172,9 @@ rpc_fail(struct rpc_request *req, enum im_err err, const char *text)
 	struct request *r = request_of(req);
 
 	link_lock(&r->conn->link);
-	conn_put_error(r->conn, r->id, err, text);
-	request_done(r);
+	if (!r->resume || !server_stream_fail(r, err, text))
+		server_conn_put_error(r->conn, r->id, err, text);
+	server_request_done(r);
 }
 
 /* An answer that does not go: over a limit, or nobody wants it any more. IM_OK when it may. */
@@ -214,16 +217,16 @@ request_reply_large(struct request *r, uint8_t *data, size_t len)
 	}
 	link_lock(l);
 	if (l->closed || l->out_bytes + len > l->limits->body_bytes) {
-		conn_put_error(
+		server_conn_put_error(
 		    c, r->id, IM_ERR_BUSY, "server is busy: too many large answers unread");
 		link_budget_give(&c->server->budget, len);
 		free(data);
 	} else {
 		frame_put_answer(&l->out, r->id, true, (uint32_t)len, 0);
 		if (!link_out_add(l, r->id, data, len))
-			conn_put_error(c, r->id, IM_ERR_NOMEM, NULL);
+			server_conn_put_error(c, r->id, IM_ERR_NOMEM, NULL);
 	}
-	request_done(r);
+	server_request_done(r);
 }
 
 void
@@ -253,7 +256,7 @@ rpc_reply(struct rpc_request *req, const ProtobufCMessage *answer)
 	link_lock(l);
 	if (!l->closed && frame_put_answer(&l->out, r->id, false, (uint32_t)len, len))
 		l->out.len += protobuf_c_message_pack(answer, l->out.data + l->out.len);
-	request_done(r);
+	server_request_done(r);
 }
 
 void
@@ -281,13 +284,24 @@ rpc_reply_bytes(struct rpc_request *req, struct bytes body)
 	link_lock(l);
 	if (!l->closed && frame_put_answer(&l->out, r->id, false, (uint32_t)body.len, body.len))
 		buf_append_bytes(&l->out, body);
-	request_done(r);
+	server_request_done(r);
 }
 
 enum im_err
 rpc_request_decode(struct rpc_request *req, ProtobufCMessage **out)
 {
 	return message_unpack(req->method->request, req->body, true, &req->arena, out);
+}
+
+bool
+rpc_request_charge(struct rpc_request *req, size_t bytes)
+{
+	struct request *r = request_of(req);
+
+	if (!link_budget_take(&r->conn->server->budget, bytes))
+		return false;
+	r->charged += bytes;
+	return true;
 }
 
 bool
@@ -451,7 +465,7 @@ conn_in_failed(struct link *l, struct link_in *in, enum im_err err)
 static enum im_err
 conn_on_cancel(struct server_conn *c, const struct frame *f)
 {
-	struct request *r;
+	struct request *r, *resume = NULL;
 
 	if (f->payload.len != 0)
 		return err_set(IM_ERR_PROTOCOL, "cancel with a payload");
@@ -461,11 +475,16 @@ conn_on_cancel(struct server_conn *c, const struct frame *f)
 		return IM_OK;
 	}
 	link_lock(&c->link);
-	if (link_out_drop(&c->link, f->id))
-		conn_put_error(c, f->id, IM_ERR_CANCELLED, NULL);
-	else if ((r = *conn_find(c, f->id)) != NULL)
+	r = *conn_find(c, f->id);
+	if (r && r->resume)
+		server_stream_cancel(r, &resume);
+	else if (link_out_drop(&c->link, f->id))
+		server_conn_put_error(c, f->id, IM_ERR_CANCELLED, NULL);
+	else if (r)
 		atomic_store(&r->cancelled, true);
 	link_unlock(&c->link);
+	if (resume)
+		resume->resume(&resume->pub);
 	return IM_OK;
 }
 
@@ -506,9 +525,9 @@ conn_on_hello(struct server_conn *c, const struct frame *f)
 	l->peer_frame_max = FRAME_PAYLOAD_MAX;
 	c->peer_max_message = h.max_message_bytes;
 	if (c->surplus)
-		conn_put_error(c, 0, IM_ERR_BUSY, "server is busy: too many connections");
+		server_conn_put_error(c, 0, IM_ERR_BUSY, "server is busy: too many connections");
 	else if (!speaks)
-		conn_put_error(c, 0, IM_ERR_VERSION, "no common protocol version");
+		server_conn_put_error(c, 0, IM_ERR_VERSION, "no common protocol version");
 	else
 		conn_put_hello(c);
 	l->leaving = c->surplus || !speaks;
@@ -564,6 +583,8 @@ conn_written(struct link *l)
 {
 	struct rpc_server *s = conn_of(l)->server;
 
+	if (atomic_load_explicit(&l->streams, memory_order_relaxed) > 0)
+		server_stream_resume(conn_of(l), false);
 	if (atomic_load_explicit(&s->stopping, memory_order_relaxed))
 		server_wake(s);
 }
@@ -574,6 +595,7 @@ conn_ended(struct link *l)
 	struct server_conn *c = conn_of(l);
 
 	atomic_store(&c->gone, true);
+	server_stream_resume(c, true);
 	server_conn_ended(c);
 }
 
@@ -691,6 +713,7 @@ server_conn_goaway(struct server_conn *c)
 	if (!c->link.closed && !c->link.leaving)
 		frame_put_goaway(&c->link.out, bytes_str(err_text(IM_ERR_SHUTDOWN)));
 	link_unlock(&c->link);
+	server_stream_resume(c, true);
 }
 
 bool

@@ -19,6 +19,11 @@ struct request {
 	atomic_bool cancelled;
 	size_t charged; /* of the budget */
 	uint8_t *large; /* body that came in chunks; NULL otherwise */
+
+	/* Of a stream, under link.lock. */
+	void (*resume)(struct rpc_request *req); /* NULL: none has begun */
+	bool waiting;                            /* resume is to be called */
+	enum im_err stop;                        /* why the stream must end, IM_OK as long as not */
 };
 
 struct server_conn {
@@ -63,6 +68,7 @@ struct rpc_server {
 	size_t live;   /* connections in memory */
 	struct server_conn *reap;
 	bool reaper_ends;
+	int64_t swept_ns; /* when streams were last looked after */
 };
 
 /* A connection for a stream that was accepted; takes the stream over on success. Adds no thread. */
@@ -76,6 +82,25 @@ void server_conn_goaway(struct server_conn *c);
 
 /* Nothing unanswered, nothing unsent. */
 bool server_conn_is_idle(struct server_conn *c);
+
+/* Of server_conn.c: the unanswered request of that id, NULL when there is none. Locked. */
+struct request *server_conn_find(struct server_conn *c, uint32_t id);
+/* The request is answered: locked before, unlocked, and the answer sent, after. */
+void server_request_done(struct request *r);
+/* Queues an error as the last frame of a call. Locked. */
+void server_conn_put_error(struct server_conn *c, uint32_t id, enum im_err err, const char *text);
+
+/*
+ * Of server_stream.c: ends a stream that has begun with an error behind what was put. False when there is
+ * none. Locked.
+ */
+bool server_stream_fail(struct request *r, enum im_err err, const char *text);
+/* The client wants no more of it. Locked; *resume is to be resumed after unlocking, if not NULL. */
+void server_stream_cancel(struct request *r, struct request **resume);
+/* Resumes streams that have room again, or all of a connection. Not locked. */
+void server_stream_resume(struct server_conn *c, bool all);
+/* Ends the streams that got no credit since before_ns, and those whose time is over. Not locked. */
+void server_stream_sweep(struct server_conn *c, int64_t before_ns);
 
 /* Of rpc_server.c: the connection is over; hands it to the reaper. */
 void server_conn_ended(struct server_conn *c);

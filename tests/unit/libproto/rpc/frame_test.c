@@ -173,6 +173,27 @@ test_answer(void **state)
 }
 
 static void
+test_stream(void **state)
+{
+	struct frame f;
+	struct buf b;
+
+	(void)state;
+	buf_init(&b, 4096);
+	assert_true(frame_put_stream(&b, 3));
+	f = parse_one(&b);
+	assert_int_equal(f.kind, FRAME_ANSWER);
+	assert_int_equal(f.flags, FRAME_FLAG_STREAM);
+	assert_int_equal(frame_read_stream(&f), IM_OK);
+	f.payload = bytes_str("body");
+	assert_int_equal(frame_read_stream(&f), IM_ERR_PROTOCOL);
+	f.payload.len = 0;
+	f.flags = FRAME_FLAG_STREAM | FRAME_FLAG_MORE;
+	assert_int_equal(frame_read_stream(&f), IM_ERR_PROTOCOL);
+	buf_free(&b);
+}
+
+static void
 test_error_and_goaway(void **state)
 {
 	struct frame_error e;
@@ -279,6 +300,7 @@ main(void)
 	    cmocka_unit_test(test_request),
 	    cmocka_unit_test(test_request_more),
 	    cmocka_unit_test(test_answer),
+	    cmocka_unit_test(test_stream),
 	    cmocka_unit_test(test_error_and_goaway),
 	    cmocka_unit_test(test_credit),
 	    cmocka_unit_test(test_bad_headers),

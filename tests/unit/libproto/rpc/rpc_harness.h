@@ -10,6 +10,7 @@
  *	Set        answers the number of entries and, as id, the bytes of all values
  *	ExportTx   answers a chunk of tx bytes, each (uint8_t)i
  *	Scan       is parked until harness_answer_parked()
+ *	StreamScan answers a stream of limit bytes, each harness_stream_byte(i), and then fails when desc
  *	others     fail with IM_ERR_UNIMPLEMENTED
  */
 #include <setjmp.h>
@@ -23,6 +24,7 @@
 #include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "rpc/client_conn.h"
@@ -42,6 +44,17 @@ struct harness {
 	struct rpc_request *parked[HARNESS_PARKED_MAX];
 	size_t nparked;
 	size_t handled, closed;
+	_Atomic uint64_t streamed; /* bytes put into streams */
+	atomic_size_t streams;     /* under way */
+};
+
+/* What StreamScan has still to do; in the arena of the request. */
+struct harness_stream {
+	struct harness *h;
+	uint64_t at, total;
+	bool fails;
+	struct bytes rest; /* of piece */
+	uint8_t piece[1000];
 };
 
 /* Polls until the condition holds; fails the test when it never does. */
@@ -125,6 +138,69 @@ harness_export(struct rpc_request *req, const ProtobufCMessage *m)
 	free(data);
 }
 
+static inline uint8_t
+harness_stream_byte(uint64_t i)
+{
+	return (uint8_t)(i * 31 + (i >> 8));
+}
+
+static inline void
+harness_stream_fill(struct harness_stream *s)
+{
+	size_t n = s->total - s->at < sizeof s->piece ? s->total - s->at : sizeof s->piece;
+
+	for (size_t i = 0; i < n; i++)
+		s->piece[i] = harness_stream_byte(s->at + i);
+	s->at += n;
+	s->rest = bytes_of(s->piece, n);
+}
+
+static inline void
+harness_stream_run(struct rpc_request *req)
+{
+	struct harness_stream *s = (struct harness_stream *)req->user;
+	enum im_err err = IM_OK;
+
+	while (err == IM_OK && (s->rest.len > 0 || s->at < s->total)) {
+		size_t had;
+
+		if (s->rest.len == 0)
+			harness_stream_fill(s);
+		had = s->rest.len;
+		/* A stream that would block is not ours any more when this returns. */
+		atomic_fetch_add(&s->h->streamed, had);
+		err = rpc_stream_put(req, &s->rest);
+		if (err == IM_ERR_WOULD_BLOCK)
+			return;
+	}
+	atomic_fetch_sub(&s->h->streams, 1);
+	if (err == IM_OK && s->fails)
+		err = IM_ERR_DATA_LOSS;
+	if (err != IM_OK)
+		rpc_fail(req, err, NULL);
+	else
+		rpc_stream_end(req);
+}
+
+static inline void
+harness_stream(struct harness *h, struct rpc_request *req, const ProtobufCMessage *m)
+{
+	const Immudb__Schema__ScanRequest *scan = (const Immudb__Schema__ScanRequest *)m;
+	struct harness_stream *s = (struct harness_stream *)arena_calloc(&req->arena, 1, sizeof *s);
+	enum im_err err = rpc_stream_begin(req, harness_stream_run);
+
+	if (err != IM_OK) {
+		rpc_fail(req, err, err_detail(err));
+		return;
+	}
+	s->h = h;
+	s->total = scan->limit;
+	s->fails = scan->desc;
+	req->user = s;
+	atomic_fetch_add(&h->streams, 1);
+	harness_stream_run(req);
+}
+
 static inline void
 harness_login(struct rpc_request *req, void *ctx)
 {
@@ -167,6 +243,8 @@ harness_handle(void *ctx, struct rpc_request *req)
 		harness_export(req, m);
 	else if (req->method->index == RPC_INDEX_Login)
 		harness_login(req, ctx);
+	else if (req->method->index == RPC_INDEX_StreamScan)
+		harness_stream(h, req, m);
 	else
 		rpc_fail(req, IM_ERR_UNIMPLEMENTED, NULL);
 }
