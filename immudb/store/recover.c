@@ -477,6 +477,42 @@ open_index(struct store *s, const struct recovery *r)
 	return replay_index(s, r, covered);
 }
 
+/* From where load_base() or forget_base() left it to a store that can be read. */
+static enum im_err
+read_forward(struct store *s, struct recovery *r)
+{
+	enum im_err err = find_end(s, r);
+
+	if (err == IM_OK)
+		err = judge_end(s, r);
+	if (err == IM_OK)
+		err = start_log(s, r);
+	return err == IM_OK ? open_index(s, r) : err;
+}
+
+/* Nothing is taken from the checkpoint but that the log was durable up to where it was read. */
+static enum im_err
+forget_base(struct store *s, struct recovery *r)
+{
+	struct record_mark known = r->highest;
+
+	raise_mark(&known, &r->end);
+	index_close(s->index);
+	s->index = NULL;
+	close_derived(s);
+	free(s->damage_text);
+	s->damage_text = NULL;
+	s->damaged = false;
+	free(r->why);
+	*r = (struct recovery){.base = {0, TXLOG_START, hash_empty()}, .highest = known};
+	r->end = r->base;
+	return open_derived(s, 0);
+}
+
+/*
+ * A part of the log that the checkpoint let us skip is read only when the index has to be made from it. If
+ * it is damaged, everything is read again, so that the store is read-only up to there like any other.
+ */
 enum im_err
 engine_recover(struct store *s)
 {
@@ -484,13 +520,14 @@ engine_recover(struct store *s)
 	enum im_err err = load_base(s, &r);
 
 	if (err == IM_OK)
-		err = find_end(s, &r);
-	if (err == IM_OK)
-		err = judge_end(s, &r);
-	if (err == IM_OK)
-		err = start_log(s, &r);
-	if (err == IM_OK)
-		err = open_index(s, &r);
+		err = read_forward(s, &r);
+	if (err == IM_ERR_CORRUPT && s->index && r.base.tx > 0) {
+		log_warn(
+		    "database %s: the log is read from its start: %s", s->name, err_detail(err));
+		err = forget_base(s, &r);
+		if (err == IM_OK)
+			err = read_forward(s, &r);
+	}
 	if (err == IM_OK) {
 		s->checkpoint_tx = r.base.tx;
 		/* A process that is killed again and again makes checkpoints all the same. */
