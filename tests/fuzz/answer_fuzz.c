@@ -19,7 +19,7 @@
 #define ARENA_MAX (64u << 20)
 #define TRUTH_ARENA_MAX (16u << 20)
 #define DATABASE "defaultdb"
-#define OPS (IMMU_OP_EXPORT_TX + 1)
+#define OPS (IMMU_OP_DATABASE_HEALTH + 1)
 
 static struct arena truth_arena;
 static struct store_tx truth[SAMPLE_TXS + 1]; /* from 1 */
@@ -86,6 +86,25 @@ check_get(const struct call *call, const struct immu_entry *e)
 	arena_free(&a);
 }
 
+/* A reference is followed next; what it stands for is believed already. */
+static void
+check_reference(const struct call *call)
+{
+	const Immudb__Schema__Reference *ref = call->via->entry->referencedby;
+	const struct store_tx_entry *real;
+	struct bytes raw_key, raw_value;
+	struct arena a;
+
+	if (call->outcome.header.id > call->from.id)
+		return;
+	arena_init(&a, ARENA_MAX);
+	assert(raw_key_make(&a, call->key, &raw_key) == IM_OK);
+	assert(raw_value_make_reference(&a, call->outcome.target, ref->attx, &raw_value) == IM_OK);
+	real = find_entry(call->outcome.header.id, raw_key);
+	assert(real && bytes_equal(real->value, raw_value));
+	arena_free(&a);
+}
+
 static void
 check_tx(uint64_t tx, const struct immu_result *r)
 {
@@ -112,6 +131,10 @@ check_belief(const struct call *call)
 	}
 	/* About what is newer, or without a trusted state, a liar may well have a history. */
 	assert(call->outcome.state.point.id >= call->from.id);
+	if (call->via) {
+		check_reference(call);
+		return;
+	}
 	if (r->header.id > call->from.id)
 		return;
 	assert(r->header.id > 0);
@@ -144,7 +167,8 @@ check_readable(const struct immu_result *r)
 static bool
 is_verifiable(enum immu_op op)
 {
-	return op == IMMU_OP_SET || op == IMMU_OP_GET || op == IMMU_OP_TX || op == IMMU_OP_STATE;
+	return op == IMMU_OP_SET || op == IMMU_OP_GET || op == IMMU_OP_TX || op == IMMU_OP_STATE ||
+	    op == IMMU_OP_REFERENCE || op == IMMU_OP_ZADD;
 }
 
 /* A write as transaction tx had it. */
@@ -175,7 +199,7 @@ fill_call(struct call *call, struct bytes *in)
 	if (trusted > 0)
 		call->from = (struct tx_point){trusted, truth[trusted].alh};
 	call->tx = fuzz_number(in, 1);
-	if (call->op == IMMU_OP_SET)
+	if (call->op == IMMU_OP_SET || call->op == IMMU_OP_REFERENCE || call->op == IMMU_OP_ZADD)
 		fill_written(call, 1 + call->tx % SAMPLE_TXS);
 	call->key = fuzz_take(in, (size_t)fuzz_number(in, 1));
 }

@@ -312,7 +312,7 @@ fake_advance(struct arena *arena, const struct linear_advance_proof *p)
 static inline Immudb__Schema__DualProof *
 fake_dual_proof(struct fake_db *db, struct arena *arena, uint64_t from, uint64_t to)
 {
-	struct proof_source source = {ahtree_log_reader(&db->tree), fake_read_header, db, NULL};
+	struct proof_source source = {ahtree_log_reader(&db->tree), fake_read_header, db};
 	struct dual_proof p;
 	enum im_err err = proof_make_dual(&source, from, to, arena, &p);
 	Immudb__Schema__DualProof *m =
