@@ -293,12 +293,12 @@ make_room(struct store *s, size_t record_len)
 static enum im_err
 reserve(struct store *s, const struct store_write *w)
 {
-	size_t key_bytes = 0;
+	size_t key_bytes = s->fresh_key_bytes;
 	enum im_err err;
 
 	for (size_t i = 0; i < w->prepared->nindex; i++)
 		key_bytes += w->prepared->index[i].key.len;
-	err = index_reserve(s->index, w->prepared->nindex, key_bytes);
+	err = index_reserve(s->index, s->nfresh + w->prepared->nindex, key_bytes);
 	if (err == IM_OK)
 		err = tree_reserve(s->tree, 1);
 	if (err == IM_OK)
@@ -387,18 +387,44 @@ batch_push(struct store *s, struct batch *b, const struct store_write *w)
 }
 
 static void
+index_add_now(struct store *s, const struct index_entry *entries, size_t n)
+{
+	enum im_err err = index_insert(s->index, entries, n);
+
+	if (err != IM_OK)
+		engine_fatal(s, err_set(IM_ERR_INTERNAL, "index: %s", err_detail(err)));
+}
+
+/* The index has all of the batch so far. */
+static void
+index_catch_up(struct store *s)
+{
+	if (s->nfresh > 0)
+		index_add_now(s, s->fresh, s->nfresh);
+	s->nfresh = 0;
+	s->fresh_key_bytes = 0;
+}
+
+/* Many entries at once cost the index less than as many one by one. */
+static void
 index_add(struct store *s, const struct store_write *w, uint64_t section_pos)
 {
 	struct store_prepared *p = w->prepared;
-	enum im_err err;
 
 	for (size_t i = 0; i < p->nindex; i++) {
 		p->index[i].tx = w->header.id;
 		p->index[i].pos += section_pos;
 	}
-	err = index_insert(s->index, p->index, p->nindex);
-	if (err != IM_OK)
-		engine_fatal(s, err_set(IM_ERR_INTERNAL, "index: %s", err_detail(err)));
+	if (s->nfresh + p->nindex > ENGINE_FRESH_ENTRIES)
+		index_catch_up(s);
+	if (p->nindex > ENGINE_FRESH_ENTRIES) {
+		index_add_now(s, p->index, p->nindex);
+		return;
+	}
+	for (size_t i = 0; i < p->nindex; i++) {
+		s->fresh[s->nfresh++] = p->index[i];
+		s->fresh_key_bytes += p->index[i].key.len;
+	}
 }
 
 /*
@@ -411,8 +437,10 @@ batch_take(struct store *s, struct batch *b, struct store_write *w)
 	uint64_t pos = b->pos + b->bytes;
 	enum im_err err = IM_OK;
 
-	if (w->nconditions && s->last_tx != w->prepared->snapshot)
+	if (w->nconditions && s->last_tx != w->prepared->snapshot) {
+		index_catch_up(s);
 		err = engine_check_conditions(s, w, UINT64_MAX);
+	}
 	if (err == IM_OK)
 		err = reserve(s, w);
 	if (err != IM_OK)
@@ -574,6 +602,7 @@ commit_batch(struct store *s)
 	}
 	s->taken = list;
 	if (b.ntxs) {
+		index_catch_up(s);
 		batch_write(s, &b);
 		answer_all(s, b.done);
 		wake_syncer(s, TXLOG_SEGMENT(b.pos) != segment);

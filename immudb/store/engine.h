@@ -39,6 +39,8 @@
 #define ENGINE_BATCH_PIECES 2048u
 /* Transactions of one batch. */
 #define ENGINE_BATCH_TXS 512u
+/* Entries of small transactions are put into the index so many at once. */
+#define ENGINE_FRESH_ENTRIES 128u
 
 /* Entries of the log that are kept in memory because they are read again and again; in bytes. */
 #define ENGINE_HOT_BYTES ((size_t)24 * 1024 * 1024)
@@ -121,6 +123,9 @@ struct store {
 	uint64_t checkpoint_entries;
 	struct iovec *pieces; /* of a batch: ENGINE_BATCH_PIECES */
 	uint8_t *heads;       /* of a batch: ENGINE_BATCH_TXS times RECORD_HEAD_MAX */
+	/* Of the present batch, not yet in the index; their keys are those of the requests. */
+	struct index_entry fresh[ENGINE_FRESH_ENTRIES];
+	size_t nfresh, fresh_key_bytes;
 
 	/* Durable. */
 	pthread_mutex_t durable_lock;

@@ -106,15 +106,17 @@ void index_stats(struct index *idx, struct index_stats *out);
 /* ---- Writer ---- */
 
 /*
- * Makes sure that the next index_insert() of up to n entries with key_bytes of keys altogether finds
- * its memory, so that it cannot fail; index_freeze() in between undoes that. IM_ERR_NOMEM.
+ * Makes sure that index_insert() of up to n entries with key_bytes of keys altogether, in one call or
+ * several, finds its memory, so that it cannot fail; index_freeze() in between undoes that.
+ * IM_ERR_NOMEM.
  */
 enum im_err index_reserve(struct index *idx, size_t n, size_t key_bytes);
 
 /*
- * Adds the entries of one transaction: all of the same tx, which is newer than all before, with
- * distinct keys, in any order. Keys are copied. Readers see them with as_of >= tx; the caller
- * publishes tx (with release semantics) after this returns. IM_ERR_NOMEM, and then nothing is added.
+ * Adds the entries of one or more whole transactions, in their order, all newer than those before; a
+ * transaction has distinct keys, in any order. Keys are copied. Readers see them with as_of >= tx; the
+ * caller publishes tx (with release semantics) after this returns. IM_ERR_NOMEM, and then nothing is
+ * added.
  */
 enum im_err index_insert(struct index *idx, const struct index_entry *entries, size_t n);
 

@@ -11,8 +11,9 @@
  *    the reader's transaction was published, so a reader never misses what it may see.
  * 4. The hint beside a link is the key prefix of the node it leads to. Only the writer reads or
  *    writes hints: they save it the visit to most of the nodes that it does not go to.
- * 5. The keys of a transaction are inserted in order, in groups: first all are searched for at once,
- *    so that the memory accesses of one search overlap with those of others, then all are linked.
+ * 5. Keys are inserted in groups: first all are searched for at once, so that the memory accesses of
+ *    one search overlap with those of others, then all are linked, in the order given. A place that was
+ *    found is still before the key then, so that one moves on from it.
  * 6. After memtable_reserve() insertion allocates nothing.
  */
 #include "store/memtable.h"
@@ -33,7 +34,7 @@
 #define HUGE_PAGE_BYTES (2u * 1024 * 1024)
 #define NODE_ALIGN 8u
 /* So many searches go on at once: enough to hide the latency of memory. */
-#define SEARCHES 16u
+#define SEARCHES 32u
 
 struct memtable_link {
 	_Atomic(struct memtable_node *) next;
@@ -61,9 +62,10 @@ struct memtable_block {
 	bool mapped;
 };
 
-struct sort_item {
+/* A key that a place is searched for. */
+struct sought {
 	uint64_t prefix;
-	const struct index_entry *entry;
+	struct bytes key;
 };
 
 struct memtable {
@@ -79,8 +81,6 @@ struct memtable {
 	uint8_t *free;
 	size_t left;
 	size_t block_bytes; /* of the next block */
-	struct sort_item *sorted;
-	size_t sorted_cap;
 	uint64_t pos_min;
 	uint64_t random;
 	unsigned height;            /* levels in use */
@@ -215,24 +215,8 @@ memtable_unref(struct memtable *t)
 	}
 	block_free(t->spare);
 	block_free(t->filter_block);
-	free(t->sorted);
 	free(t->head);
 	free(t);
-}
-
-static enum im_err
-sorted_reserve(struct memtable *t, size_t n)
-{
-	struct sort_item *sorted;
-
-	if (n <= t->sorted_cap)
-		return IM_OK;
-	sorted = (struct sort_item *)reallocarray(t->sorted, n, sizeof *sorted);
-	if (!sorted)
-		return IM_ERR_NOMEM;
-	t->sorted = sorted;
-	t->sorted_cap = n;
-	return IM_OK;
 }
 
 enum im_err
@@ -242,7 +226,7 @@ memtable_reserve(struct memtable *t, size_t n, size_t key_bytes)
 
 	/* A key takes at most its own length and its filling; heights are not drawn yet. */
 	if (__builtin_mul_overflow(n, node_size(HEIGHT_MAX, 0) + NODE_ALIGN, &need) ||
-	    __builtin_add_overflow(need, key_bytes, &need) || sorted_reserve(t, n) != IM_OK)
+	    __builtin_add_overflow(need, key_bytes, &need))
 		return IM_ERR_NOMEM;
 	if (need <= t->left || (t->spare && need <= t->spare->size - sizeof(struct memtable_block)))
 		return IM_OK;
@@ -317,11 +301,11 @@ link_load(const struct memtable_node *node, unsigned level, memory_order order)
 
 /* Whether the node that follows on this level, which the hint belongs to, is before the item. */
 static bool
-link_below(const struct memtable_node *next, uint64_t hint, const struct sort_item *item)
+link_below(const struct memtable_node *next, uint64_t hint, const struct sought *item)
 {
 	if (hint != item->prefix)
 		return hint < item->prefix;
-	return bytes_compare(node_key(next), item->entry->key) < 0;
+	return bytes_compare(node_key(next), item->key) < 0;
 }
 
 /* One search among several. */
@@ -338,7 +322,7 @@ struct search {
  * search goes on meanwhile.
  */
 static void
-search_step(struct search *s, const struct sort_item *item)
+search_step(struct search *s, const struct sought *item)
 {
 	for (;;) {
 		struct memtable_node *next = link_load(s->node, s->level, memory_order_relaxed);
@@ -366,7 +350,7 @@ search_step(struct search *s, const struct sort_item *item)
 /* Finds where n items go, all searches at once. */
 static void
 group_search(
-    const struct memtable *t, struct search *searches, const struct sort_item *items, size_t n)
+    const struct memtable *t, struct search *searches, const struct sought *items, size_t n)
 {
 	size_t open = n;
 
@@ -389,7 +373,7 @@ group_search(
 
 /* Moves on from a place found earlier, behind what was inserted there since. */
 static struct memtable_node *
-place_update(struct memtable_node *node, unsigned level, const struct sort_item *item)
+place_update(struct memtable_node *node, unsigned level, const struct sought *item)
 {
 	struct memtable_node *next;
 
@@ -402,14 +386,14 @@ place_update(struct memtable_node *node, unsigned level, const struct sort_item 
 /* Links a node where the search led to, lowest level first. */
 static void
 node_link(
-    struct memtable *t, struct memtable_node *node, struct search *s, const struct sort_item *item)
+    struct memtable *t, struct memtable_node *node, struct search *s, const struct sought *item)
 {
 	struct memtable_node *before = place_update(s->before[0], 0, item);
 	struct memtable_node *next = link_load(before, 0, memory_order_relaxed);
 
 	node->ordinal = 1;
 	if (next && before->links[0].hint == item->prefix &&
-	    bytes_equal(node_key(next), item->entry->key)) {
+	    bytes_equal(node_key(next), item->key)) {
 		assert(next->tx < node->tx);
 		node->ordinal = next->ordinal + 1;
 	}
@@ -432,18 +416,20 @@ node_link(
 }
 
 static void
-group_insert(struct memtable *t, const struct sort_item *items, size_t n)
+group_insert(struct memtable *t, const struct index_entry *entries, size_t n)
 {
 	struct search searches[SEARCHES];
+	struct sought items[SEARCHES];
 	uint64_t hashes[SEARCHES];
 
 	for (size_t i = 0; i < n; i++) {
-		hashes[i] = bloom_hash(items[i].entry->key);
+		items[i] = (struct sought){index_key_prefix(entries[i].key), entries[i].key};
+		hashes[i] = bloom_hash(entries[i].key);
 		bloom_prefetch(&t->filter, hashes[i]);
 	}
 	group_search(t, searches, items, n);
 	for (size_t i = 0; i < n; i++) {
-		const struct index_entry *e = items[i].entry;
+		const struct index_entry *e = &entries[i];
 
 		bloom_add(&t->filter, hashes[i]);
 		node_link(t, node_create(t, e), &searches[i], &items[i]);
@@ -452,21 +438,10 @@ group_insert(struct memtable *t, const struct sort_item *items, size_t n)
 	}
 }
 
-static int
-item_compare(const void *a, const void *b)
-{
-	const struct sort_item *x = (const struct sort_item *)a, *y = (const struct sort_item *)b;
-
-	if (x->prefix != y->prefix)
-		return x->prefix < y->prefix ? -1 : 1;
-	return bytes_compare(x->entry->key, y->entry->key);
-}
-
 enum im_err
 memtable_insert(struct memtable *t, const struct index_entry *entries, size_t n)
 {
 	size_t key_bytes = 0;
-	bool ordered = true;
 
 	for (size_t i = 0; i < n; i++) {
 		assert(entries[i].key.len > 0 && entries[i].key.len <= INDEX_KEY_MAX);
@@ -475,14 +450,8 @@ memtable_insert(struct memtable *t, const struct index_entry *entries, size_t n)
 	}
 	if (memtable_reserve(t, n, key_bytes) != IM_OK)
 		return IM_ERR_NOMEM;
-	for (size_t i = 0; i < n; i++) {
-		t->sorted[i] = (struct sort_item){index_key_prefix(entries[i].key), &entries[i]};
-		ordered = ordered && (i == 0 || item_compare(&t->sorted[i - 1], &t->sorted[i]) < 0);
-	}
-	if (!ordered)
-		qsort(t->sorted, n, sizeof *t->sorted, item_compare);
 	for (size_t i = 0; i < n; i += SEARCHES)
-		group_insert(t, t->sorted + i, n - i < SEARCHES ? n - i : SEARCHES);
+		group_insert(t, entries + i, n - i < SEARCHES ? n - i : SEARCHES);
 	atomic_fetch_add_explicit(&t->count, n, memory_order_relaxed);
 	return IM_OK;
 }

@@ -165,6 +165,33 @@ numbers_versions(void **state)
 	assert_int_equal(e.tx, 1);
 }
 
+/* Transactions that come in one call, on few keys: every version of each is there, newest first. */
+static void
+takes_transactions_together(void **state)
+{
+	struct fixture *f = (struct fixture *)*state;
+	static const char *const keys[] = {"same", "a", "z"};
+	struct index_entry entries[300], e;
+
+	for (uint64_t i = 0; i < 300; i++)
+		entries[i] = (struct index_entry){
+		    .key = bytes_str(keys[i % 3]), .tx = 1 + i / 3, .pos = 1000 + i};
+	assert_int_equal(memtable_insert(f->table, entries, 150), IM_OK);
+	assert_int_equal(memtable_insert(f->table, entries + 150, 150), IM_OK);
+	for (unsigned k = 0; k < 3; k++) {
+		const struct memtable_node *node =
+		    memtable_seek(f->table, bytes_str(keys[k]), INDEX_TX_NEWEST);
+
+		for (uint64_t tx = 100; tx > 0; tx--, node = memtable_next(node)) {
+			memtable_entry(node, &e);
+			assert_true(bytes_equal(e.key, bytes_str(keys[k])));
+			assert_int_equal(e.tx, tx);
+			assert_int_equal(e.revision, tx);
+			assert_int_equal(e.pos, 1000 + (tx - 1) * 3 + k);
+		}
+	}
+}
+
 static void
 empty_table_has_no_ends(void **state)
 {
@@ -193,7 +220,8 @@ reserved_memory_is_enough(void **state)
 	}
 	assert_int_equal(memtable_reserve(f->table, 200, 200 * INDEX_KEY_MAX), IM_OK);
 	before = memtable_bytes(f->table);
-	assert_int_equal(memtable_insert(f->table, entries, 200), IM_OK);
+	assert_int_equal(memtable_insert(f->table, entries, 50), IM_OK);
+	assert_int_equal(memtable_insert(f->table, entries + 50, 150), IM_OK);
 	/* Nothing but what was put aside came into use. */
 	assert_true(memtable_bytes(f->table) - before < 300 * INDEX_KEY_MAX);
 	assert_int_equal(memtable_reserve(f->table, SIZE_MAX / 8, 1), IM_ERR_NOMEM);
@@ -208,6 +236,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(is_ordered_both_ways, setup, teardown),
 	    cmocka_unit_test_setup_teardown(finds_places, setup, teardown),
 	    cmocka_unit_test_setup_teardown(numbers_versions, setup, teardown),
+	    cmocka_unit_test_setup_teardown(takes_transactions_together, setup, teardown),
 	    cmocka_unit_test_setup_teardown(empty_table_has_no_ends, setup, teardown),
 	    cmocka_unit_test_setup_teardown(reserved_memory_is_enough, setup, teardown),
 	};
