@@ -229,6 +229,24 @@ within_bounds(const struct scan_walk *s, struct bytes key)
 	return c == 0 ? s->end_inclusive : (c < 0) != s->descending;
 }
 
+/* Whether an entry lies on the far side of where the walk stands, as it does when sources are ordered. */
+static bool
+moves_on(const struct scan_walk *s, const struct index_entry *e)
+{
+	int c = index_place_compare(e->key, e->tx, place_key(s), s->place.tx);
+
+	return s->unbounded || (s->descending ? c < 0 : c >= 0);
+}
+
+/* Without this a walk over a run whose entries are out of order might never end. */
+static enum im_err
+out_of_order(const struct index_cursor *c)
+{
+	if (!c->run)
+		return err_set(IM_ERR_INTERNAL, "entries of a memtable are out of order");
+	return run_damage(c->run->run, c->run->block, "entries out of order");
+}
+
 static enum im_err
 scan_next(struct index_iter *it, struct index_entry *out)
 {
@@ -241,6 +259,8 @@ scan_next(struct index_iter *it, struct index_entry *out)
 	first = lane_first(s);
 	if (!first || !within_bounds(s, first->found.key))
 		return IM_ERR_NOT_FOUND;
+	if (!moves_on(s, &first->found))
+		return out_of_order(&it->cursors[first - s->lanes]);
 	*out = first->found;
 	place_set(s, first->found.key, s->descending ? INDEX_TX_NEWEST : INDEX_TX_NONE);
 	s->unbounded = false;
