@@ -110,6 +110,28 @@ find(struct store *s, struct bytes raw_key, const struct index_read *how, struct
 	return err == IM_ERR_KEY_NOT_FOUND ? IM_OK : err;
 }
 
+/*
+ * Whether a condition that held at the snapshot since still does because nothing was written to its key:
+ * looks at what is in memory only, nearly always.
+ */
+static enum im_err
+is_unchanged(
+    struct store *s, const struct store_condition *c, uint64_t since, uint64_t as_of, bool *out)
+{
+	const struct index_read how = {.as_of = as_of, .no_revision = true, .since = since};
+	struct finding f;
+	enum im_err err;
+
+	/* The version of one transaction does not change. */
+	if (c->kind == STORE_KEY_PLAIN && c->tx) {
+		*out = true;
+		return IM_OK;
+	}
+	err = find(s, c->key, &how, &f);
+	*out = err == IM_OK && !f.found;
+	return err;
+}
+
 /* newest is the newest transaction that there is, for those that name one. */
 static enum im_err
 evaluate(
@@ -133,10 +155,17 @@ engine_check_conditions(struct store *s, const struct store_write *w, uint64_t a
 {
 	struct index_read how = {.as_of = as_of, .no_revision = true};
 	uint64_t newest = as_of < s->last_tx ? as_of : s->last_tx;
+	uint64_t since = w->prepared->snapshot;
 	enum im_err err = IM_OK;
 
-	for (size_t i = 0; i < w->nconditions && err == IM_OK; i++)
-		err = evaluate(s, &w->conditions[i], &how, newest);
+	for (size_t i = 0; i < w->nconditions && err == IM_OK; i++) {
+		bool unchanged = false;
+
+		if (since != ENGINE_NO_SNAPSHOT)
+			err = is_unchanged(s, &w->conditions[i], since, as_of, &unchanged);
+		if (err == IM_OK && !unchanged)
+			err = evaluate(s, &w->conditions[i], &how, newest);
+	}
 	return err;
 }
 

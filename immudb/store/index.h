@@ -172,6 +172,8 @@ struct index_read {
 	uint64_t as_of;   /* versions of later transactions do not exist; UINT64_MAX: all */
 	bool nowait;      /* IM_ERR_WOULD_BLOCK instead of waiting for the disk */
 	bool no_revision; /* leave revision 0: cheaper for keys with versions in many runs */
+	/* index_get() with no_revision only: versions up to this transaction do not exist either. */
+	uint64_t since;
 };
 
 /*

@@ -82,12 +82,17 @@ version_get(const struct index_version *v, const struct lookup *what, const stru
 		bloom_prefetch(&v->run[i]->filter, what->hash);
 	for (unsigned i = 0; i < index_sources(v); i++) {
 		struct index_entry e;
-		enum im_err err = source_lookup(v, i, what, how->as_of, &e);
+		enum im_err err;
 
+		if (how->since && index_source_last_tx(v, i) <= how->since)
+			break;
+		err = source_lookup(v, i, what, how->as_of, &e);
 		if (err == IM_ERR_KEY_NOT_FOUND)
 			continue;
 		if (err != IM_OK)
 			return err;
+		if (e.tx <= how->since)
+			break;
 		if (found)
 			out->revision += e.revision;
 		else

@@ -96,6 +96,17 @@ index_source_run(const struct index_version *v, unsigned i)
 	return i < v->tables ? NULL : v->run[index_sources(v) - 1 - i];
 }
 
+/* The newest transaction that source i can have. */
+static inline uint64_t
+index_source_last_tx(const struct index_version *v, unsigned i)
+{
+	const struct run *r = index_source_run(v, i);
+
+	if (r)
+		return r->id.last_tx;
+	return i == 0 ? UINT64_MAX : v->table_last_tx[i];
+}
+
 /* Whether source i may have versions of the key with this bloom_hash(). */
 static inline bool
 index_source_may_have(const struct index_version *v, unsigned i, uint64_t hash)

@@ -239,6 +239,24 @@ model_same(const struct index_entry *got, const struct model_version *want, uint
 	assert_int_equal(got->revision, revision);
 }
 
+/* Only versions between two transactions exist. */
+static inline void
+model_check_since(struct model *m, struct bytes key, uint64_t as_of)
+{
+	const struct index_read how = {
+	    .as_of = as_of, .no_revision = true, .since = model_random(m, m->tx + 2)};
+	uint64_t revision;
+	const struct model_version *want = model_find(m, key, as_of, &revision);
+	struct index_entry got;
+
+	if (!want || want->entry.tx <= how.since) {
+		assert_int_equal(index_get(m->idx, key, &how, &got), IM_ERR_KEY_NOT_FOUND);
+		return;
+	}
+	assert_int_equal(index_get(m->idx, key, &how, &got), IM_OK);
+	model_same(&got, want, 0);
+}
+
 static inline void
 model_check_get(struct model *m, uint64_t as_of)
 {
@@ -265,6 +283,7 @@ model_check_get(struct model *m, uint64_t as_of)
 	}
 	assert_int_equal(index_revision_count(m->idx, key, &how, &count), IM_OK);
 	assert_int_equal(count, revision);
+	model_check_since(m, key, as_of);
 }
 
 /* The least (descending: greatest) key of the model behind `behind`, if not NULL, with a version. */
