@@ -99,7 +99,7 @@ struct store {
 	_Atomic bool no_space; /* the last attempt to get log space failed */
 
 	struct header_cache headers; /* has a lock of its own; may be ahead of published */
-	struct hot_cache entries;    /* of the log, by position; values checked */
+	struct hot_cache entries;    /* of the log, by position, and small records without values */
 	struct hot_cache trees;      /* over the entries of transactions, by position */
 
 	/* Queue. */

@@ -116,6 +116,28 @@ read_ahead_size(struct store *s, uint64_t pos, uint32_t *salt, size_t *n)
 	return IM_OK;
 }
 
+/* Under which heads with the entries of small records are kept; entries alone are those of file 0. */
+static struct hot_key
+record_key(uint64_t pos)
+{
+	return (struct hot_key){.file = 1, .place = pos};
+}
+
+/* The start of a record from memory, n bytes or less; false when it is not there. */
+static bool
+hot_start(struct store *s, uint64_t pos, uint8_t ahead[READ_AHEAD], size_t *n)
+{
+	struct hot_item *item = hot_cache_pin(&s->entries, record_key(pos));
+	bool found = item && hot_item_bytes(item).len <= *n;
+
+	if (found) {
+		*n = hot_item_bytes(item).len;
+		memcpy(ahead, hot_item_bytes(item).data, *n);
+	}
+	hot_cache_unpin(item);
+	return found;
+}
+
 /* Reads the start of a record into ahead and its head into out. */
 static enum im_err
 read_start(struct store *s, struct engine_read how, uint8_t ahead[READ_AHEAD], size_t *n,
@@ -124,7 +146,7 @@ read_start(struct store *s, struct engine_read how, uint8_t ahead[READ_AHEAD], s
 	uint32_t salt;
 	enum im_err err = read_ahead_size(s, how.pos, &salt, n);
 
-	if (err == IM_OK)
+	if (err == IM_OK && !hot_start(s, how.pos, ahead, n))
 		err = read_log(s, how, ahead, *n);
 	if (err == IM_OK && record_tx_get(bytes_of(ahead, *n), salt, out) != IM_OK)
 		err = engine_err_at(s, IM_ERR_CORRUPT, how.pos);
@@ -169,6 +191,9 @@ engine_read_record(
 	out->section = bytes_of(data + out->head.head_len, out->head.entries_len);
 	if (record_entries_get(&out->head, out->section, out->entries) != IM_OK)
 		return engine_err_at(s, IM_ERR_CORRUPT, out->pos);
+	want = out->head.head_len + out->head.entries_len;
+	if (want <= READ_AHEAD)
+		hot_cache_offer(&s->entries, record_key(out->pos), bytes_of(data, want));
 	return IM_OK;
 }
 
