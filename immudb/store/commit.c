@@ -61,7 +61,7 @@ start_threads(struct store *s)
 	s->heads = (uint8_t *)malloc((size_t)ENGINE_BATCH_TXS * RECORD_HEAD_MAX);
 	err = s->pieces && s->heads ? engine_upkeep_start(s) : IM_ERR_NOMEM;
 	if (err == IM_OK && pthread_create(&s->committer, NULL, committer_main, s) != 0)
-		err = err_set(IM_ERR_INTERNAL, "cannot start a thread");
+		err = err_set(IM_ERR_NOMEM, "cannot start a thread");
 	if (err == IM_OK) {
 		pthread_setname_np(s->committer, "committer");
 		s->role = s->options.unsynced ? COMMIT_FREE : COMMIT_BY_THREAD;

@@ -167,7 +167,7 @@ folder_read(struct index *idx, uint64_t log_tx)
 		manifest_repair(idx);
 	idx->next_number = 1;
 	if (idx->vfs->list(idx->vfs->ctx, idx->dir, file_tidy, idx) != 0)
-		return err_set_errno(IM_ERR_IO, "list", idx->dir);
+		return err_set_errno(vfs_errno_err(errno), "list", idx->dir);
 	/* In a new folder there are no runs. */
 	if (missing && idx->next_number > 1)
 		left_out(idx, "no manifest");

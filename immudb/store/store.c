@@ -93,11 +93,13 @@ load_marker(struct store *s)
 
 	buf_init(&text, MARKER_MAX);
 	err = vfs_read_file(s->vfs, s->dir, STORE_MARKER_NAME, &text);
-	if (err == IM_OK && buf_append_u8(&text, '\0')) {
+	if (err == IM_OK && !buf_append_u8(&text, '\0'))
+		err = text.err;
+	if (err == IM_OK) {
 		err = marker_parse(s, (const char *)text.data);
 	} else if (err == IM_ERR_NOT_FOUND) {
 		if (s->vfs->list(s->vfs->ctx, s->dir, note_other, &folder) != 0)
-			err = err_set_errno(IM_ERR_IO, "list", s->dir);
+			err = err_set_errno(vfs_errno_err(errno), "list", s->dir);
 		else if (folder.has_other)
 			err = err_set(
 			    IM_ERR_CORRUPT, "%s: has files but no %s", s->dir, STORE_MARKER_NAME);

@@ -302,7 +302,7 @@ load_all(struct txlog *log)
 	enum im_err err = IM_OK;
 
 	if (log->vfs->list(log->vfs->ctx, log->dir, list_segment, &listing) != 0)
-		return err_set_errno(IM_ERR_IO, "list", log->dir);
+		return err_set_errno(vfs_errno_err(errno), "list", log->dir);
 	if (listing.count && listing.count != listing.highest + 1)
 		return err_set(IM_ERR_CORRUPT, "%s: %u log segments, but the last is number %u",
 		    log->dir, (unsigned)listing.count, (unsigned)listing.highest);
@@ -448,12 +448,9 @@ txlog_used_bytes(struct txlog *log)
 static enum im_err
 allocate(const struct vfs_file *f, uint64_t size)
 {
-	bool full;
-
 	if (f->vfs->allocate(f->vfs->ctx, f->fd, (off_t)size) == 0)
 		return IM_OK;
-	full = errno == ENOSPC || errno == EDQUOT;
-	return err_set_errno(full ? IM_ERR_NO_SPACE : IM_ERR_IO, "allocate", f->path);
+	return err_set_errno(vfs_errno_err(errno), "allocate", f->path);
 }
 
 /* Fills a file that does not yet have its name: space, header, durable. */

@@ -286,7 +286,7 @@ engine_upkeep_start(struct store *s)
 	if (s->syncer_started)
 		s->indexer_started = pthread_create(&s->indexer, NULL, indexer_main, s) == 0;
 	if (!s->indexer_started)
-		return err_set(IM_ERR_INTERNAL, "cannot start a thread");
+		return err_set(IM_ERR_NOMEM, "cannot start a thread");
 	pthread_setname_np(s->syncer, "syncer");
 	pthread_setname_np(s->indexer, "indexer");
 	return IM_OK;

@@ -140,19 +140,22 @@ static int
 posix_list(void *ctx, const char *path, int (*entry)(void *arg, const char *name), void *arg)
 {
 	struct dirent *e;
-	int result = 0;
+	int result = 0, error;
 	DIR *dir;
 
 	(void)ctx;
 	dir = opendir(path);
 	if (!dir)
 		return -1;
-	while (result == 0 && (e = readdir(dir)) != NULL) {
+	for (errno = 0; result == 0 && (e = readdir(dir)) != NULL; errno = 0) {
 		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
 			result = entry(arg, e->d_name);
 	}
+	/* The end, or a name that could not be read. */
+	error = result == 0 ? errno : 0;
 	closedir(dir);
-	return result;
+	errno = error;
+	return error ? -1 : result;
 }
 
 const struct vfs vfs_posix = {
@@ -173,12 +176,18 @@ const struct vfs vfs_posix = {
     .list = posix_list,
 };
 
+enum im_err
+vfs_errno_err(int e)
+{
+	if (e == ENOMEM)
+		return IM_ERR_NOMEM;
+	return e == ENOSPC || e == EDQUOT ? IM_ERR_NO_SPACE : IM_ERR_IO;
+}
+
 static enum im_err
 write_error(const char *path)
 {
-	bool full = errno == ENOSPC || errno == EDQUOT;
-
-	return err_set_errno(full ? IM_ERR_NO_SPACE : IM_ERR_IO, "write", path);
+	return err_set_errno(vfs_errno_err(errno), "write", path);
 }
 
 enum im_err
@@ -198,7 +207,7 @@ vfs_file_open(
 	f->fd = vfs->open(vfs->ctx, path, flags, VFS_FILE_MODE);
 	if (f->fd >= 0)
 		return IM_OK;
-	err = errno == ENOENT ? IM_ERR_NOT_FOUND : errno == ENOSPC ? IM_ERR_NO_SPACE : IM_ERR_IO;
+	err = errno == ENOENT ? IM_ERR_NOT_FOUND : vfs_errno_err(errno);
 	err_set_errno(err, "open", path);
 	vfs_file_close(f);
 	return err;
@@ -389,7 +398,7 @@ vfs_make_dir(const struct vfs *vfs, const char *path)
 {
 	if (vfs->mkdir(vfs->ctx, path, VFS_DIR_MODE) == 0 || errno == EEXIST)
 		return IM_OK;
-	return err_set_errno(errno == ENOSPC ? IM_ERR_NO_SPACE : IM_ERR_IO, "mkdir", path);
+	return err_set_errno(vfs_errno_err(errno), "mkdir", path);
 }
 
 enum im_err

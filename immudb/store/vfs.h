@@ -44,6 +44,9 @@ extern const struct vfs vfs_posix;
 /* Longest path of a file of the engine, its NUL included. */
 #define VFS_PATH_MAX 4096
 
+/* The error that an errno of these calls stands for, other than ENOENT. */
+enum im_err vfs_errno_err(int e);
+
 /* An open file with the name that error texts use. Owned by one structure; reads from any thread. */
 struct vfs_file {
 	const struct vfs *vfs;
