@@ -42,7 +42,7 @@ call_error_text(struct arena *a, enum im_err err)
 		return detail;
 	buf_init(&b, 2048);
 	buf_printf(&b, "%s: %s", fixed, detail);
-	text = arena_str(a, buf_bytes(&b));
+	text = b.err == IM_OK ? arena_str(a, buf_bytes(&b)) : NULL;
 	buf_free(&b);
 	return text ? text : fixed;
 }

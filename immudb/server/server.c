@@ -106,9 +106,10 @@ server_prepare_users(struct server *s)
 	err = meta_user_get(s->meta, bytes_str(SERVER_ADMIN), &admin);
 	if (err != IM_OK)
 		return err == IM_ERR_NOT_FOUND ? IM_OK : err;
-	s->default_password = password_check(bytes_str(SERVER_ADMIN_PASSWORD), admin.hash) == IM_OK;
+	err = password_check(bytes_str(SERVER_ADMIN_PASSWORD), admin.hash);
+	s->default_password = err == IM_OK;
 	explicit_bzero(admin.hash, sizeof admin.hash);
-	return IM_OK;
+	return err == IM_ERR_NOMEM ? err : IM_OK;
 }
 
 static enum im_err

@@ -19,7 +19,7 @@ hash_impl_best(void)
 	if (hash_impl_shani.usable())
 		return &hash_impl_shani;
 #endif
-	return &hash_impl_evp;
+	return &hash_impl_openssl;
 }
 
 static const struct hash_impl *
@@ -43,8 +43,8 @@ hash_path_use(enum hash_path path)
 	case HASH_PATH_AUTO:
 		impl = hash_impl_best();
 		break;
-	case HASH_PATH_EVP:
-		impl = &hash_impl_evp;
+	case HASH_PATH_OPENSSL:
+		impl = &hash_impl_openssl;
 		break;
 	case HASH_PATH_SHANI:
 #ifdef __x86_64__

@@ -79,8 +79,8 @@ void hash_pairs(const struct hash *in, size_t npairs, struct hash *out);
 /* The implementations. AUTO is the fastest that this machine can run. */
 enum hash_path {
 	HASH_PATH_AUTO,
-	HASH_PATH_SHANI, /* x86-64 SHA instructions, two messages interleaved */
-	HASH_PATH_EVP,   /* OpenSSL */
+	HASH_PATH_SHANI,   /* x86-64 SHA instructions, two messages interleaved */
+	HASH_PATH_OPENSSL, /* OpenSSL */
 };
 
 /*

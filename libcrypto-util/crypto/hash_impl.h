@@ -19,7 +19,7 @@ struct hash_impl {
 #define HASH_LEAF_PREFIX 0x00
 #define HASH_NODE_PREFIX 0x01
 
-extern const struct hash_impl hash_impl_evp;
+extern const struct hash_impl hash_impl_openssl;
 #ifdef __x86_64__
 extern const struct hash_impl hash_impl_shani;
 #endif

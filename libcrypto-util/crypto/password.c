@@ -9,6 +9,7 @@
 
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
@@ -56,16 +57,24 @@ password_derive(
 	    OSSL_PARAM_construct_uint64(OSSL_KDF_PARAM_SCRYPT_MAXMEM, &memory),
 	    OSSL_PARAM_construct_end(),
 	};
-	EVP_KDF *kdf = EVP_KDF_fetch(NULL, "SCRYPT", NULL);
-	EVP_KDF_CTX *ctx = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
 	enum im_err err = IM_OK;
+	EVP_KDF_CTX *ctx;
+	EVP_KDF *kdf;
 
-	if (!ctx)
+	ERR_clear_error();
+	kdf = EVP_KDF_fetch(NULL, "SCRYPT", NULL);
+	ctx = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
+
+	/* Only one cause can be told from being short of memory. */
+	if (!kdf && ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_UNSUPPORTED)
 		err = err_set(IM_ERR_INTERNAL, "scrypt is not available");
+	else if (!ctx)
+		err = IM_ERR_NOMEM;
 	else if (EVP_KDF_derive(ctx, out, PASSWORD_HASH_LEN, params) != 1)
 		err = err_set(IM_ERR_NOMEM, "not enough memory to hash a password");
 	EVP_KDF_CTX_free(ctx);
 	EVP_KDF_free(kdf);
+	ERR_clear_error();
 	return err;
 }
 

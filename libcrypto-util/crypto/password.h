@@ -24,7 +24,7 @@ enum im_err password_hash(struct bytes password, char encoded[PASSWORD_ENCODED_M
 /*
  * IM_OK when password is the one that encoded was made from, IM_ERR_CREDENTIALS when it is not.
  * The hashes are compared in constant time. IM_ERR_FORMAT when encoded is not a hash of this form
- * or its parameters ask for more than 256 MiB.
+ * or its parameters ask for more than 256 MiB, IM_ERR_NOMEM.
  */
 enum im_err password_check(struct bytes password, const char *encoded);
 

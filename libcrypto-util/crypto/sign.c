@@ -128,6 +128,18 @@ put_point(EVP_PKEY *pkey, uint8_t out[SIGN_POINT_SIZE])
 	    put_coordinate(pkey, OSSL_PKEY_PARAM_EC_PUB_Y, out + 1 + COORDINATE_SIZE);
 }
 
+/* Whether OpenSSL failed for want of memory: that says nothing of a key or a signature. */
+static bool
+is_starved(void)
+{
+	unsigned long e;
+	bool starved = false;
+
+	while ((e = ERR_get_error()) != 0)
+		starved = starved || ERR_GET_REASON(e) == ERR_R_MALLOC_FAILURE;
+	return starved;
+}
+
 static enum im_err
 key_refuse(const char *name, const char *reason)
 {
@@ -194,7 +206,7 @@ sign_private_key_load(struct bytes pem, const char *name, struct sign_private_ke
 			return IM_OK;
 	}
 	EVP_PKEY_free(pkey);
-	return fault ? key_refuse(name, fault) : IM_ERR_NOMEM;
+	return fault && !is_starved() ? key_refuse(name, fault) : IM_ERR_NOMEM;
 }
 
 void
@@ -271,7 +283,7 @@ sign_public_key_load(struct bytes pem, const char *name, struct sign_public_key 
 			return IM_OK;
 	}
 	EVP_PKEY_free(pkey);
-	return fault ? key_refuse(name, fault) : IM_ERR_NOMEM;
+	return fault && !is_starved() ? key_refuse(name, fault) : IM_ERR_NOMEM;
 }
 
 /* An EVP_PKEY of an uncompressed point; NULL when it is not on the curve, or without memory. */
@@ -383,7 +395,7 @@ sign_make(const struct sign_private_key *key, const struct sign_state *state,
 {
 	struct hash digest;
 	EVP_PKEY_CTX *ctx;
-	bool ok;
+	bool ok, starved;
 	enum im_err err = payload_digest(state, &digest);
 
 	if (err != IM_OK)
@@ -392,8 +404,11 @@ sign_make(const struct sign_private_key *key, const struct sign_state *state,
 	ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key->pkey, NULL);
 	ok = ctx && EVP_PKEY_sign_init(ctx) == 1 &&
 	    EVP_PKEY_sign(ctx, der, len, digest.b, HASH_SIZE) == 1;
+	starved = !ctx || is_starved();
 	EVP_PKEY_CTX_free(ctx);
 	ERR_clear_error();
+	if (!ok && starved)
+		return IM_ERR_NOMEM;
 	return ok ? IM_OK : err_set(IM_ERR_INTERNAL, "signing failed");
 }
 
@@ -402,14 +417,17 @@ sign_check(const struct sign_public_key *key, const struct sign_state *state, st
 {
 	struct hash digest;
 	EVP_PKEY_CTX *ctx;
-	bool ok;
+	bool ok, ready, starved;
 
 	if (der.len == 0 || der.len > SIGN_DER_MAX || payload_digest(state, &digest) != IM_OK)
 		return err_set(IM_ERR_SIGNATURE, "signature of %zu bytes", der.len);
 	ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key->pkey, NULL);
-	ok = ctx && EVP_PKEY_verify_init(ctx) == 1 &&
-	    EVP_PKEY_verify(ctx, der.data, der.len, digest.b, HASH_SIZE) == 1;
+	ready = ctx && EVP_PKEY_verify_init(ctx) == 1;
+	ok = ready && EVP_PKEY_verify(ctx, der.data, der.len, digest.b, HASH_SIZE) == 1;
+	starved = !ready || is_starved();
 	EVP_PKEY_CTX_free(ctx);
 	ERR_clear_error();
+	if (!ok && starved)
+		return IM_ERR_NOMEM;
 	return ok ? IM_OK : err_set(IM_ERR_SIGNATURE, "signature does not match the public key");
 }

@@ -60,12 +60,15 @@ enum im_err sign_payload(const struct sign_state *state, struct buf *out);
 
 /*
  * sign_make: the signature of a state, written to der and its length to len.
- * IM_ERR_LIMIT (database name too long), IM_ERR_INTERNAL (the library failed).
+ * IM_ERR_LIMIT (database name too long), IM_ERR_NOMEM, IM_ERR_INTERNAL (the library failed).
  */
 enum im_err sign_make(const struct sign_private_key *key, const struct sign_state *state,
     uint8_t der[SIGN_DER_MAX], size_t *len);
 
-/* sign_check: IM_OK when der is a signature of the state by key, else IM_ERR_SIGNATURE. */
+/*
+ * sign_check: IM_OK when der is a signature of the state by key, IM_ERR_SIGNATURE when it is not;
+ * IM_ERR_NOMEM says neither.
+ */
 enum im_err
 sign_check(const struct sign_public_key *key, const struct sign_state *state, struct bytes der);
 

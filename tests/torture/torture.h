@@ -20,6 +20,7 @@
 
 enum torture_kind {
 	TORTURE_MEMORY, /* malloc, calloc, realloc, aligned_alloc, mmap ...: ENOMEM */
+	TORTURE_OWN,    /* those of them that the program makes itself, or the C library for it */
 	TORTURE_THREAD, /* pthread_create: EAGAIN */
 	TORTURE_FILE,   /* open, socket, accept, pipe, epoll_create ...: EMFILE */
 	TORTURE_KINDS

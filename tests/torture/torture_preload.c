@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -34,17 +35,28 @@
 #define EARLY_BYTES 16384
 #define EARLY_ALIGN 16
 
-/* One kind of call that is let through although it was to fail. */
+/* Which calls are let through although they were to fail. */
+enum spare {
+	SPARE_CALLER,   /* those that the library makes itself */
+	SPARE_FUNCTION, /* those under an exported function of the library */
+	SPARE_ALONE     /* those that the library makes while the program is not at work below it */
+};
+
 struct spared {
-	const char *library;  /* part of the name of its file */
-	const char *function; /* exported function of it; NULL: any call that it makes itself */
+	enum spare how;
+	const char *library; /* part of the name of its file */
+	const char *function;
 };
 
 static const struct spared spared[] = {
-#define X(library, function, reason) {library, function},
+#define CALLER(library, reason) {SPARE_CALLER, library, NULL},
+#define FUNCTION(library, function, reason) {SPARE_FUNCTION, library, function},
+#define ALONE(library, reason) {SPARE_ALONE, library, NULL},
 #include "torture_spared.def"
-#undef X
-    {NULL, NULL}};
+#undef CALLER
+#undef FUNCTION
+#undef ALONE
+};
 
 static struct {
 	struct torture_control *control;
@@ -179,29 +191,53 @@ is_between(const Dl_info *info)
 	    strstr(info->dli_fname, "/libtorture_preload.so");
 }
 
-/* A whole library is spared when it made the call itself, a function with all that it calls. */
+/* What is known of a trace from its outermost frame on. */
+struct place {
+	bool is_caller; /* nothing but the C library is above this frame */
+	bool is_alone;  /* no frame is of the program */
+};
+
 static bool
-is_in(const Dl_info *info, const struct spared *s, bool is_caller)
+is_in(const Dl_info *info, const struct spared *s, const struct place *at)
 {
 	if (!strstr(info->dli_fname, s->library))
 		return false;
-	return s->function ? info->dli_sname && strcmp(info->dli_sname, s->function) == 0 : is_caller;
+	switch (s->how) {
+	case SPARE_CALLER:
+		return at->is_caller;
+	case SPARE_FUNCTION:
+		return info->dli_sname && strcmp(info->dli_sname, s->function) == 0;
+	case SPARE_ALONE:
+		return at->is_caller && at->is_alone;
+	}
+	return false;
+}
+
+static bool
+is_of_program(void *frame)
+{
+	Dl_info info, program;
+
+	return dladdr((void *)getauxval(AT_ENTRY), &program) && dladdr(frame, &info) &&
+	    info.dli_fbase == program.dli_fbase;
 }
 
 static bool
 is_spared(const struct trace *t)
 {
-	bool is_caller = true;
+	struct place at = {true, true};
 	Dl_info info;
 
+	for (unsigned i = 0; i < t->n; i++)
+		at.is_alone = at.is_alone && !is_of_program(t->frames[i]);
 	for (unsigned i = 0; i < t->n; i++) {
 		if (!dladdr(t->frames[i], &info) || !info.dli_fname)
 			continue;
-		for (const struct spared *s = spared; s->library; s++) {
-			if (is_in(&info, s, is_caller))
+		for (size_t k = 0; k < sizeof spared / sizeof spared[0]; k++) {
+			if (is_in(&info, &spared[k], &at))
 				return true;
 		}
-		is_caller = is_caller && is_between(&info);
+		at.is_caller = at.is_caller && is_between(&info);
 	}
 	return false;
 }
@@ -248,7 +284,7 @@ fail_here(struct torture_control *c)
 	return fails;
 }
 
-/* Whether the call that is being made has to fail. */
+/* Counts a call of a kind; whether it has to fail. */
 static bool
 must_fail(enum torture_kind kind)
 {
@@ -264,13 +300,40 @@ must_fail(enum torture_kind kind)
 	return fail_here(c);
 }
 
+/* Whether the program made a call itself, or had the C library make it. */
+static bool
+is_own(void)
+{
+	struct trace t = {.n = 0};
+	Dl_info info;
+	bool own = false;
+
+	inside++;
+	_Unwind_Backtrace(trace_frame, &t);
+	for (unsigned i = 0; i < t.n && !own; i++) {
+		own = is_of_program(t.frames[i]);
+		if (!own && (!dladdr(t.frames[i], &info) || !info.dli_fname || !is_between(&info)))
+			break;
+	}
+	inside--;
+	return own;
+}
+
 static bool
 no_memory(void)
 {
-	if (!must_fail(TORTURE_MEMORY))
+	bool fails;
+
+	if (!real.control || inside)
 		return false;
-	errno = ENOMEM;
-	return true;
+	/* Looking where each call comes from is slow. */
+	if (real.control->kind == TORTURE_OWN && is_own())
+		fails = must_fail(TORTURE_OWN);
+	else
+		fails = must_fail(TORTURE_MEMORY);
+	if (fails)
+		errno = ENOMEM;
+	return fails;
 }
 
 static bool

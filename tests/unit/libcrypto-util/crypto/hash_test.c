@@ -22,7 +22,7 @@ reference(struct bytes msg)
 static void
 each_path(void (*test)(void))
 {
-	assert_true(hash_path_use(HASH_PATH_EVP));
+	assert_true(hash_path_use(HASH_PATH_OPENSSL));
 	assert_string_equal("openssl", hash_path_name());
 	test();
 	if (hash_path_use(HASH_PATH_SHANI)) {
@@ -202,7 +202,7 @@ test_threads(void **state)
 	pthread_t threads[4];
 
 	(void)state;
-	assert_true(hash_path_use(HASH_PATH_EVP));
+	assert_true(hash_path_use(HASH_PATH_OPENSSL));
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(0, pthread_create(&threads[i], NULL, hash_in_thread, &out[i]));
 	for (int i = 0; i < 4; i++) {
