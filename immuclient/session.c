@@ -299,8 +299,10 @@ session_run(struct command_call *call, enum session_need need, session_work *wor
 	enum im_err err, close_err;
 	int code;
 
-	if (!s.out)
+	if (!s.out) {
+		fprintf(stderr, "%s: %s\n", call->program->root->name, err_text(IM_ERR_NOMEM));
 		return IM_EXIT_ERROR;
+	}
 	buf_init(&s.user, PATH_MAX_BYTES);
 	err = set_user(&s, "");
 	if (!err)

@@ -125,8 +125,15 @@ enum im_err meta_database_create(struct meta *m, const struct meta_database *dat
     enum im_err (*make)(void *arg, const char *folder), void *arg);
 
 /*
- * Finishes what a crash left half-done: calls make for every database in state creating (it must
- * accept a folder that is already there) and makes it ready. To be called once after meta_open().
+ * The first half of meta_database_create(): writes the database as creating, for
+ * meta_database_roll_forward() to finish, now or when the next start has more luck.
+ */
+enum im_err meta_database_begin(struct meta *m, const struct meta_database *database);
+
+/*
+ * Finishes what was begun, or what a crash left half-done: calls make for every database in state
+ * creating (it must accept a folder that is already there) and makes it ready. To be called once
+ * after meta_open(), and after meta_database_begin().
  */
 enum im_err meta_database_roll_forward(
     struct meta *m, enum im_err (*make)(void *arg, const char *folder), void *arg);

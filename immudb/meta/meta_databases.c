@@ -4,6 +4,7 @@
  *
  *        create                 folder made
  *   (none) ----> creating ------------------> ready        meta_database_create()
+ *   (none) ----> creating                                  meta_database_begin()
  *                creating ------------------> ready        meta_database_roll_forward()
  *                creating --> (none)                       meta_database_create(), folder failed
  *
@@ -78,8 +79,7 @@ meta_database_add(struct meta *m, const struct meta_database *database)
 }
 
 enum im_err
-meta_database_create(struct meta *m, const struct meta_database *database,
-    enum im_err (*make)(void *arg, const char *folder), void *arg)
+meta_database_begin(struct meta *m, const struct meta_database *database)
 {
 	enum im_err err = meta_database_name_check(bytes_str(database->name));
 
@@ -89,6 +89,15 @@ meta_database_create(struct meta *m, const struct meta_database *database,
 		err = meta_database_add(m, database);
 	if (err == IM_ERR_EXISTS)
 		return err_set(IM_ERR_EXISTS, "database %s already exists", database->name);
+	return err;
+}
+
+enum im_err
+meta_database_create(struct meta *m, const struct meta_database *database,
+    enum im_err (*make)(void *arg, const char *folder), void *arg)
+{
+	enum im_err err = meta_database_begin(m, database);
+
 	if (err != IM_OK)
 		return err;
 	err = make(arg, database->folder);

@@ -114,7 +114,11 @@ databases_create(struct databases *d, const char *name)
 	if (err != IM_OK)
 		return err;
 	snprintf(row.name, sizeof row.name, "%s", name);
-	return meta_database_create(d->options.meta, &row, databases_make_folder, d);
+	/* A start that fails here must not leave a folder that no row explains. */
+	err = meta_database_begin(d->options.meta, &row);
+	if (err == IM_OK)
+		err = meta_database_roll_forward(d->options.meta, databases_make_folder, d);
+	return err;
 }
 
 /* Remembers a row; its store is opened later, because the metadata file is busy now. */

@@ -19,6 +19,12 @@ buf_init(struct buf *b, size_t max)
 }
 
 void
+buf_init_in(struct buf *b, void *memory, size_t size)
+{
+	*b = (struct buf){.data = (uint8_t *)memory, .cap = size, .max = size};
+}
+
+void
 buf_free(struct buf *b)
 {
 	free(b->data);

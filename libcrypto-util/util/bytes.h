@@ -121,6 +121,12 @@ struct buf {
 /* An empty buffer that will hold at most max bytes. Allocates nothing. Release with buf_free(). */
 void buf_init(struct buf *b, size_t max);
 
+/*
+ * An empty buffer in memory of the caller, of which it uses size bytes and never more: for what must
+ * be said when there is no other memory. Not to be released.
+ */
+void buf_init_in(struct buf *b, void *memory, size_t size);
+
 /* Releases the memory; the buffer is empty and usable again with the same max. */
 void buf_free(struct buf *b);
 

@@ -187,6 +187,7 @@ log_vwrite(enum log_level level, uint64_t suppressed, const char *fmt, va_list a
 	char message[LOG_MAX_MESSAGE], at[CLOCK_TEXT_SIZE], tail[64] = "";
 	int n = vsnprintf(message, sizeof message, fmt, ap);
 	size_t len = n < 0 ? 0 : (size_t)n, room = sizeof message - sizeof tail;
+	char memory[LOG_MAX_LINE];
 	struct buf line;
 
 	if (suppressed)
@@ -199,16 +200,12 @@ log_vwrite(enum log_level level, uint64_t suppressed, const char *fmt, va_list a
 	}
 	strcpy(message + len, tail);
 	clock_format_ms(clock_wall(), at);
-	buf_init(&line, LOG_MAX_LINE);
+	buf_init_in(&line, memory, sizeof memory);
 	if (log_state.format == LOG_FORMAT_JSON)
 		log_append_json(&line, level, at, bytes_str(message));
 	else
 		log_append_text(&line, level, at, bytes_str(message));
-	if (line.err)
-		log_write_line(bytes_str("a log line was lost: out of memory\n"));
-	else
-		log_write_line(buf_bytes(&line));
-	buf_free(&line);
+	log_write_line(buf_bytes(&line));
 }
 
 void

@@ -396,15 +396,16 @@ output_colour_code(enum output_colour colour)
 
 static const char output_clear_line[] = "\r\033[K";
 
-/* One line to stderr, behind the results so far, over the progress line. */
+/* One line to stderr, behind the results so far, over the progress line. It needs no memory. */
 static void
 output_say(struct output *o, enum output_colour colour, struct bytes message)
 {
+	char memory[OUTPUT_MAX_MESSAGE_BYTES * 8];
 	struct buf line;
 	bool coloured = o->err_colour && colour != OUTPUT_PLAIN;
 
 	output_drain(o);
-	buf_init(&line, OUTPUT_MAX_MESSAGE_BYTES * 8);
+	buf_init_in(&line, memory, sizeof memory);
 	if (o->progress_shown)
 		buf_append_str(&line, output_clear_line);
 	o->progress_shown = false;
@@ -416,7 +417,6 @@ output_say(struct output *o, enum output_colour colour, struct bytes message)
 	buf_append_u8(&line, '\n');
 	/* There is nowhere to report that stderr cannot be written. */
 	(void)output_write_fd(o->err_fd, buf_bytes(&line));
-	buf_free(&line);
 }
 
 void
@@ -446,9 +446,10 @@ output_warn(struct output *o, const char *fmt, ...)
 enum im_exit
 output_error(struct output *o, enum im_err err)
 {
+	char memory[OUTPUT_MAX_MESSAGE_BYTES];
 	struct buf line;
 
-	buf_init(&line, OUTPUT_MAX_MESSAGE_BYTES);
+	buf_init_in(&line, memory, sizeof memory);
 	if (o->format == OUTPUT_JSON) {
 		buf_printf(&line, "{\"error\": {\"code\": \"%s\", \"name\": \"%s\", \"message\": ",
 		    status_name(err_status(err)), err_name(err));
@@ -458,7 +459,6 @@ output_error(struct output *o, enum im_err err)
 		buf_printf(&line, "%s: %s", o->program, err_detail(err));
 	}
 	output_say(o, o->format == OUTPUT_TEXT ? OUTPUT_RED : OUTPUT_PLAIN, buf_bytes(&line));
-	buf_free(&line);
 	return err_exit_code(err);
 }
 

@@ -2,7 +2,8 @@
  * What every main() does around its work. Neighbours: options (all of it), err (exit codes).
  *
  * Invariants: results on stdout, messages on stderr; stdout is checked before a success is
- * claimed; a reader that went away is no error; messages are escaped before they reach a terminal.
+ * claimed; a reader that went away is no error; messages are escaped before they reach a terminal,
+ * and need no memory.
  */
 #include <errno.h>
 #include <locale.h>
@@ -20,14 +21,14 @@
 static void
 program_say(const struct program *p, const char *kind, const char *text)
 {
+	char memory[PROGRAM_MAX_MESSAGE];
 	struct buf line;
 
-	buf_init(&line, PROGRAM_MAX_MESSAGE);
+	buf_init_in(&line, memory, sizeof memory - 1);
 	buf_printf(&line, "%s: %s", p->root->name, kind);
 	text_append_printable(&line, bytes_str(text));
-	buf_append_u8(&line, '\n');
-	fwrite(line.data, 1, line.len, stderr);
-	buf_free(&line);
+	memory[line.len] = '\n';
+	fwrite(memory, 1, line.len + 1, stderr);
 }
 
 static int

@@ -172,6 +172,16 @@ server_reap(void *arg)
 	return NULL;
 }
 
+static void
+server_end_reaper(struct rpc_server *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->reaper_ends = true;
+	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+	pthread_join(s->reaper, NULL);
+}
+
 /* ---- Accepting. ---- */
 
 /* Puts the connection into the list; false when there are so many that it is not even greeted. */
@@ -456,11 +466,16 @@ rpc_server_start(const struct rpc_server_options *options, struct rpc_server **o
 	if (!s)
 		return IM_ERR_NOMEM;
 	err = server_copy_texts(s, options);
-	if (err == IM_OK)
-		err = server_listen(s);
 	if (err == IM_OK && pthread_create(&s->reaper, NULL, server_reap, s) != 0)
 		err = err_set(IM_ERR_NOMEM, "cannot start a thread");
 	if (err != IM_OK) {
+		server_release(s);
+		return err;
+	}
+	/* The last thing that can fail: who can connect will be served. */
+	err = server_listen(s);
+	if (err != IM_OK) {
+		server_end_reaper(s);
 		server_release(s);
 		return err;
 	}
@@ -563,10 +578,8 @@ rpc_server_stop(struct rpc_server *s, uint32_t drain_ms)
 	pthread_mutex_lock(&s->lock);
 	while (s->nconns > 0)
 		pthread_cond_wait(&s->changed, &s->lock);
-	s->reaper_ends = true;
-	pthread_cond_broadcast(&s->changed);
 	pthread_mutex_unlock(&s->lock);
-	pthread_join(s->reaper, NULL);
+	server_end_reaper(s);
 	metric_set_callback(s->metrics.held, NULL, NULL);
 }
 

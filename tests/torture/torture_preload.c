@@ -39,7 +39,8 @@
 enum spare {
 	SPARE_CALLER,   /* those that the library makes itself */
 	SPARE_FUNCTION, /* those under an exported function of the library */
-	SPARE_ALONE     /* those that the library makes while the program is not at work below it */
+	SPARE_ALONE,    /* those that the library makes while the program is not at work below it */
+	SPARE_THREADS   /* threads that the library starts */
 };
 
 struct spared {
@@ -52,10 +53,12 @@ static const struct spared spared[] = {
 #define CALLER(library, reason) {SPARE_CALLER, library, NULL},
 #define FUNCTION(library, function, reason) {SPARE_FUNCTION, library, function},
 #define ALONE(library, reason) {SPARE_ALONE, library, NULL},
+#define THREADS(library, reason) {SPARE_THREADS, library, NULL},
 #include "torture_spared.def"
 #undef CALLER
 #undef FUNCTION
 #undef ALONE
+#undef THREADS
 };
 
 static struct {
@@ -209,6 +212,8 @@ is_in(const Dl_info *info, const struct spared *s, const struct place *at)
 		return info->dli_sname && strcmp(info->dli_sname, s->function) == 0;
 	case SPARE_ALONE:
 		return at->is_caller && at->is_alone;
+	case SPARE_THREADS:
+		return at->is_caller && real.control->kind == TORTURE_THREAD;
 	}
 	return false;
 }

@@ -131,11 +131,11 @@ lines_with(const char *path, const char *text)
 }
 
 enum im_err
-server_connect(const struct torture_server *s, struct immu **out)
+server_connect(const struct torture_server *s, unsigned timeout_ms, struct immu **out)
 {
 	struct immu_options options = {.unix_path = s->socket,
 	    .state_dir = s->states,
-	    .connect_timeout_ms = REQUEST_DEADLINE_MS,
+	    .connect_timeout_ms = timeout_ms,
 	    .request_timeout_ms = REQUEST_DEADLINE_MS};
 
 	return immu_connect(&options, out);

@@ -40,7 +40,7 @@ unsigned server_descriptors(const struct torture_server *s);
 /* Lines of a file that begin with text. */
 unsigned lines_with(const char *path, const char *text);
 
-/* Connects as a client of its own, which gives up after a while. */
-enum im_err server_connect(const struct torture_server *s, struct immu **out);
+/* Connects as a client of its own, which waits so long for the server. */
+enum im_err server_connect(const struct torture_server *s, unsigned timeout_ms, struct immu **out);
 
 #endif

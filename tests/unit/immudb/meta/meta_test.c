@@ -269,6 +269,28 @@ meta_database_failures(void **state)
 	meta_close(m);
 }
 
+/* What was begun stays until it is finished, however often that fails. */
+static void
+meta_database_begun(void **state)
+{
+	struct meta *m = open_ok(*state);
+	struct names made = {"", IM_ERR_NOMEM};
+	struct meta_database db = database_of("begun"), bad = database_of("Be"), found;
+
+	assert_int_equal(meta_database_begin(m, &bad), IM_ERR_DATABASE_NAME);
+	assert_int_equal(meta_database_begin(m, &db), IM_OK);
+	assert_int_equal(meta_database_begin(m, &db), IM_ERR_EXISTS);
+	assert_int_equal(meta_database_roll_forward(m, folder_note, &made), IM_ERR_NOMEM);
+	assert_int_equal(meta_database_get(m, bytes_str("begun"), &found), IM_OK);
+	assert_int_equal(found.state, META_DATABASE_CREATING);
+	made = (struct names){"", IM_OK};
+	assert_int_equal(meta_database_roll_forward(m, folder_note, &made), IM_OK);
+	assert_string_equal(made.text, "begun ");
+	assert_int_equal(meta_database_get(m, bytes_str("begun"), &found), IM_OK);
+	assert_int_equal(found.state, META_DATABASE_READY);
+	meta_close(m);
+}
+
 static enum im_err
 folder_crash(void *arg, const char *folder)
 {
@@ -481,6 +503,7 @@ main(void)
 	    META_TEST(meta_permissions),
 	    META_TEST(meta_lists),
 	    META_TEST(meta_database_failures),
+	    META_TEST(meta_database_begun),
 	    META_TEST(meta_database_rolls_forward),
 	    META_TEST(meta_settings),
 	    META_TEST(meta_database_names),
