@@ -219,10 +219,9 @@ struct step {
 
 static const struct step login_steps[] = {{"login", do_login}};
 static const struct step logout_steps[] = {{"logout", do_logout}};
-static const struct step work_steps[] = {{"set", do_set}, {"safeset", do_safe_set},
-    {"get", do_get}, {"safeget", do_safe_get}, {"getall", do_get_all}, {"scan", do_scan},
-    {"tx", do_tx}, {"state", do_state}, {"export", do_export}, {"info", do_info},
-    {"health", do_health}};
+static const struct step work_steps[] = {{"set", do_set}, {"safeset", do_safe_set}, {"get", do_get},
+    {"safeget", do_safe_get}, {"getall", do_get_all}, {"scan", do_scan}, {"tx", do_tx},
+    {"state", do_state}, {"export", do_export}, {"info", do_info}, {"health", do_health}};
 
 static enum im_err
 try_step(const struct step *step)

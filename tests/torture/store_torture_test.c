@@ -117,10 +117,10 @@ content_make(struct content *c, uint64_t i)
 	c->entries[2].metadata.has_expiry = i % 6 == 2;
 	c->entries[2].metadata.expires_at = 1;
 	/* Key 0 is there from transaction 7 on, and no key has another prefix. */
-	c->conditions[0] = (struct store_condition){
-	    .kind = STORE_KEY_MUST_NOT_EXIST, .key = bytes_str("absent")};
-	c->conditions[1] = (struct store_condition){.kind = i > 7 ? STORE_KEY_MUST_EXIST
-								  : STORE_KEY_NOT_MODIFIED_AFTER_TX,
+	c->conditions[0] =
+	    (struct store_condition){.kind = STORE_KEY_MUST_NOT_EXIST, .key = bytes_str("absent")};
+	c->conditions[1] = (struct store_condition){
+	    .kind = i > 7 ? STORE_KEY_MUST_EXIST : STORE_KEY_NOT_MODIFIED_AFTER_TX,
 	    .key = c->entries[0].key,
 	    .tx = i > 7 ? 0 : 1000};
 	c->write = (struct store_write){.entries = c->entries,

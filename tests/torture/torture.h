@@ -34,8 +34,8 @@ struct torture_control {
 	_Atomic uint64_t made;                 /* calls of the kind until the scene's end */
 	_Atomic uint32_t kind;                 /* of torture_kind */
 	_Atomic uint32_t failed;               /* calls that were made to fail */
-	_Atomic uint32_t spared;               /* calls left alone for a reason of torture_spared.def */
-	char site[TORTURE_SITE_MAX];           /* where the first of them was made: a backtrace */
+	_Atomic uint32_t spared;     /* calls left alone for a reason of torture_spared.def */
+	char site[TORTURE_SITE_MAX]; /* where the first of them was made: a backtrace */
 };
 
 #endif

@@ -69,8 +69,7 @@ static struct {
 	void *(*memalign)(size_t, size_t);
 	void (*free)(void *);
 	void *(*mmap)(void *, size_t, int, int, int, off_t);
-	int (*pthread_create)(
-	    pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+	int (*pthread_create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 	int (*open)(const char *, int, ...);
 	int (*openat)(int, const char *, int, ...);
 	int (*socket)(int, int, int);
@@ -160,7 +159,8 @@ torture_begin(void)
 	find(&real.fdatasync, "fdatasync");
 	if (!text)
 		return;
-	page = real.mmap(NULL, sizeof *real.control, PROT_READ | PROT_WRITE, MAP_SHARED, atoi(text), 0);
+	page = real.mmap(
+	    NULL, sizeof *real.control, PROT_READ | PROT_WRITE, MAP_SHARED, atoi(text), 0);
 	if (page != MAP_FAILED)
 		real.control = (struct torture_control *)page;
 }
@@ -378,7 +378,8 @@ realloc(void *old, size_t n)
 		return n && no_memory() ? NULL : real.realloc(old, n);
 	p = malloc(n);
 	if (p && old)
-		memcpy(p, old, (size_t)(early + sizeof early - (char *)old) < n
+		memcpy(p, old,
+		    (size_t)(early + sizeof early - (char *)old) < n
 			? (size_t)(early + sizeof early - (char *)old)
 			: n);
 	return p;
@@ -442,8 +443,7 @@ void *mmap64(void *, size_t, int, int, int, off_t) __attribute__((alias("mmap"))
 /* ---- Threads ---- */
 
 int
-pthread_create(
-    pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
 {
 	return must_fail(TORTURE_THREAD) ? EAGAIN : real.pthread_create(thread, attr, start, arg);
 }

@@ -38,7 +38,8 @@ torture_page_new(int *fd)
 	*fd = memfd_create("torture", 0);
 	if (*fd < 0 || ftruncate(*fd, sizeof(struct torture_control)) != 0)
 		return NULL;
-	page = mmap(NULL, sizeof(struct torture_control), PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+	page =
+	    mmap(NULL, sizeof(struct torture_control), PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
 	return page == MAP_FAILED ? NULL : page;
 }
 
@@ -248,8 +249,8 @@ run_places(struct turn *t, uint64_t calls)
 		tried += failed;
 	}
 	printf("%s: %s at %u of %llu calls, %u wrong\n", t->scene->name,
-	    t->lasting ? "no memory from there on" : "one failure", tried, (unsigned long long)calls,
-	    wrong);
+	    t->lasting ? "no memory from there on" : "one failure", tried,
+	    (unsigned long long)calls, wrong);
 	fflush(stdout);
 	return wrong;
 }

@@ -20,8 +20,8 @@ struct torture_control *torture_page_new(int *fd);
 /* Nothing fails from now on; calls are counted from 0. */
 void torture_rest(struct torture_control *page);
 /* Calls first to last of a kind, counted from now, fail. */
-void torture_fail(
-    struct torture_control *page, enum torture_kind kind, uint64_t first, uint64_t last);
+void
+torture_fail(struct torture_control *page, enum torture_kind kind, uint64_t first, uint64_t last);
 
 /* ---- Scenes: code in children of this process -------------------------------------------- */
 
@@ -52,7 +52,7 @@ int torture_main(const struct torture_scene *scenes, size_t n, char **argv);
 struct torture_program {
 	const char *const *argv; /* argv[0] is the path; ends with NULL */
 	int page_fd;             /* of torture_page_new(); -1: nothing ever fails */
-	const char *out;         /* files for its standard output and standard error, emptied first */
+	const char *out; /* files for its standard output and standard error, emptied first */
 	const char *err;
 };
 

@@ -79,8 +79,7 @@ server_start(struct torture_server *s, int page_fd)
 {
 	const char *const argv[] = {s->immudb, "--dir", s->data, "--address", "127.0.0.1", "--port",
 	    "0", "--metrics-port", "0", "--unix-socket", s->socket, NULL};
-	struct torture_program p = {
-	    .argv = argv, .page_fd = page_fd, .out = s->out, .err = s->err};
+	struct torture_program p = {.argv = argv, .page_fd = page_fd, .out = s->out, .err = s->err};
 	time_t deadline = time(NULL) + READY_DEADLINE_S;
 
 	s->pid = torture_start(&p);

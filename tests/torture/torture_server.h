@@ -13,7 +13,7 @@
 #define SERVER_PATH_MAX (SCRATCH_PATH_MAX + 32)
 
 struct torture_server {
-	const char *immudb; /* the program */
+	const char *immudb;         /* the program */
 	char dir[SCRATCH_PATH_MAX]; /* of the test */
 	char data[SERVER_PATH_MAX];
 	char socket[SERVER_PATH_MAX];
