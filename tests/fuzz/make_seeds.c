@@ -46,5 +46,6 @@ main(int argc, char **argv)
 	seed_formats();
 	seed_store();
 	seed_messages();
+	seed_writes();
 	return 0;
 }

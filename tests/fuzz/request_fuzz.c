@@ -59,10 +59,15 @@ check_decoder(const struct rpc_method *method, struct bytes body)
 	arena_free(&a);
 }
 
-/* Of those that need no login, some would change what the next request meets, or hash passwords. */
+/*
+ * Of those that need no login, some would change what the next request meets, or hash passwords; the
+ * health of a database tells the time.
+ */
 static bool
 is_repeatable(const struct rpc_method *method)
 {
+	if (method->id == RPC_METHOD_DatabaseHealth)
+		return false;
 	return method->flags & (RPC_NEEDS_DATABASE | RPC_NO_LOGIN) &&
 	    method->permission <= RPC_PERMISSION_ADMIN;
 }

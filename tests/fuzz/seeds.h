@@ -11,5 +11,6 @@ void seed_put(const char *target, const char *name, int first, struct bytes cont
 void seed_formats(void);  /* seeds_format.c: texts, frames, encodings, keys, small files */
 void seed_store(void);    /* seeds_store.c: logs, trees, offsets, manifests, runs */
 void seed_messages(void); /* seeds_message.c: requests, answers, exported transactions */
+void seed_writes(void);   /* seeds_write.c: requests that write */
 
 #endif

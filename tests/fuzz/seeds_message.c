@@ -125,7 +125,7 @@ seed_transactions(void)
 
 /* A write as it is asked for; it is refused, so its answer is that of reading a header. */
 static void
-seed_writes(void)
+seed_sets(void)
 {
 	M(KVMetadata) md = IMMUDB__SCHEMA__KVMETADATA__INIT;
 	M(Expiration) expiration = IMMUDB__SCHEMA__EXPIRATION__INIT;
@@ -221,7 +221,7 @@ seed_messages(void)
 	seed_reads();
 	seed_verified_gets();
 	seed_transactions();
-	seed_writes();
+	seed_sets();
 	seed_header();
 	seed_server();
 	seed_exports();
