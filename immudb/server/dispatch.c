@@ -57,7 +57,9 @@ call_finish(struct call *c, enum im_err err)
 		atomic_fetch_sub_explicit(&c->database->pending, 1, memory_order_relaxed);
 		atomic_store_explicit(&c->database->completed_ns, now_ns, memory_order_relaxed);
 	}
-	if (err == IM_OK)
+	if (err == IM_OK && request->method->flags & RPC_STREAM)
+		rpc_stream_end(request);
+	else if (err == IM_OK)
 		rpc_reply(request, c->answer);
 	else
 		rpc_fail(request, err, call_error_text(&request->arena, err));

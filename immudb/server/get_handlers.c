@@ -3,8 +3,7 @@
  */
 #include "crypto/htree.h"
 #include "crypto/rawkey.h"
-#include "server/call.h"
-#include "server/entries.h"
+#include "server/get.h"
 #include "server/proving.h"
 
 /* More keys than this are looked up in the read pool. */
@@ -33,14 +32,21 @@ get_query(struct call *c, const Immudb__Schema__KeyRequest *in, struct entry_que
 }
 
 enum im_err
+get_entry(struct call *c, const Immudb__Schema__KeyRequest *in, struct store_value *raw,
+    Immudb__Schema__Entry **out)
+{
+	struct entry_query q;
+	enum im_err err = get_query(c, in, &q);
+
+	return err == IM_OK ? entry_find(c, &q, raw, out) : err;
+}
+
+enum im_err
 handle_Get(struct call *c)
 {
 	Immudb__Schema__Entry *out = NULL;
-	struct entry_query q;
-	enum im_err err = get_query(c, (const void *)c->in, &q);
+	enum im_err err = get_entry(c, (const void *)c->in, NULL, &out);
 
-	if (err == IM_OK)
-		err = entry_find(c, &q, NULL, &out);
 	if (err == IM_OK)
 		c->answer = &out->base;
 	return err;
@@ -90,28 +96,32 @@ get_prove(struct call *c, const struct store_value *raw, Immudb__Schema__Verifia
 }
 
 enum im_err
-handle_VerifiableGet(struct call *c)
+get_proven(struct call *c, const Immudb__Schema__VerifiableGetRequest *in,
+    Immudb__Schema__VerifiableEntry **out)
 {
-	const Immudb__Schema__VerifiableGetRequest *in = (const void *)c->in;
-	Immudb__Schema__VerifiableEntry *out =
-	    message_new(call_arena(c), &immudb__schema__verifiable_entry__descriptor);
 	struct store_value raw;
-	struct entry_query q;
 	enum im_err err;
 
-	if (!out)
+	*out = message_new(call_arena(c), &immudb__schema__verifiable_entry__descriptor);
+	if (!*out)
 		return IM_ERR_NOMEM;
 	if (!in->keyrequest)
 		return IM_ERR_ARGUMENT;
 	c->since = in->provesincetx;
 	err = proving_check_since(c, c->since);
 	if (err == IM_OK)
-		err = get_query(c, in->keyrequest, &q);
+		err = get_entry(c, in->keyrequest, &raw, &(*out)->entry);
+	return err == IM_OK ? get_prove(c, &raw, *out) : err;
+}
+
+enum im_err
+handle_VerifiableGet(struct call *c)
+{
+	Immudb__Schema__VerifiableEntry *out = NULL;
+	enum im_err err = get_proven(c, (const void *)c->in, &out);
+
 	if (err == IM_OK)
-		err = entry_find(c, &q, &raw, &out->entry);
-	if (err == IM_OK)
-		err = get_prove(c, &raw, out);
-	c->answer = &out->base;
+		c->answer = &out->base;
 	return err;
 }
 

@@ -1,6 +1,6 @@
 /*
- * Scan: keys in order, always in the read pool; and the walk behind it, which stream_handlers.c
- * shares.
+ * Scan: keys in order, always in the read pool; and the walk behind it, which
+ * stream_read_handlers.c shares.
  */
 #include "server/walks.h"
 

@@ -307,24 +307,6 @@ server_writes_in_order(void **state)
 		assert_int_equal(all.ids[i], i + 1);
 }
 
-/* Changes one byte of the only place in the log that holds text. */
-static void
-damage_log(const struct fixture *f, const char *text)
-{
-	char path[160];
-	struct buf log;
-	uint8_t *at;
-
-	snprintf(path, sizeof path, "%s/defaultdb/00000000.log", f->data);
-	buf_init(&log, 16u << 20);
-	assert_int_equal(file_read(path, 16u << 20, &log), IM_OK);
-	at = memmem(log.data, log.len, text, strlen(text));
-	assert_non_null(at);
-	*at ^= 1;
-	assert_int_equal(file_replace(path, buf_bytes(&log)), IM_OK);
-	buf_free(&log);
-}
-
 static void
 server_damaged_value(void **state)
 {
