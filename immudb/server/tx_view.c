@@ -131,12 +131,13 @@ static enum im_err
 tx_add(struct call *c, const struct tx_view *view, const struct store_tx *tx, uint32_t i,
     Immudb__Schema__Tx *out)
 {
-	struct store_tx_entry entry = tx->entries[i];
+	/* The message refers to it. */
+	struct store_tx_entry *entry = &tx->entries[i];
 	Immudb__Schema__EntryTypeAction action = TX_EXCLUDE;
 	struct store_value value;
 	struct raw_key key;
 
-	if (raw_key_parse(entry.key, &key) != IM_OK)
+	if (raw_key_parse(entry->key, &key) != IM_OK)
 		return err_set(IM_ERR_CORRUPT, "%s: malformed key in transaction %llu",
 		    err_text(IM_ERR_CORRUPT), (unsigned long long)tx->header.id);
 	if (key.kind == RAW_KEY_PLAIN)
@@ -146,7 +147,7 @@ tx_add(struct call *c, const struct tx_view *view, const struct store_tx *tx, ui
 	else if (key.kind == RAW_KEY_SQL)
 		action = view->sql;
 	if (action == TX_RESOLVE && key.kind == RAW_KEY_PLAIN) {
-		value = tx_entry_value(tx, &entry);
+		value = tx_entry_value(tx, entry);
 		return tx_add_kv(c, view, &value, out);
 	}
 	if (action == TX_RESOLVE)
@@ -154,8 +155,8 @@ tx_add(struct call *c, const struct tx_view *view, const struct store_tx *tx, ui
 	if (action == TX_EXCLUDE)
 		return IM_OK;
 	if (action == TX_DIGEST)
-		entry.value = bytes_of(NULL, 0);
-	out->entries[out->n_entries] = message_tx_entry(call_arena(c), &entry);
+		entry->value = bytes_of(NULL, 0);
+	out->entries[out->n_entries] = message_tx_entry(call_arena(c), entry);
 	return out->entries[out->n_entries++] ? IM_OK : IM_ERR_NOMEM;
 }
 
