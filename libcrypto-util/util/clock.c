@@ -75,3 +75,15 @@ clock_format_ms(struct timespec at, char out[CLOCK_TEXT_SIZE])
 	}
 	return out;
 }
+
+bool
+clock_parse_s(const char *text, int64_t *unix_s)
+{
+	struct tm tm = {0};
+	const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+
+	if (!rest || *rest)
+		return false;
+	*unix_s = timegm(&tm);
+	return true;
+}

@@ -36,4 +36,10 @@ char *clock_format_s(int64_t unix_s, char out[CLOCK_TEXT_SIZE]);
 /* As clock_format_s(), with milliseconds: "2024-02-29T12:00:00.123Z". Returns out. */
 char *clock_format_ms(struct timespec at, char out[CLOCK_TEXT_SIZE]);
 
+/*
+ * Reads a time as clock_format_s() writes it, "2024-02-29T12:00:00Z", into seconds since 1970. False for
+ * anything else.
+ */
+bool clock_parse_s(const char *text, int64_t *unix_s);
+
 #endif

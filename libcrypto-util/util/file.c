@@ -81,6 +81,12 @@ file_read(const char *path, size_t max_bytes, struct buf *out)
 }
 
 enum im_err
+file_read_open(int fd, const char *name, size_t max_bytes, struct buf *out)
+{
+	return file_read_fd(fd, name, max_bytes, false, out);
+}
+
+enum im_err
 file_read_line(const char *path, size_t max_bytes, struct buf *out)
 {
 	size_t start = out->len, len;

@@ -19,6 +19,9 @@
  */
 enum im_err file_read(const char *path, size_t max_bytes, struct buf *out);
 
+/* As file_read() for an open descriptor, from where it stands; name is how messages call it. */
+enum im_err file_read_open(int fd, const char *name, size_t max_bytes, struct buf *out);
+
 /*
  * Appends the first line of a file, without its line end, to out; for secrets kept in files. The
  * line may have at most max_bytes bytes, and more lines may follow. Errors as file_read();

@@ -508,9 +508,9 @@ options_check_call(const struct options *o)
 	    IM_ERR_USAGE, "%s: accepts at most %u arg(s), received %zu", c->name, c->max_args, n);
 }
 
-enum im_err
-options_load(
-    const struct program *program, int argc, char **argv, char *const *env, struct options **out)
+/* The defaults, in *out; NULL there without memory. */
+static enum im_err
+options_new(const struct program *program, struct options **out)
 {
 	struct options *o = (struct options *)calloc(1, sizeof *o);
 	enum im_err err;
@@ -523,9 +523,19 @@ options_load(
 	if (err) {
 		options_free(o);
 		*out = NULL;
-		return err;
 	}
-	err = options_read_args(o, argc, argv);
+	return err;
+}
+
+enum im_err
+options_load(
+    const struct program *program, int argc, char **argv, char *const *env, struct options **out)
+{
+	enum im_err err = options_new(program, out);
+	struct options *o = *out;
+
+	if (!err)
+		err = options_read_args(o, argc, argv);
 	if (err || (o->action != OPTIONS_RUN && o->action != OPTIONS_PRINT_CONFIG))
 		return err;
 	if (env)
@@ -537,6 +547,40 @@ options_load(
 	if (!err && o->action == OPTIONS_RUN)
 		err = options_check_call(o);
 	return err;
+}
+
+/* What this line does not say is as it was said before; both have the same options in one order. */
+static void
+options_inherit(struct options *o, const struct options *earlier)
+{
+	assert(o->count == earlier->count);
+	for (size_t i = 0; i < o->count; i++) {
+		const struct option_value *from = &earlier->values[i];
+		struct option_value *to = &o->values[i];
+		bool active = to->active;
+
+		if (to->builtin || to->origin != OPTION_FROM_DEFAULT ||
+		    from->origin == OPTION_FROM_DEFAULT)
+			continue;
+		*to = *from;
+		to->origin = OPTION_FROM_EARLIER;
+		to->active = active;
+	}
+}
+
+enum im_err
+options_load_line(const struct options *earlier, int argc, char **argv, struct options **out)
+{
+	enum im_err err = options_new(earlier->program, out);
+	struct options *o = *out;
+
+	if (!err)
+		err = options_read_args(o, argc, argv);
+	if (err || o->action != OPTIONS_RUN)
+		return err;
+	err = options_read_secrets(o);
+	options_inherit(o, earlier);
+	return err ? err : options_check_call(o);
 }
 
 void

@@ -36,7 +36,13 @@ enum option_type {
 	OPTION_LIST /* strings; commas separate, a repeated flag adds, files may use an array */
 };
 
-enum option_origin { OPTION_FROM_DEFAULT, OPTION_FROM_FILE, OPTION_FROM_ENV, OPTION_FROM_FLAG };
+enum option_origin {
+	OPTION_FROM_DEFAULT,
+	OPTION_FROM_FILE,
+	OPTION_FROM_ENV,
+	OPTION_FROM_EARLIER, /* options_load_line() only: by whatever source when the program started */
+	OPTION_FROM_FLAG
+};
 
 /* option_def.flags */
 #define OPTION_HIDDEN 1u    /* not in --help, --print-config or the man page */
@@ -126,6 +132,14 @@ enum options_action {
 enum im_err options_load(
     const struct program *program, int argc, char **argv, char *const *env, struct options **out);
 
+/*
+ * Reads one more command line of the same program, as an interactive shell has them: what argv does
+ * not set is as in earlier, which must outlive *out. Environment and files are not read again. Errors
+ * and *out as options_load().
+ */
+enum im_err
+options_load_line(const struct options *earlier, int argc, char **argv, struct options **out);
+
 /* Wipes and releases. NULL is accepted. */
 void options_free(struct options *o);
 
@@ -179,5 +193,11 @@ void options_print_man(const struct program *program, FILE *to);
  * command. Returns the exit code.
  */
 int program_main(const struct program *program, int argc, char **argv, void *context);
+
+/*
+ * Runs one more command line inside a command of a running program: by options_load_line(), then as
+ * program_main() does, but with no warnings. Returns the exit code of the line.
+ */
+int program_line(const struct options *earlier, int argc, char **argv, void *context);
 
 #endif

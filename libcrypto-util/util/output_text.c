@@ -47,7 +47,10 @@ text_list_begin(struct output *o, const struct output_frame *up)
 {
 	/* Cells of two tables cannot be told apart. */
 	assert(output_top(o)->style == OUTPUT_BLOCKS || o->table.len == 0);
+	/* In a record a list stands apart; a table has its caption. */
 	if (up)
+		buf_append_u8(&o->pending, '\n');
+	if (up && output_top(o)->style == OUTPUT_BLOCKS)
 		buf_printf(&o->pending, "%s:\n", output_top(o)->name);
 	buf_clear(&o->columns);
 	o->column_count = 0;

@@ -75,7 +75,6 @@ program_width(void)
 	return PROGRAM_DEFAULT_WIDTH;
 }
 
-/* What was odd about the settings, for whoever uses or looks at them. */
 static void
 program_warn(const struct program *p, const struct options *o)
 {
@@ -97,11 +96,34 @@ program_run(const struct program *p, const struct options *o, void *context)
 	return call.command->run(&call);
 }
 
+/* Does what the command line asks for. */
+static int
+program_act(const struct program *p, const struct options *o, void *context)
+{
+	switch (options_action(o)) {
+	case OPTIONS_HELP:
+		options_print_help(p, options_command(o), program_width(), stdout);
+		break;
+	case OPTIONS_VERSION:
+		fprintf(stdout, "%s\n", p->version);
+		break;
+	case OPTIONS_PRINT_CONFIG:
+		options_print_config(o, stdout);
+		break;
+	case OPTIONS_PRINT_MAN:
+		options_print_man(p, stdout);
+		break;
+	case OPTIONS_RUN:
+		return program_run(p, o, context);
+	}
+	return IM_EXIT_OK;
+}
+
 int
 program_main(const struct program *program, int argc, char **argv, void *context)
 {
 	struct options *o = NULL;
-	int code = IM_EXIT_OK;
+	int code;
 	enum im_err err;
 
 	(void)setlocale(LC_CTYPE, "");
@@ -109,29 +131,25 @@ program_main(const struct program *program, int argc, char **argv, void *context
 	err = options_load(program, argc, argv, environ, &o);
 	if (err) {
 		code = program_fail(program, o, err);
-		goto out;
-	}
-	switch (options_action(o)) {
-	case OPTIONS_HELP:
-		options_print_help(program, options_command(o), program_width(), stdout);
-		break;
-	case OPTIONS_VERSION:
-		fprintf(stdout, "%s\n", program->version);
-		break;
-	case OPTIONS_PRINT_CONFIG:
+	} else {
+		/* What was odd about the settings, for whoever uses or looks at them. */
 		program_warn(program, o);
-		options_print_config(o, stdout);
-		break;
-	case OPTIONS_PRINT_MAN:
-		options_print_man(program, stdout);
-		break;
-	case OPTIONS_RUN:
-		program_warn(program, o);
-		code = program_run(program, o, context);
-		break;
+		code = program_act(program, o, context);
 	}
-out:
 	code = program_close_stdout(program, code);
+	options_free(o);
+	return code;
+}
+
+int
+program_line(const struct options *earlier, int argc, char **argv, void *context)
+{
+	struct options *o = NULL;
+	enum im_err err = options_load_line(earlier, argc, argv, &o);
+	int code = err ? program_fail(earlier->program, o, err)
+		       : program_act(earlier->program, o, context);
+
+	code = program_close_stdout(earlier->program, code);
 	options_free(o);
 	return code;
 }

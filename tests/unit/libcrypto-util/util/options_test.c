@@ -522,6 +522,38 @@ print(void (*function)(FILE *to))
 	return printed;
 }
 
+/* A line of a running program: what it says, over what was said when the program started. */
+static void
+a_line_stands_over_what_was_set_before(void **state)
+{
+	char words[][32] = {"prog", "get", "--port", "7", "k1"};
+	char *argv[] = {words[0], words[1], words[2], words[3], words[4], NULL};
+	char bare[][32] = {"prog", "get"};
+	char *bare_argv[] = {bare[0], bare[1], NULL};
+	struct options *earlier, *line;
+
+	(void)state;
+	assert_ok(load(ARGS("--port", "1", "--format", "json", "--admin-password", "secret", "get",
+			   "--value-only", "k0"),
+	    ARGS("T_DIR=/srv")));
+	earlier = opts;
+	opts = NULL;
+	assert_ok(options_load_line(earlier, 5, argv, &line));
+	assert_string_equal(options_args(line, &(size_t){0})[0], "k1");
+	assert_int_equal(options_int(line, "port"), 7);
+	assert_int_equal(options_origin(line, "port"), OPTION_FROM_FLAG);
+	assert_string_equal(options_string(line, "format"), "json");
+	assert_int_equal(options_origin(line, "format"), OPTION_FROM_EARLIER);
+	assert_string_equal(options_string(line, "dir"), "/srv");
+	assert_string_equal(options_string(line, "admin-password"), "secret");
+	assert_int_equal(options_duration_ms(line, "interval"), 300000);
+	assert_int_equal(options_origin(line, "interval"), OPTION_FROM_DEFAULT);
+	options_free(line);
+	assert_err(IM_ERR_USAGE, options_load_line(earlier, 2, bare_argv, &line));
+	options_free(line);
+	options_free(earlier);
+}
+
 static void
 print_config_tells_value_and_origin(void **state)
 {
@@ -630,6 +662,7 @@ main(void)
 	    cmocka_unit_test(bad_files_are_errors_with_file_line_and_key),
 	    cmocka_unit_test(the_default_file_is_found),
 	    cmocka_unit_test(secrets_are_wiped_decoded_and_read_from_files),
+	    cmocka_unit_test(a_line_stands_over_what_was_set_before),
 	    cmocka_unit_test(print_config_tells_value_and_origin),
 	    cmocka_unit_test(help_begins_with_examples),
 	    cmocka_unit_test(the_man_page_escapes_what_troff_would_take),
