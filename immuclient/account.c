@@ -83,7 +83,7 @@ use(struct session *s)
 		err = session_store(s);
 	if (err)
 		return err;
-	s->is_own_session = false;
+	s->is_own_session = s->link->owns_session = false;
 	output_message(s->out, "Now using %s", database);
 	trust_or_warn(s);
 	return IM_OK;

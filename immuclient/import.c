@@ -10,13 +10,13 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "commands.h"
 #include "crypto/rawkey.h"
 #include "import_batch.h"
+#include "interrupt.h"
 #include "session.h"
 #include "util/clock.h"
 
@@ -42,25 +42,6 @@ struct import {
 	uint8_t block[READ_BYTES];
 };
 
-/* Signals that ask us to end: the first one politely, the second one at once. */
-static volatile sig_atomic_t signals_seen;
-
-static void
-on_signal(int number)
-{
-	(void)number;
-	signals_seen++;
-}
-
-static void
-catch_signals(void)
-{
-	struct sigaction action = {.sa_handler = on_signal};
-
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-}
-
 /* Keeps the first failure. */
 static void
 fail(struct import *im, enum im_err err, const char *text)
@@ -74,7 +55,7 @@ fail(struct import *im, enum im_err err, const char *text)
 static bool
 is_ending(const struct import *im)
 {
-	return im->err || signals_seen > 0;
+	return im->err || interrupt_count() > 0;
 }
 
 static double
@@ -295,20 +276,20 @@ may_send_rest(const struct import *im)
 	bool is_row_error = im->err == IM_ERR_FORMAT || im->err == IM_ERR_LIMIT ||
 	    im->err == IM_ERR_KEY_LENGTH || im->err == IM_ERR_VALUE_LENGTH;
 
-	return signals_seen == 0 && (!im->err || is_row_error);
+	return interrupt_count() == 0 && (!im->err || is_row_error);
 }
 
 static void
 finish_sending(struct import *im)
 {
-	int signals_before = signals_seen;
+	unsigned signals_before = interrupt_count();
 
 	if (may_send_rest(im)) {
 		while (!import_ring_filling(&im->ring) && immu_in_flight(im->s->c) > 0)
 			await_answers(im, WAIT_MS);
 		send_batch(im);
 	}
-	while (immu_in_flight(im->s->c) > 0 && signals_seen <= signals_before + 1)
+	while (immu_in_flight(im->s->c) > 0 && interrupt_count() <= signals_before + 1)
 		await_answers(im, WAIT_MS);
 	output_progress(im->s->out, "%s", "");
 }
@@ -371,7 +352,7 @@ run_import(struct import *im)
 {
 	enum im_err err = IM_OK;
 
-	catch_signals();
+	interrupt_catch();
 	im->started_ns = im->progress_ns = clock_monotonic_ns();
 	import_rows(im);
 	finish_sending(im);
@@ -383,7 +364,7 @@ run_import(struct import *im)
 	/* After a second signal answers are still awaited by requests that know us. */
 	if (immu_in_flight(im->s->c) > 0) {
 		(void)immu_close(im->s->c);
-		im->s->c = NULL;
+		im->s->link->c = im->s->c = NULL;
 	}
 }
 
@@ -391,7 +372,7 @@ run_import(struct import *im)
 static enum im_err
 outcome(const struct import *im)
 {
-	if (signals_seen > 0)
+	if (interrupt_count() > 0)
 		return err_set(IM_ERR_INTERRUPTED, "interrupted");
 	return im->err ? err_set(im->err, "%s", im->error_text ? im->error_text : "") : IM_OK;
 }

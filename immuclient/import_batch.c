@@ -68,8 +68,8 @@ import_batch_add(struct import_batch *b, const struct import_row *row)
 		return IMPORT_REFUSED;
 	if (!buf_append_bytes(&b->data, row->key) || !buf_append_bytes(&b->data, row->value))
 		return IMPORT_NO_MEMORY;
-	b->rows[b->len] =
-	    (struct import_batch_row){start, row->key.len, start + row->key.len, row->value.len};
+	b->rows[b->len] = (struct import_batch_row){
+	    start, row->key.len, start + row->key.len, row->value.len, row->expires_at};
 	if (b->len == 0)
 		b->first_line = row->first_line;
 	b->last_line = row->last_line;
@@ -85,7 +85,8 @@ import_batch_kvs(struct import_batch *b)
 		const struct import_batch_row *row = &b->rows[i];
 
 		b->kvs[i] = (struct immu_kv){.key = {b->data.data + row->key_at, row->key_len},
-		    .value = {b->data.data + row->value_at, row->value_len}};
+		    .value = {b->data.data + row->value_at, row->value_len},
+		    .metadata = {.expires = row->expires_at > 0, .expires_at = row->expires_at}};
 	}
 	return b->kvs;
 }

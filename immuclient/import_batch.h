@@ -19,6 +19,7 @@
 struct import_batch_row {
 	size_t key_at, key_len;
 	size_t value_at, value_len;
+	int64_t expires_at;
 };
 
 struct import_batch {

@@ -12,6 +12,7 @@
 #include <json-c/json.h>
 
 #include "util/base64.h"
+#include "util/clock.h"
 
 /* Input kept at most: one row that is not complete and one block of input. */
 #define INPUT_MAX (IMPORT_ROW_MAX + (4u << 20))
@@ -213,6 +214,28 @@ decode_json_member(struct json_object *object, const char *name, struct buf *out
 	return buf_append_bytes(out, text) ? IM_OK : out->err;
 }
 
+/* The members that a row may have besides key and value. */
+static enum im_err
+decode_json_extra(const char *name, struct json_object *member, struct import_row *row)
+{
+	if (strcmp(name, "tx") == 0 || strcmp(name, "proof_base64") == 0)
+		return IM_OK;
+	if (strcmp(name, "expires_at") != 0)
+		return err_set(IM_ERR_FORMAT, "unknown member \"%.64s\"", name);
+	if (!json_object_is_type(member, json_type_string) ||
+	    !clock_parse_s(json_object_get_string(member), &row->expires_at) ||
+	    row->expires_at <= 0)
+		return err_set(IM_ERR_FORMAT, "\"expires_at\" is not a time");
+	return IM_OK;
+}
+
+static bool
+is_row_member(const char *name)
+{
+	return strcmp(name, "key") == 0 || strcmp(name, "key_base64") == 0 ||
+	    strcmp(name, "value") == 0 || strcmp(name, "value_base64") == 0;
+}
+
 static enum im_err
 decode_json_object(struct import_parser *p, struct json_object *object, struct import_row *row)
 {
@@ -220,11 +243,16 @@ decode_json_object(struct import_parser *p, struct json_object *object, struct i
 
 	if (!json_object_is_type(object, json_type_object))
 		return err_set(IM_ERR_FORMAT, "not a JSON object");
-	if (json_object_object_length(object) != 2)
-		return err_set(IM_ERR_FORMAT, "a row has two members, a key and a value");
 	err = decode_json_member(object, "key", &p->key);
 	if (!err)
 		err = decode_json_member(object, "value", &p->value);
+	if (err)
+		return err;
+	json_object_object_foreach(object, name, member)
+	{
+		if (!is_row_member(name) && !err)
+			err = decode_json_extra(name, member, row);
+	}
 	row->key = buf_bytes(&p->key);
 	row->value = buf_bytes(&p->value);
 	return err;
@@ -292,6 +320,7 @@ take_row(struct import_parser *p, size_t end, struct import_row *row, bool *empt
 
 	if (whole.data[whole.len - 1] != '\n')
 		lines++;
+	row->expires_at = 0;
 	row->first_line = p->line;
 	row->last_line = p->line + lines - 1;
 	start_row(p, end);

@@ -8,7 +8,8 @@
  *
  *   tsv    KEY <TAB> VALUE <LF>; bytes as they are, further tabs belong to the value
  *   csv    RFC 4180: two fields, quotes doubled inside quotes, line ends CR LF or LF
- *   jsonl  one object a line: "key" or "key_base64", "value" or "value_base64", all strings
+ *   jsonl  one object a line: "key" or "key_base64", "value" or "value_base64", all strings; and what
+ *          export adds: "expires_at", a time, which is kept, "tx" and "proof_base64", which are not
  *
  * Empty lines are ignored. The last line may lack its line end. Lines count from 1. One owner.
  */
@@ -30,6 +31,7 @@ enum import_csv_state {
 struct import_row {
 	struct bytes key;
 	struct bytes value;
+	int64_t expires_at; /* Unix seconds; 0: never */
 	uint64_t first_line;
 	uint64_t last_line; /* differs for csv values with line ends */
 };

@@ -19,6 +19,8 @@
 #include "util/prompt.h"
 
 #define PATH_MAX_BYTES 8192
+/* A key and a value of the greatest length, decoded, and what blocks round up to. */
+#define MEMORY_MAX_BYTES (96u * 1024 * 1024)
 /* A server that is there answers at once, however long its requests may take. */
 #define CONNECT_MAX_MS 10000
 
@@ -92,8 +94,8 @@ store_to(struct session *s, const char *path, const char *address)
 	enum im_err err;
 
 	session_record_init(&record);
-	err = session_record_set(
-	    &record, address, (const char *)s->user.data, immu_database(s->c), immu_token(s->c));
+	err = session_record_set(&record, address, (const char *)s->link->user.data,
+	    immu_database(s->c), immu_token(s->c));
 	if (!err)
 		err = session_record_write(path, &record);
 	session_record_free(&record);
@@ -125,9 +127,9 @@ session_forget(struct session *s)
 static enum im_err
 set_user(struct session *s, const char *user)
 {
-	buf_clear(&s->user);
-	buf_append(&s->user, user, strlen(user) + 1);
-	return s->user.err;
+	buf_clear(&s->link->user);
+	buf_append(&s->link->user, user, strlen(user) + 1);
+	return s->link->user.err;
 }
 
 /* Whether the stored session is one for this server and for --username. */
@@ -198,6 +200,8 @@ session_login(struct session *s, const char *user, const char **warning)
 	buf_wipe(&password);
 	if (!err)
 		err = set_user(s, user);
+	if (!err)
+		s->is_own_session = s->link->owns_session = false;
 	return err ? err : session_store(s);
 }
 
@@ -215,6 +219,31 @@ session_trust(struct session *s)
 	return err;
 }
 
+enum im_err
+session_ask(struct session *s, const struct immu_request *request, struct immu_result **out)
+{
+	enum im_err err = immu_run(s->c, request, out);
+
+	if (err)
+		return err;
+	s->may_login_again = false;
+	if (request->verified)
+		err = session_trust(s);
+	if (!err && request->verified)
+		err = immu_persist(s->c);
+	if (err) {
+		immu_result_free(*out);
+		*out = NULL;
+	}
+	return err;
+}
+
+bool
+session_is_safe(const struct session *s)
+{
+	return strncmp(s->call->command->name, "safe", 4) == 0;
+}
+
 /* Selects --database if the session is on another one; the stored session stays as it is. */
 static enum im_err
 apply_database(struct session *s)
@@ -222,6 +251,9 @@ apply_database(struct session *s)
 	const char *database = options_string(s->options, "database");
 	enum im_err err;
 
+	/* That of the shell's own command line is chosen when the shell begins, and may be left. */
+	if (s->link->is_shell && options_origin(s->options, "database") != OPTION_FROM_FLAG)
+		return IM_OK;
 	if (!*database || strcmp(database, immu_database(s->c)) == 0)
 		return IM_OK;
 	err = immu_use(s->c, database);
@@ -232,7 +264,12 @@ apply_database(struct session *s)
 static enum im_err
 enter(struct session *s)
 {
-	enum im_err err = with_session_file(s, resume_from);
+	enum im_err err;
+
+	/* In a shell the connection goes on as the command before left it. */
+	if (*immu_token(s->c))
+		return apply_database(s);
+	err = with_session_file(s, resume_from);
 
 	if (err == IM_ERR_NOT_LOGGED_IN && has_credentials(s->options)) {
 		err = session_login(s, options_string(s->options, "username"), NULL);
@@ -248,6 +285,20 @@ is_session_lost(enum im_err err)
 {
 	return err == IM_ERR_NOT_LOGGED_IN || err == IM_ERR_TOKEN_EXPIRED ||
 	    err == IM_ERR_SESSION_NOT_FOUND;
+}
+
+/* A shell has one connection; a line of it cannot ask for another one. */
+static enum im_err
+check_same_server(const struct session *s)
+{
+	static const char *const names[] = {"immudb-address", "immudb-port", "immudb-socket",
+	    "state-dir", "server-signing-pub-key"};
+
+	for (size_t i = 0; s->link->c && i < sizeof names / sizeof *names; i++)
+		if (options_origin(s->options, names[i]) == OPTION_FROM_FLAG)
+			return err_set(IM_ERR_USAGE,
+			    "--%s can be given when the shell is started, not inside", names[i]);
+	return IM_OK;
 }
 
 static enum im_err
@@ -266,60 +317,162 @@ connect_by_options(struct session *s)
 	    .request_timeout_ms = (unsigned)timeout_ms,
 	    .max_message_bytes = options_size(o, "max-recv-msg-size"),
 	    .max_in_flight = IMMU_MAX_IN_FLIGHT};
+	enum im_err err = check_same_server(s);
 
-	return immu_connect(&connection, &s->c);
+	if (!err && !s->link->c)
+		err = immu_connect(&connection, &s->link->c);
+	s->c = s->link->c;
+	return err;
+}
+
+/* Who is to log in again after the session was lost, or NULL when nobody can be asked. */
+static const char *
+lost_user(const struct session *s)
+{
+	if (has_credentials(s->options))
+		return options_string(s->options, "username");
+	if (s->link->is_shell && isatty(STDIN_FILENO) && *(const char *)s->link->user.data)
+		return (const char *)s->link->user.data;
+	return NULL;
+}
+
+/* The session has expired: begins another one on the same database, and does the work again. */
+static enum im_err
+renew(struct session *s, const char *user, session_work *work)
+{
+	const char *database = immu_database(s->c);
+	char *same = arena_str(&s->memory, bytes_str(database));
+	enum im_err err = same ? IM_OK : IM_ERR_NOMEM;
+
+	if (!err && s->link->is_shell)
+		output_note(s->out, "the session of %s has expired", user);
+	if (!err)
+		err = session_login(s, user, NULL);
+	if (!err && *same && strcmp(same, immu_database(s->c)) != 0) {
+		err = immu_use(s->c, same);
+		if (!err)
+			err = session_store(s);
+	}
+	return err ? err : work(s);
 }
 
 static enum im_err
 run_work(struct session *s, enum session_need need, session_work *work)
 {
 	enum im_err err = need == SESSION_LOGGED_IN ? enter(s) : IM_OK;
+	const char *user;
 
 	if (!err)
 		err = work(s);
-	if (is_session_lost(err) && s->may_login_again && need == SESSION_LOGGED_IN &&
-	    has_credentials(s->options)) {
-		err = session_login(s, options_string(s->options, "username"), NULL);
-		if (!err)
-			err = work(s);
-	}
+	user = lost_user(s);
+	if (is_session_lost(err) && s->may_login_again && need == SESSION_LOGGED_IN && user)
+		err = renew(s, user, work);
 	if (err == IM_ERR_NOT_LOGGED_IN && strcmp(err_detail(err), err_text(err)) == 0)
 		return err_set(err, "%s, please login first", err_text(err));
 	return err;
 }
 
+enum im_err
+session_link_init(struct session_link *link, bool is_shell)
+{
+	*link = (struct session_link){.is_shell = is_shell};
+	buf_init(&link->user, PATH_MAX_BYTES);
+	buf_append_u8(&link->user, '\0');
+	return link->user.err;
+}
+
+enum im_err
+session_link_close(struct session_link *link)
+{
+	enum im_err err = immu_close(link->c);
+
+	buf_free(&link->user);
+	link->c = NULL;
+	return err;
+}
+
+/* After a command: whether the shell's next one can go on with this connection. */
+static bool
+is_link_usable(const struct session *s, enum im_err err)
+{
+	return s->link->is_shell && !s->is_own_session && err != IM_ERR_CONNECTION_LOST &&
+	    err != IM_ERR_UNREACHABLE && err != IM_ERR_TIMEOUT && err != IM_ERR_PROTOCOL;
+}
+
+static enum im_err
+leave(struct session *s, enum im_err err)
+{
+	enum im_err close_err;
+
+	if (is_link_usable(s, err))
+		return IM_OK;
+	if (s->is_own_session && s->c)
+		(void)immu_logout(s->c);
+	close_err = immu_close(s->c);
+	s->link->c = s->c = NULL;
+	return close_err;
+}
+
+/* Runs the work on a link; s has its call, options and output. */
+static int
+run_linked(struct session *s, enum session_need need, session_work *work)
+{
+	enum im_err err = IM_OK, close_err;
+	int code;
+
+	arena_init(&s->memory, MEMORY_MAX_BYTES);
+	if (need != SESSION_OFFLINE)
+		err = connect_by_options(s);
+	if (!err)
+		err = run_work(s, need, work);
+	/* output_error() shows the detail of the thread, which closing may replace. */
+	code = err ? (int)output_error(s->out, err) : IM_EXIT_OK;
+	close_err = need == SESSION_OFFLINE ? IM_OK : leave(s, err);
+	if (!err && close_err)
+		code = (int)output_error(s->out, close_err);
+	arena_free(&s->memory);
+	err = output_flush(s->out);
+	if (err && code == IM_EXIT_OK)
+		code = (int)output_error(s->out, err);
+	return code;
+}
+
+/* By --hex and --base64. */
+static enum im_err
+choose_bytes_form(struct session *s)
+{
+	bool hex = options_bool(s->options, "hex"), base64 = options_bool(s->options, "base64");
+
+	if (hex && base64)
+		return err_set(IM_ERR_USAGE, "--hex and --base64 exclude each other");
+	if (hex || base64)
+		output_bytes_form(s->out, hex ? OUTPUT_BYTES_HEX : OUTPUT_BYTES_BASE64);
+	return IM_OK;
+}
+
 int
 session_run(struct command_call *call, enum session_need need, session_work *work)
 {
+	struct session_link *shared = (struct session_link *)call->context, own = {0};
 	struct session s = {.call = call,
 	    .options = call->options,
+	    .link = shared ? shared : &own,
 	    .out = output_new((enum output_format)options_enum(call->options, "output"),
 		STDOUT_FILENO, STDERR_FILENO, "immuclient"),
 	    .may_login_again = true};
-	enum im_err err, close_err;
+	enum im_err err;
 	int code;
 
 	if (!s.out) {
 		fprintf(stderr, "%s: %s\n", call->program->root->name, err_text(IM_ERR_NOMEM));
 		return IM_EXIT_ERROR;
 	}
-	buf_init(&s.user, PATH_MAX_BYTES);
-	err = set_user(&s, "");
-	if (!err)
-		err = connect_by_options(&s);
-	if (!err)
-		err = run_work(&s, need, work);
-	/* output_error() shows the detail of the thread, which closing may replace. */
-	code = err ? (int)output_error(s.out, err) : IM_EXIT_OK;
-	if (s.is_own_session && s.c)
-		(void)immu_logout(s.c);
-	close_err = immu_close(s.c);
-	if (!err && close_err)
-		code = (int)output_error(s.out, close_err);
-	err = output_flush(s.out);
-	if (err && code == IM_EXIT_OK)
-		code = (int)output_error(s.out, err);
+	err = choose_bytes_form(&s);
+	if (!err && !shared)
+		err = session_link_init(&own, false);
+	code = err ? (int)output_error(s.out, err) : run_linked(&s, need, work);
+	if (!shared)
+		(void)session_link_close(&own);
 	(void)output_close(s.out);
-	buf_free(&s.user);
 	return code;
 }

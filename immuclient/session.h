@@ -2,6 +2,7 @@
 #define SESSION_H
 
 #include "client/immu.h"
+#include "util/arena.h"
 #include "util/options.h"
 #include "util/output.h"
 
@@ -13,13 +14,30 @@ struct session {
 	const struct command_call *call;
 	const struct options *options;
 	struct output *out;
-	struct immu *c;
-	struct buf user;      /* who is logged in; NUL-terminated */
+	struct session_link *link;
+	struct immu *c;       /* that of the link */
+	struct arena memory;  /* of this command: decoded arguments, content of files */
 	bool may_login_again; /* a command that must not be repeated clears it */
 	bool is_own_session;  /* begun for this command only, because of --database */
 };
 
+/*
+ * A connection and who uses it: of one command, or of all commands of a shell. A shell gives its own
+ * as the context of its commands.
+ */
+struct session_link {
+	struct immu *c;  /* NULL: not connected */
+	struct buf user; /* who is logged in; NUL-terminated */
+	bool is_shell;
+	bool owns_session; /* begun for this shell only, because of --database */
+};
+
+/* A link that is not connected; session_link_close() releases it and says what immu_close() does. */
+enum im_err session_link_init(struct session_link *link, bool is_shell);
+enum im_err session_link_close(struct session_link *link);
+
 enum session_need {
+	SESSION_OFFLINE,   /* no server at all */
 	SESSION_CONNECTED, /* the server is there */
 	/* With the stored session, unless it is not that of --username; else by --username. */
 	SESSION_LOGGED_IN
@@ -37,6 +55,17 @@ int session_run(struct command_call *call, enum session_need need, session_work 
 
 /* Logs in as the user, with the password of the options or asked for, and stores the session. */
 enum im_err session_login(struct session *s, const char *user, const char **warning);
+
+/*
+ * Sends a request and waits. Of a verified one the proven state is persisted before this returns: a
+ * result may be shown only when a crash would not make us forget what proved it. Free *out with
+ * immu_result_free(); NULL on failure.
+ */
+enum im_err
+session_ask(struct session *s, const struct immu_request *request, struct immu_result **out);
+
+/* Whether the command is the variant of its kind that proves what it does: "safe...". */
+bool session_is_safe(const struct session *s);
 
 /* Stores the connection's session for the next command. */
 enum im_err session_store(struct session *s);

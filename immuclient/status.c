@@ -1,4 +1,4 @@
-/* Commands about the server: current, status; and version. */
+/* Commands about the server: current, status, info, health; and version. */
 #include <stdio.h>
 
 #include "commands.h"
@@ -67,6 +67,52 @@ int
 command_status(struct command_call *call)
 {
 	return session_run(call, SESSION_CONNECTED, status);
+}
+
+static enum im_err
+info(struct session *s)
+{
+	struct immu_result *r;
+	enum im_err err = immu_server_info(s->c, &r);
+
+	if (err)
+		return err;
+	output_record_begin(s->out, NULL);
+	output_string(s->out, "version", r->info.version);
+	output_record_end(s->out);
+	immu_result_free(r);
+	return IM_OK;
+}
+
+int
+command_info(struct command_call *call)
+{
+	return session_run(call, SESSION_CONNECTED, info);
+}
+
+static enum im_err
+health(struct session *s)
+{
+	struct output *o = s->out;
+	struct immu_result *r;
+	enum im_err err = immu_database_health(s->c, &r);
+
+	if (err)
+		return err;
+	output_label_width(o, sizeof "last request completed: " - 1);
+	output_record_begin(o, NULL);
+	output_u64(o, "pending requests", r->info.pending_requests);
+	if (r->info.last_request_at_ms > 0)
+		output_time(o, "last request completed", r->info.last_request_at_ms / 1000);
+	output_record_end(o);
+	immu_result_free(r);
+	return IM_OK;
+}
+
+int
+command_health(struct command_call *call)
+{
+	return session_run(call, SESSION_LOGGED_IN, health);
 }
 
 int

@@ -13,7 +13,7 @@
 static enum import_add
 add(struct import_batch *b, const char *key, const char *value, uint64_t line)
 {
-	struct import_row row = {bytes_str(key), bytes_str(value), line, line};
+	struct import_row row = {bytes_str(key), bytes_str(value), 0, line, line};
 
 	return import_batch_add(b, &row);
 }

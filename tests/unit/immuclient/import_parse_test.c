@@ -119,6 +119,31 @@ jsonl_rows(void **state)
 	expect(IMPORT_JSONL, "{\"key\":\"k\",\"value_base64\":\"\"}\n", "[1-1 k=]");
 }
 
+/* What export writes besides key and value. */
+static void
+jsonl_of_export(void **state)
+{
+	static const char line[] =
+	    "{\"key\": \"k\", \"value\": \"v\", \"tx\": 7, \"expires_at\": "
+	    "\"2030-01-31T12:00:00Z\", \"proof_base64\": \"AA==\"}\n{\"key\": "
+	    "\"l\", \"value\": \"\"}\n";
+	struct import_parser p;
+	struct import_row row;
+
+	(void)state;
+	import_parser_init(&p, IMPORT_JSONL);
+	assert_int_equal(import_parser_feed(&p, bytes_str(line)), IM_OK);
+	assert_int_equal(import_parser_next(&p, &row), IM_OK);
+	assert_true(row.expires_at == 1896091200);
+	assert_int_equal(import_parser_next(&p, &row), IM_OK);
+	assert_true(row.expires_at == 0);
+	import_parser_free(&p);
+	expect(IMPORT_JSONL,
+	    "{\"key\":\"k\",\"value\":\"v\",\"expires_at\":\"tomorrow\"}\n"
+	    "{\"key\":\"k\",\"value\":\"v\",\"expires_at\":17}\n",
+	    "[!1][!2]");
+}
+
 static void
 jsonl_malformed(void **state)
 {
@@ -184,6 +209,7 @@ main(void)
 	    cmocka_unit_test(tsv_rows),
 	    cmocka_unit_test(csv_rows),
 	    cmocka_unit_test(jsonl_rows),
+	    cmocka_unit_test(jsonl_of_export),
 	    cmocka_unit_test(jsonl_malformed),
 	    cmocka_unit_test(overlong_row),
 	};

@@ -1,0 +1,168 @@
+#!/usr/bin/env bats
+# The shell: on a terminal, driven by expect, and from a pipe.
+load helpers
+
+setup() {
+	private_home "$BATS_TEST_TMPDIR"
+	cd "$BATS_TEST_TMPDIR" || return 1
+	start_server
+}
+
+# on_terminal SCRIPT: runs an expect script in which "line TEXT" types a line and "see TEXT" waits
+# for a text on the screen.
+on_terminal() {
+	cat >script.exp <<-END
+		set timeout $WAIT_SECONDS
+		log_user 0
+		match_max 100000
+		set env(TERM) xterm
+		proc see {text} {
+			expect {
+				-ex \$text {}
+				timeout { puts "not seen: \$text"; exit 1 }
+				eof { puts "ended before: \$text"; exit 1 }
+			}
+		}
+		proc line {text} { send -- "\$text\r" }
+		$1
+		expect {
+			eof {}
+			timeout { puts "did not end"; exit 1 }
+		}
+		exit [lindex [wait] 3]
+	END
+	run -0 expect -f script.exp
+}
+
+@test "a session on a terminal" {
+	on_terminal '
+		spawn immuclient
+		see "immuclient> "
+		line "login immudb"
+		see "Password: "
+		line "immudb"
+		see "immudb@defaultdb immuclient> "
+		line "set greeting \"hello world\""
+		see "value:    hello world"
+		see "immuclient> "
+		line "safeget greeting"
+		see "verified: true"
+		line "get nosuch"
+		see "key not found"
+		see "immuclient> "
+		line "gett greeting"
+		see "did you mean get"
+		line "help get"
+		see "KEY\[@REV\]"
+		line "timing on"
+		see "timing is on"
+		line "count"
+		see " ms"
+		line "it"
+		see "this is the shell already"
+		see "immuclient> "
+		send "\x04"
+	'
+}
+
+@test "completion, several lines, Ctrl-C and the history" {
+	login_admin
+	immuclient set user/alice 1
+	immuclient set "user/bob smith" 2
+	on_terminal '
+		spawn immuclient it
+		see "immudb@defaultdb immuclient> "
+		send "get user/a\t"
+		see "user/alice "
+		line ""
+		see "value:    1"
+		send "safeg\t"
+		see "safeget "
+		send "user/b\t"
+		see "user/bob\\\\ smith "
+		line ""
+		see "verified: true"
+		see "immuclient> "
+		line "set text \"first"
+		see "... "
+		line "second\""
+		see "first"
+		see "second"
+		see "immuclient> "
+		send "set never seen"
+		send "\x03"
+		see "immuclient> "
+		line "get never"
+		see "key not found"
+		see "immuclient> "
+		line "login immudb --password immudb"
+		see "Successfully logged in"
+		see "immuclient> "
+		line "exit"
+	'
+	[[ $(stat -c %a "$HOME/.immuclient_history") == 600 ]]
+	run -0 cat "$HOME/.immuclient_history"
+	expect_text "safeget"
+	refute_text "password"
+	run -3 immuclient get never
+	run -0 immuclient --value-only get text
+	[[ $output == $'first\nsecond' ]]
+}
+
+@test "an expired session is renewed by asking for the password" {
+	login_admin
+	on_terminal '
+		spawn immuclient it
+		see "immuclient> "
+		line "set k v"
+		see "immuclient> "
+		exec immuclient logout
+		line "get k"
+		see "Password: "
+		line "immudb"
+		see "value:    v"
+		see "immuclient> "
+		line "quit"
+	'
+}
+
+@test "the server goes away and comes back" {
+	login_admin
+	on_terminal '
+		spawn immuclient it
+		see "immuclient> "
+		line "set k v"
+		see "value:    v"
+		exec kill -TERM '"$SERVER_PID"'
+		exec '"$BATS_TEST_DIRNAME"'/wait-for exit '"$SERVER_PID $WAIT_SECONDS"'
+		line "get k"
+		see "immuclient: "
+		see "immuclient> "
+		exec setpriv --pdeathsig KILL immudb --dir '"$DATA"' --address 127.0.0.1 --port '"$PORT"' --metrics-port 0 >server2.log 2>server2.err &
+		exec '"$BATS_TEST_DIRNAME"'/wait-for port 127.0.0.1 '"$PORT $WAIT_SECONDS"'
+		line "get k"
+		see "Password: "
+		line "immudb"
+		see "value:    v"
+		line "exit"
+	'
+}
+
+@test "commands from a pipe" {
+	printf '%s\n' 'login immudb' immudb "set a 'x y' # a comment" '' 'get a' >script
+	run -0 immuclient <script
+	expect_golden shell-pipe.txt
+	run -3 immuclient it <<<$'get a\nget nosuch\nset a changed'
+	expect_text "stopped at line 2"
+	run -0 immuclient --value-only get a
+	[[ $output == "x y" ]]
+	run -0 immuclient --output json it <<<'get a'
+	[[ $(jq -r .value <<<"$output") == "x y" ]]
+	run -0 immuclient --database systemdb it <<<$'current\nuse defaultdb\nget a'
+	expect_text "systemdb"
+	expect_text "x y"
+	run -1 immuclient it <<<"set a 'open"
+	expect_text "quotes"
+	run -2 immuclient it <<<'get a --immudb-port 1'
+	run -5 immuclient --immudb-port 1 it <<<'count'
+}
