@@ -10,21 +10,31 @@
 #include "client/client.h"
 #include "util/clock.h"
 
+struct result *
+result_new(const struct immu *c)
+{
+	struct result *r = calloc(1, sizeof *r);
+
+	if (!r)
+		return NULL;
+	arena_init(&r->arena, CLIENT_ARENA_BASE + CLIENT_ARENA_FACTOR * c->max_message_bytes);
+	r->public.error_text = err_text(IM_OK);
+	r->public.state.database = "";
+	r->public.info.version = "";
+	return r;
+}
+
 struct call *
 call_new(struct immu *c)
 {
 	struct call *call = calloc(1, sizeof *call);
-	struct result *result = calloc(1, sizeof *result);
+	struct result *result = result_new(c);
 
 	if (!call || !result) {
 		free(call);
 		free(result);
 		return NULL;
 	}
-	arena_init(&result->arena, CLIENT_ARENA_BASE + CLIENT_ARENA_FACTOR * c->max_message_bytes);
-	result->public.error_text = err_text(IM_OK);
-	result->public.state.database = "";
-	result->public.info.version = "";
 	call->c = c;
 	call->result = result;
 	call->write_after = c->last_write_tx;

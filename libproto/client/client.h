@@ -163,6 +163,9 @@ enum im_err answer_take(struct call *call);
 /* immu_submit(), with a waiter in place of done if that is not NULL. */
 enum im_err call_submit(struct immu *c, const struct immu_request *request, struct call *call);
 
+/* An empty result, to be released with immu_result_free(); NULL without memory. */
+struct result *result_new(const struct immu *c);
+
 /* A new call of this connection, not in flight yet; NULL without memory. */
 struct call *call_new(struct immu *c);
 

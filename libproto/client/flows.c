@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "client/client.h"
+#include "client/request.h"
 #include "crypto/rawkey.h"
 
 /* Bytes asked of a source, and given to a sink, at a time. */
@@ -103,11 +103,12 @@ pour(const struct immu_outflow *flow, struct immu_bytes value)
 	return err;
 }
 
-enum im_err
-immu_get_into(struct immu *c, const struct immu_outflow *flow, struct immu_result **out)
+/* Nothing of a value is given away before all of it is proven, so all of it is held. */
+static enum im_err
+get_verified(struct immu *c, const struct immu_outflow *flow, struct immu_result **out)
 {
 	struct immu_request request = {.op = IMMU_OP_GET,
-	    .verified = flow->verified,
+	    .verified = true,
 	    .keys = &flow->key,
 	    .keys_len = 1,
 	    .version = flow->version};
@@ -123,5 +124,111 @@ immu_get_into(struct immu *c, const struct immu_outflow *flow, struct immu_resul
 		immu_result_free(*out);
 		*out = NULL;
 	}
+	return err;
+}
+
+/* The length of the next message of a stream, which must be there. */
+static enum im_err
+next_len(struct rpc_stream *s, uint64_t max, size_t *len)
+{
+	uint64_t n;
+	enum im_err err = rpc_stream_next(s, &n);
+
+	if (err == IM_ERR_NOT_FOUND)
+		return err_set(IM_ERR_PROTOCOL, "the server's stream ends too early");
+	if (!err && n > max)
+		return err_set(IM_ERR_PROTOCOL, "the server's stream has a part of %llu bytes",
+		    (unsigned long long)n);
+	*len = (size_t)n;
+	return err;
+}
+
+static enum im_err
+take_key(struct rpc_stream *s, struct arena *arena, struct immu_entry *entry)
+{
+	size_t len;
+	uint8_t *key;
+	enum im_err err = next_len(s, USER_KEY_MAX, &len);
+
+	if (err)
+		return err;
+	key = arena_alloc(arena, len + 1);
+	if (!key)
+		return err_set(IM_ERR_NOMEM, "out of memory");
+	entry->key = (struct immu_bytes){key, len};
+	return rpc_stream_read(s, key, len);
+}
+
+/* Passes the value on as it comes. */
+static enum im_err
+take_value(struct rpc_stream *s, const struct immu_outflow *flow, struct immu_entry *entry)
+{
+	size_t left;
+	uint8_t *part;
+	enum im_err err = next_len(s, USER_VALUE_MAX, &left);
+
+	if (err)
+		return err;
+	part = malloc(FLOW_PART_BYTES);
+	if (!part)
+		return err_set(IM_ERR_NOMEM, "out of memory");
+	entry->value.len = left;
+	while (!err && left > 0) {
+		size_t len = left < FLOW_PART_BYTES ? left : FLOW_PART_BYTES;
+
+		err = rpc_stream_read(s, part, len);
+		if (!err)
+			err = flow->write(flow->arg, (struct immu_bytes){part, len});
+		left -= len;
+	}
+	free(part);
+	return err;
+}
+
+/* A value that nothing proves, as a stream. */
+static enum im_err
+get_streamed(struct immu *c, const struct immu_outflow *flow, struct result *r)
+{
+	struct immu_entry *entry = arena_calloc(&r->arena, 1, sizeof *entry);
+	Immudb__Schema__KeyRequest m;
+	struct rpc_stream *s = NULL;
+	enum im_err err = request_fill_get(flow->key, &flow->version, &m);
+
+	if (!err && !entry)
+		err = err_set(IM_ERR_NOMEM, "out of memory");
+	if (!err) {
+		struct rpc_call call = client_rpc_call(c, RPC_METHOD_StreamGet, &m.base);
+
+		err = rpc_stream_open(c->rpc, &call, &s);
+	}
+	if (!err)
+		err = take_key(s, &r->arena, entry);
+	if (!err)
+		err = take_value(s, flow, entry);
+	r->public.entries = entry;
+	r->public.entries_len = 1;
+	rpc_stream_close(s);
+	return err;
+}
+
+enum im_err
+immu_get_into(struct immu *c, const struct immu_outflow *flow, struct immu_result **out)
+{
+	struct result *r;
+	enum im_err err;
+
+	*out = NULL;
+	if (c->in_callback)
+		return err_set(IM_ERR_ARGUMENT, "a callback must not wait");
+	if (flow->verified)
+		return get_verified(c, flow, out);
+	r = result_new(c);
+	if (!r)
+		return err_set(IM_ERR_NOMEM, "out of memory");
+	err = get_streamed(c, flow, r);
+	if (err)
+		immu_result_free(&r->public);
+	else
+		*out = &r->public;
 	return err;
 }

@@ -656,7 +656,10 @@ struct immu_inflow {
 	void *arg;
 };
 
-/* A value to read that goes to a sink. It is held in memory too. */
+/*
+ * A value to read that goes to a sink: as it comes, whatever its size; a verified one is held in
+ * memory until it is proven.
+ */
 struct immu_outflow {
 	struct immu_bytes key;
 	struct immu_version version;
@@ -670,7 +673,8 @@ enum im_err immu_set_from(struct immu *c, const struct immu_inflow *flow, struct
 
 /*
  * Like immu_get() or immu_verified_get(), but the value goes to the sink: value.len of
- * out->entries[0] is its length, value.data is NULL. Errors of the sink.
+ * out->entries[0] is its length, value.data is NULL. Unless it is verified nothing but the key and
+ * the length is known of the entry; its tx is 0. Errors of the sink.
  */
 enum im_err
 immu_get_into(struct immu *c, const struct immu_outflow *flow, struct immu_result **out);

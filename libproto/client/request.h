@@ -35,6 +35,10 @@ request_start(struct call *call, enum rpc_method_id method, const ProtobufCMessa
 /* A user's key: IM_ERR_NULL_KEY, IM_ERR_KEY_LENGTH. */
 enum im_err request_check_key(struct immu_bytes key);
 
+/* A message that reads one version of a key; it borrows. Errors of the key; IM_ERR_ARGUMENT. */
+enum im_err request_fill_get(
+    struct immu_bytes key, const struct immu_version *version, Immudb__Schema__KeyRequest *m);
+
 /* Keys: at least one and at most TX_ENTRIES_MAX, each of them right. */
 enum im_err request_check_keys(const struct immu_bytes *keys, size_t len);
 

@@ -12,30 +12,41 @@
 #define ZSCAN_SEEK_SCORE_FIELD 3
 
 enum im_err
+request_fill_get(
+    struct immu_bytes key, const struct immu_version *version, Immudb__Schema__KeyRequest *m)
+{
+	enum im_err err = request_check_key(key);
+
+	if (err)
+		return err;
+	if ((version->at_tx > 0) + (version->since_tx > 0) + (version->revision != 0) > 1)
+		return err_set(
+		    IM_ERR_ARGUMENT, "only one of tx, since tx and revision can be given");
+	immudb__schema__key_request__init(m);
+	m->key = request_binary(key);
+	m->attx = version->at_tx;
+	m->sincetx = version->since_tx;
+	m->atrevision = version->revision;
+	return IM_OK;
+}
+
+enum im_err
 request_send_get(struct call *call, const struct immu_request *r)
 {
-	const struct immu_version *version = &r->version;
-	Immudb__Schema__KeyRequest m = IMMUDB__SCHEMA__KEY_REQUEST__INIT;
+	Immudb__Schema__KeyRequest m;
 	Immudb__Schema__VerifiableGetRequest verifiable =
 	    IMMUDB__SCHEMA__VERIFIABLE_GET_REQUEST__INIT;
 	enum im_err err;
 
 	if (r->keys_len != 1)
 		return err_set(IM_ERR_ARGUMENT, "one key is read at a time");
-	err = request_check_key(r->keys[0]);
+	err = request_fill_get(r->keys[0], &r->version, &m);
 	if (err)
 		return err;
-	if ((version->at_tx > 0) + (version->since_tx > 0) + (version->revision != 0) > 1)
-		return err_set(
-		    IM_ERR_ARGUMENT, "only one of tx, since tx and revision can be given");
-	call->tx = version->at_tx;
+	call->tx = r->version.at_tx;
 	call->key = arena_copy(&call->result->arena, request_bytes(r->keys[0]));
 	if (call->key.len != r->keys[0].len)
 		return err_set(IM_ERR_NOMEM, "out of memory");
-	m.key = request_binary(r->keys[0]);
-	m.attx = version->at_tx;
-	m.sincetx = version->since_tx;
-	m.atrevision = version->revision;
 	m.nowait = r->no_wait;
 	verifiable.keyrequest = &m;
 	verifiable.provesincetx = call->from.id;

@@ -35,6 +35,7 @@ static struct wire {
 	const ProtobufCMessage *(*hook)(const struct rpc_call *call, enum im_err *err);
 	/* Changes an answer before it is sent: a server that lies. */
 	void (*lie)(uint16_t method, ProtobufCMessage *answer);
+	void (*stream_lie)(struct buf *bytes, enum im_err *err); /* the same of a stream */
 	struct wire_answer waiting[WIRE_CALLS_MAX];
 	size_t waiting_len;
 } wire;
@@ -294,6 +295,83 @@ rpc_call_start(struct rpc_client_conn *c, const struct rpc_call *call, rpc_answe
 	if (wire.automatic)
 		wire_deliver(wire.waiting_len - 1);
 	return IM_OK;
+}
+
+/* A stream: the messages of an answer, all there. */
+struct rpc_stream {
+	struct buf bytes;
+	size_t at;
+	enum im_err err; /* in place of what would follow */
+};
+
+static inline void
+wire_stream_put(struct rpc_stream *s, struct bytes message)
+{
+	buf_append_be64(&s->bytes, message.len);
+	buf_append_bytes(&s->bytes, message);
+}
+
+enum im_err
+rpc_stream_open(struct rpc_client_conn *c, const struct rpc_call *call, struct rpc_stream **out)
+{
+	const Immudb__Schema__KeyRequest *m = (const Immudb__Schema__KeyRequest *)call->request;
+	struct rpc_stream *s = calloc(1, sizeof *s);
+	uint64_t tx = 0;
+	size_t i;
+
+	(void)c;
+	assert(s && call->method == RPC_METHOD_StreamGet);
+	buf_init(&s->bytes, SIZE_MAX);
+	s->err = IM_ERR_NOT_FOUND;
+	if (fake_db_find(wire.db, decode_bytes(m->key), m->attx, &tx, &i)) {
+		wire_stream_put(s, decode_bytes(m->key));
+		wire_stream_put(s, wire.db->txs[tx].values[i]);
+	} else {
+		s->err = IM_ERR_KEY_NOT_FOUND;
+	}
+	if (wire.stream_lie)
+		wire.stream_lie(&s->bytes, &s->err);
+	*out = s;
+	return IM_OK;
+}
+
+enum im_err
+rpc_stream_read(struct rpc_stream *s, void *data, size_t n)
+{
+	size_t left = s->bytes.len - s->at;
+
+	if (left < n)
+		return left == 0 || s->err != IM_ERR_NOT_FOUND
+		    ? err_set(s->err, "%s", err_text(s->err))
+		    : IM_ERR_PROTOCOL;
+	if (n > 0)
+		memcpy(data, s->bytes.data + s->at, n);
+	s->at += n;
+	return IM_OK;
+}
+
+enum im_err
+rpc_stream_next(struct rpc_stream *s, uint64_t *len)
+{
+	uint8_t n[8] = {0};
+	enum im_err err = rpc_stream_read(s, n, sizeof n);
+
+	*len = be64_get(n);
+	return err;
+}
+
+enum im_status
+rpc_stream_status(const struct rpc_stream *s)
+{
+	return err_status(s->err);
+}
+
+void
+rpc_stream_close(struct rpc_stream *s)
+{
+	if (s)
+		buf_free(&s->bytes);
+	free(s);
 }
 
 enum im_err
