@@ -126,6 +126,79 @@ assert_missing(struct fixture *f, const char *key)
 	    f, get(f, &in, NULL), IM_ERR_KEY_NOT_FOUND, IM_STATUS_NOT_FOUND, "key not found");
 }
 
+/* ---- Setting ---- */
+
+static void
+write_set_rules(void **state)
+{
+	struct fixture *f = *state;
+	static char long_key[USER_KEY_MAX + 2];
+	static M(KeyValue) * kvs[TX_ENTRIES_MAX + 1];
+	M(SetRequest) in = IMMUDB__SCHEMA__SET_REQUEST__INIT;
+	M(KeyValue) kv = IMMUDB__SCHEMA__KEY_VALUE__INIT;
+	M(TxHeader) *header = NULL;
+
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	assert_refused(f, ask(f, RPC_METHOD_Set, &in.base, NULL), IM_ERR_NO_ENTRIES, INVALID,
+	    "no entries provided");
+	assert_refused(f, set(f, "", "v", NULL), IM_ERR_ARGUMENT, INVALID, "illegal arguments");
+	memset(long_key, 'k', USER_KEY_MAX + 1);
+	assert_refused(
+	    f, set(f, long_key, "v", NULL), IM_ERR_KEY_LENGTH, INVALID, "max key length exceeded");
+	kv.key = message_data(bytes_str("k"));
+	for (size_t i = 0; i <= TX_ENTRIES_MAX; i++)
+		kvs[i] = &kv;
+	in.kvs = kvs;
+	in.n_kvs = 2;
+	assert_refused(f, ask(f, RPC_METHOD_Set, &in.base, NULL), IM_ERR_DUPLICATE_KEY, INVALID,
+	    "duplicated keys are not supported in single batch transaction");
+	in.n_kvs = TX_ENTRIES_MAX + 1;
+	assert_refused(f, ask(f, RPC_METHOD_Set, &in.base, NULL), IM_ERR_TX_ENTRIES, INVALID,
+	    "max number of entries per tx exceeded");
+	in.n_kvs = 1;
+	in.nowait = true;
+	assert_int_equal(ask(f, RPC_METHOD_Set, &in.base, &header), IM_OK);
+	assert_int_equal(header->id, 1);
+	assert_value(f, "k", "");
+}
+
+/* Bytes that mean something to a terminal, a formatter or a text library mean nothing here. */
+static void
+write_any_bytes(void **state)
+{
+	static const struct {
+		const char *data;
+		size_t len;
+	} all[] = {{"\0", 1}, {"a\0b", 3}, {"line\nline", 9}, {"%s%n%d", 6}, {"\x1b[31m", 5},
+	    {"\xff\xfe\xc0\x80", 4}, {" ", 1}, {"\0\1\2\3", 4}};
+	struct fixture *f = *state;
+	M(KeyValue) kv = IMMUDB__SCHEMA__KEY_VALUE__INIT;
+	M(KeyValue) * kvs[1] = {&kv};
+	M(SetRequest) in = IMMUDB__SCHEMA__SET_REQUEST__INIT;
+	M(KeyRequest) key = IMMUDB__SCHEMA__KEY_REQUEST__INIT;
+	M(ZAddRequest) member = IMMUDB__SCHEMA__ZADD_REQUEST__INIT;
+	M(DeleteKeysRequest) deletion = IMMUDB__SCHEMA__DELETE_KEYS_REQUEST__INIT;
+	M(Entry) *e = NULL;
+
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	in.n_kvs = deletion.n_keys = 1;
+	in.kvs = kvs;
+	deletion.keys = &kv.key;
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		struct bytes data = bytes_of((const uint8_t *)all[i].data, all[i].len);
+
+		kv.key = kv.value = key.key = member.set = member.key = message_data(data);
+		assert_int_equal(ask(f, RPC_METHOD_Set, &in.base, NULL), IM_OK);
+		assert_int_equal(get(f, &key, &e), IM_OK);
+		assert_true(bytes_equal(message_bytes(e->key), data));
+		assert_true(bytes_equal(message_bytes(e->value), data));
+		assert_int_equal(ask(f, RPC_METHOD_ZAdd, &member.base, NULL), IM_OK);
+		assert_int_equal(ask(f, RPC_METHOD_Delete, &deletion.base, NULL), IM_OK);
+		assert_int_equal(
+		    ask(f, RPC_METHOD_Delete, &deletion.base, NULL), IM_ERR_KEY_NOT_FOUND);
+	}
+}
+
 /* ---- Deleting and expiry ---- */
 
 static void
@@ -713,6 +786,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    STARTED(write_set_rules),
+	    STARTED(write_any_bytes),
 	    STARTED(write_delete),
 	    STARTED(write_metadata),
 	    STARTED(write_preconditions),
