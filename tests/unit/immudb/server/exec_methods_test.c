@@ -4,6 +4,8 @@
  */
 #include "server_harness.h"
 
+#include <pthread.h>
+
 #define OPS_MAX 1100
 
 /* A request that grows operation by operation. */
@@ -355,6 +357,113 @@ exec_largest(void **state)
 	assert_int_equal(header->nentries, TX_ENTRIES_MAX);
 }
 
+/* ---- Writes that need one another, sent without waiting ---- */
+
+#define ROUNDS 60
+
+/* Of each round: set, refer to it, add it to a set, delete it, and delete it again in vain. */
+#define ROUND_CALLS 5
+
+struct pipeline {
+	enum im_err errs[ROUNDS * ROUND_CALLS];
+	size_t started, done;
+	pthread_mutex_t mutex;
+	pthread_cond_t changed;
+};
+
+struct pipeline_call {
+	struct pipeline *all;
+	size_t number;
+};
+
+static void
+pipeline_answer(void *ctx, const struct rpc_answer *answer)
+{
+	struct pipeline_call *call = ctx;
+
+	pthread_mutex_lock(&call->all->mutex);
+	call->all->errs[call->number] = answer->err;
+	call->all->done++;
+	pthread_cond_signal(&call->all->changed);
+	pthread_mutex_unlock(&call->all->mutex);
+}
+
+static struct pipeline pipeline = {
+    .mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static void
+pipeline_send(struct fixture *f, uint16_t method, const ProtobufCMessage *request)
+{
+	static struct pipeline_call calls[ROUNDS * ROUND_CALLS];
+	struct rpc_call call = {
+	    .method = method, .session = bytes_str(f->session), .request = request};
+	size_t i = pipeline.started++;
+
+	calls[i] = (struct pipeline_call){&pipeline, i};
+	assert_int_equal(rpc_call_start(f->conn, &call, pipeline_answer, &calls[i]), IM_OK);
+}
+
+static void
+pipeline_round(struct fixture *f, int round)
+{
+	M(KeyValue) kv = IMMUDB__SCHEMA__KEY_VALUE__INIT;
+	M(KeyValue) * kvs[1] = {&kv};
+	M(SetRequest) set_request = IMMUDB__SCHEMA__SET_REQUEST__INIT;
+	M(ReferenceRequest) reference = IMMUDB__SCHEMA__REFERENCE_REQUEST__INIT;
+	M(ZAddRequest) member = IMMUDB__SCHEMA__ZADD_REQUEST__INIT;
+	M(DeleteKeysRequest) deletion = IMMUDB__SCHEMA__DELETE_KEYS_REQUEST__INIT;
+	char key[16], ref[16];
+
+	snprintf(key, sizeof key, "k%d", round);
+	snprintf(ref, sizeof ref, "r%d", round);
+	kv.key = reference.referencedkey = member.key = message_data(bytes_str(key));
+	reference.key = message_data(bytes_str(ref));
+	member.set = message_data(bytes_str("set"));
+	set_request.kvs = kvs;
+	deletion.keys = &kv.key;
+	set_request.n_kvs = deletion.n_keys = 1;
+	pipeline_send(f, RPC_METHOD_Set, &set_request.base);
+	pipeline_send(f, RPC_METHOD_SetReference, &reference.base);
+	pipeline_send(f, RPC_METHOD_ZAdd, &member.base);
+	pipeline_send(f, RPC_METHOD_Delete, &deletion.base);
+	pipeline_send(f, RPC_METHOD_Delete, &deletion.base);
+}
+
+static void
+order_without_waiting(struct fixture *f, bool synced)
+{
+	struct server_options options = options_of(f);
+	struct store_state newest;
+
+	options.synced = synced;
+	start(f, &options);
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	pipeline.started = pipeline.done = 0;
+	for (int i = 0; i < ROUNDS; i++)
+		pipeline_round(f, i);
+	pthread_mutex_lock(&pipeline.mutex);
+	while (pipeline.done < pipeline.started)
+		pthread_cond_wait(&pipeline.changed, &pipeline.mutex);
+	pthread_mutex_unlock(&pipeline.mutex);
+	for (size_t i = 0; i < pipeline.started; i++)
+		assert_int_equal(pipeline.errs[i],
+		    i % ROUND_CALLS == ROUND_CALLS - 1 ? IM_ERR_KEY_NOT_FOUND : IM_OK);
+	store_state(store_of(f), &newest);
+	assert_int_equal(newest.tx, ROUNDS * (ROUND_CALLS - 1));
+}
+
+static void
+exec_order_without_waiting(void **state)
+{
+	order_without_waiting(*state, false);
+}
+
+static void
+exec_order_without_waiting_synced(void **state)
+{
+	order_without_waiting(*state, true);
+}
+
 int
 main(void)
 {
@@ -366,6 +475,8 @@ main(void)
 	    STARTED(exec_duplicates),
 	    STARTED(exec_preconditions),
 	    STARTED(exec_largest),
+	    FOLDER(exec_order_without_waiting),
+	    FOLDER(exec_order_without_waiting_synced),
 	};
 
 	log_set_level(LOG_LEVEL_ERROR);
