@@ -47,8 +47,13 @@ find_positions(struct store *s, uint64_t pos, uint64_t first, uint64_t positions
 			err = engine_err_at(s, IM_ERR_CORRUPT, rec.pos);
 		if (err != IM_OK || rec.kind != RECORD_TX)
 			continue;
+		/* The place may come from a page that only looks right. */
+		if ((tx > 0 && rec.tx.header.id != tx + 1) ||
+		    rec.tx.header.id >= first + OFFSETS_PAGE_TXS)
+			err = engine_err_at(
+			    s, err_set(IM_ERR_CORRUPT, "a transaction out of order"), rec.pos);
 		tx = rec.tx.header.id;
-		if (tx >= first)
+		if (err == IM_OK && tx >= first)
 			positions[tx - first] = rec.pos;
 	}
 	logscan_free(&scan);

@@ -19,6 +19,9 @@
 /* Transactions that are looked at one by one. */
 #define TXS_MAX 64u
 #define WALK_MAX 100000u
+/* Bits of the first byte. */
+#define REPAIR 3
+#define WITH_WRITE 4
 
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -67,7 +70,7 @@ check_tx(const struct store_tx *tx, struct arena *a)
 }
 
 static void
-check_txs(struct store *s, uint64_t last, struct arena *a)
+check_txs(struct store *s, uint64_t last, bool is_chain, struct arena *a)
 {
 	struct tx_header header;
 	struct hash alh = hash_empty();
@@ -79,7 +82,8 @@ check_txs(struct store *s, uint64_t last, struct arena *a)
 		err = store_read_header(s, id, 0, &header);
 		check_refusal(err);
 		if (err == IM_OK) {
-			assert(header.id == id && (!known || hash_equal(&header.prev_alh, &alh)));
+			assert(header.id == id);
+			assert(!is_chain || !known || hash_equal(&header.prev_alh, &alh));
 			tx_header_alh(&header, &alh);
 		}
 		known = err == IM_OK;
@@ -160,8 +164,12 @@ count_fault(void *ctx, const struct store_fault *fault)
 	return 0;
 }
 
+/*
+ * is_chain: nobody made wrong headers look right by mending their checksums, which a client would find
+ * out, but not a store that was opened from a checkpoint behind them.
+ */
 static void
-check_reads(struct store *s, struct arena *a)
+check_reads(struct store *s, bool is_chain, struct arena *a)
 {
 	unsigned faults = 0;
 	struct store_check check = {.from_tx = 1, .fault = count_fault, .ctx = &faults};
@@ -171,12 +179,13 @@ check_reads(struct store *s, struct arena *a)
 	store_state(s, &state);
 	store_stats(s, &stats);
 	assert(stats.tx == state.tx);
-	check_txs(s, state.tx, a);
-	if (state.tx > 0) {
+	check_txs(s, state.tx, is_chain, a);
+	if (state.tx > 0 && is_chain) {
 		check_proof(s, (struct store_span){1, state.tx}, a);
 		check_proof(s, (struct store_span){state.tx / 2 + 1, state.tx}, a);
-		check_scan(s, a);
 	}
+	if (state.tx > 0)
+		check_scan(s, a);
 	assert(store_check(s, &check) == IM_OK && check.faults == faults);
 }
 
@@ -200,8 +209,9 @@ write_one(struct store *s, struct arena *a)
 }
 
 static void
-check_store(struct memory_vfs *files, bool with_write, struct arena *a)
+check_store(struct memory_vfs *files, uint8_t how, struct arena *a)
 {
+	bool is_chain = (how & REPAIR) != LOG_REPAIR_SUMS;
 	struct store_state state, again;
 	struct store_stats stats;
 	struct store *s;
@@ -211,8 +221,8 @@ check_store(struct memory_vfs *files, bool with_write, struct arena *a)
 		assert(err == IM_ERR_CORRUPT || err == IM_ERR_VERSION);
 		return;
 	}
-	check_reads(s, a);
-	if (with_write)
+	check_reads(s, is_chain, a);
+	if (how & WITH_WRITE)
 		write_one(s, a);
 	store_state(s, &state);
 	store_close(s);
@@ -222,7 +232,7 @@ check_store(struct memory_vfs *files, bool with_write, struct arena *a)
 	/* Damage behind what was read at first may show only when the index has to be made again. */
 	assert(again.tx == state.tx || (again.tx < state.tx && stats.read_only));
 	assert(again.tx != state.tx || hash_equal(&state.alh, &again.alh));
-	check_reads(s, a);
+	check_reads(s, is_chain, a);
 	store_close(s);
 }
 
@@ -235,8 +245,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct arena a;
 
 	arena_init(&a, ARENA_MAX);
-	if (log_image_put(files, in, (enum log_repair)(how & 3)))
-		check_store(files, how & 4, &a);
+	if (log_image_put(files, in, (enum log_repair)(how & REPAIR)))
+		check_store(files, how, &a);
 	arena_free(&a);
 	memory_vfs_free(files);
 	return 0;
