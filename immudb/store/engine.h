@@ -43,7 +43,7 @@
 #define ENGINE_FRESH_ENTRIES 128u
 
 /* Entries of the log that are kept in memory because they are read again and again; in bytes. */
-#define ENGINE_HOT_BYTES ((size_t)24 * 1024 * 1024)
+#define ENGINE_HOT_BYTES ((size_t)40 * 1024 * 1024)
 #define ENGINE_HOT_ENTRY_BYTES 256u
 /* Trees of transactions kept in the same way, and from how many entries on; smaller ones are made. */
 #define ENGINE_HOT_TREES_BYTES ((size_t)8 * 1024 * 1024)

@@ -163,6 +163,63 @@ test_pinned_stays(void **state)
 	hot_cache_free(&c);
 }
 
+#define THREADS 4
+#define ROUNDS 20000u
+
+struct worker {
+	struct hot_cache *c;
+	uint64_t seed;
+	unsigned wrong, found;
+};
+
+/* Offers, copies and pins at random; counts what is not what was offered. */
+static void *
+work(void *arg)
+{
+	struct worker *w = (struct worker *)arg;
+	uint8_t data[ITEM_BYTES], got[ITEM_BYTES];
+
+	for (unsigned k = 0; k < ROUNDS; k++) {
+		uint64_t i =
+		    (w->seed = w->seed * 6364136223846793005u + 1442695040888963407u) >> 54;
+		struct bytes right = data_of(i, data);
+		struct hot_item *item = hot_cache_pin(w->c, key_of(i));
+
+		if (item)
+			w->wrong += !bytes_equal(hot_item_bytes(item), right);
+		if (hot_cache_copy(w->c, key_of(i), got, sizeof got)) {
+			w->wrong += memcmp(got, data, sizeof got) != 0;
+			w->found++;
+		}
+		hot_cache_offer(w->c, key_of(i), right);
+		hot_cache_unpin(item);
+	}
+	return NULL;
+}
+
+static void
+test_threads(void **state)
+{
+	struct worker workers[THREADS];
+	pthread_t threads[THREADS];
+	struct hot_cache c;
+
+	(void)state;
+	/* Room for half of what is asked for. */
+	hot_cache_init(&c, (size_t)512 * ITEM_BYTES, ITEM_BYTES);
+	for (unsigned i = 0; i < THREADS; i++) {
+		workers[i] = (struct worker){.c = &c, .seed = i + 1};
+		assert_int_equal(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
+	}
+	for (unsigned i = 0; i < THREADS; i++) {
+		pthread_join(threads[i], NULL);
+		assert_int_equal(workers[i].wrong, 0);
+		assert_true(workers[i].found > 0);
+	}
+	assert_true(held_bytes(&c) <= (size_t)512 * ITEM_BYTES);
+	hot_cache_free(&c);
+}
+
 int
 main(void)
 {
@@ -172,6 +229,7 @@ main(void)
 	    cmocka_unit_test(test_bounded),
 	    cmocka_unit_test(test_used_stays),
 	    cmocka_unit_test(test_pinned_stays),
+	    cmocka_unit_test(test_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
