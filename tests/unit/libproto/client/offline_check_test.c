@@ -50,7 +50,9 @@ setup(void **state)
 	fake_db_append(&w->db,
 	    (struct fake_kv[]){{.key = "a", .value = "1"},
 		{.key = "b", .value = "%s\n", .metadata = {.non_indexable = true}},
-		{.key = "c", .value = "", .metadata = {.has_expiry = true, .expires_at = 4102444800}}},
+		{.key = "c",
+		    .value = "",
+		    .metadata = {.has_expiry = true, .expires_at = 4102444800}}},
 	    3);
 	wire = (struct wire){.db = &w->db, .server_id = SERVER, .automatic = true};
 	arena_init(&wire.arena, 256u << 20);
