@@ -26,6 +26,9 @@
 #define LINK_KEEP_BUSY ((size_t)128 * 1024)
 #define LINK_KEEP_QUIET ((size_t)4096)
 
+/* Output is charged to the budget in steps of this. */
+#define LINK_CHARGE_BYTES ((size_t)64 * 1024)
+
 static _Thread_local unsigned callback_depth;
 
 static void link_read_done(void *arg);
@@ -49,15 +52,25 @@ link_callback_end(void)
 	callback_depth--;
 }
 
-bool
-link_budget_take(struct link_budget *b, size_t n)
+static bool
+link_budget_take_up_to(struct link_budget *b, size_t n, size_t max)
 {
-	if (!b)
-		return true;
-	if (atomic_fetch_add_explicit(&b->used, n, memory_order_relaxed) + n <= b->max)
+	if (atomic_fetch_add_explicit(&b->used, n, memory_order_relaxed) + n <= max)
 		return true;
 	atomic_fetch_sub_explicit(&b->used, n, memory_order_relaxed);
 	return false;
+}
+
+bool
+link_budget_take(struct link_budget *b, size_t n)
+{
+	return !b || link_budget_take_up_to(b, n, b->max);
+}
+
+bool
+link_budget_take_bulk(struct link_budget *b, size_t n)
+{
+	return !b || link_budget_take_up_to(b, n, b->max - b->reserve);
 }
 
 void
@@ -115,6 +128,7 @@ link_unref(struct link *l)
 	if (atomic_fetch_sub_explicit(&l->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	link_out_free_all(l);
+	link_budget_give(l->budget, l->out_charged);
 	buf_free(&l->out);
 	buf_free(&l->wire);
 	if (l->in != l->small)
@@ -135,6 +149,31 @@ size_t
 link_queued(const struct link *l)
 {
 	return l->out.len + (l->writing ? l->wire.len : 0);
+}
+
+bool
+link_charge_output(struct link *l)
+{
+	size_t held = link_queued(l), more;
+
+	if (held <= LINK_OUT_FREE_BYTES + l->out_charged)
+		return true;
+	more = held - LINK_OUT_FREE_BYTES - l->out_charged + LINK_CHARGE_BYTES - 1;
+	more -= more % LINK_CHARGE_BYTES;
+	if (!link_budget_take_bulk(l->budget, more))
+		return false;
+	l->out_charged += more;
+	return true;
+}
+
+/* Locked, nothing being written: gives back the charge of what has been. */
+static void
+link_discharge_output(struct link *l)
+{
+	if (l->out_charged == 0 || l->out.len > LINK_OUT_FREE_BYTES)
+		return;
+	link_budget_give(l->budget, l->out_charged);
+	l->out_charged = 0;
 }
 
 bool
@@ -330,6 +369,7 @@ link_written(struct link *l)
 
 	pthread_mutex_lock(&l->lock);
 	l->writing = false;
+	link_discharge_output(l);
 	link_write_trim(l);
 	more = link_write_claim(l);
 	leave = l->leaving && !more;
@@ -406,17 +446,29 @@ link_flush(struct link *l)
 
 /* ---- Reading. ---- */
 
+/* How much a busy connection reads at once; always room for its longest frame. */
+static size_t
+link_read_size(const struct link *l)
+{
+	return atomic_load_explicit(&l->frame_max, memory_order_relaxed) >
+		FRAME_PAYLOAD_MAX_BEFORE_LOGIN
+	    ? LINK_BIG_BYTES
+	    : LINK_STRANGER_BYTES;
+}
+
 /* False when there is no memory for it. */
 static bool
-link_read_grow(struct link *l)
+link_read_grow(struct link *l, size_t size)
 {
-	uint8_t *big = (uint8_t *)malloc(LINK_BIG_BYTES);
+	uint8_t *big = (uint8_t *)malloc(size);
 
 	if (!big)
 		return false;
 	memcpy(big, l->in, l->in_len);
+	if (l->in != l->small)
+		free(l->in);
 	l->in = big;
-	l->in_cap = LINK_BIG_BYTES;
+	l->in_cap = size;
 	atomic_store(&l->busy, true);
 	return true;
 }
@@ -609,7 +661,7 @@ link_read_take(struct link *l)
 	bool filled = l->in_len == l->in_cap;
 	enum link_next next;
 	enum im_err err;
-	size_t need;
+	size_t need, size;
 
 	do {
 		rpc_batch_begin();
@@ -627,7 +679,8 @@ link_read_take(struct link *l)
 		link_read_leave(l);
 		return;
 	}
-	if (l->in == l->small && (filled || need > l->in_cap) && !link_read_grow(l)) {
+	size = link_read_size(l);
+	if (l->in_cap < size && (filled || need > l->in_cap) && !link_read_grow(l, size)) {
 		link_read_end(l);
 		return;
 	}

@@ -25,6 +25,10 @@
 /* A connection holds this much for reading while it is quiet, and so much while it is busy. */
 #define LINK_SMALL_BYTES 512u
 #define LINK_BIG_BYTES (128u * 1024)
+/* The same while it takes only the short frames of before login. */
+#define LINK_STRANGER_BYTES (24u * 1024)
+/* Output of a connection that is not charged to the budget. */
+#define LINK_OUT_FREE_BYTES ((size_t)32 * 1024)
 
 struct link;
 struct metric;
@@ -90,6 +94,8 @@ struct link_budget {
 	atomic_size_t used;
 	size_t max;
 	atomic_uint streams; /* going out on all links */
+	size_t
+	    reserve; /* of max, for small requests: neither bodies in chunks nor output have it */
 };
 
 /* Shared by all links of one owner; constant while any of them lives. */
@@ -143,6 +149,7 @@ struct link {
 	struct buf out;        /* gathered; goes with the next write */
 	struct buf wire;       /* being written */
 	size_t written;        /* of wire */
+	size_t out_charged;    /* of the budget, for what is gathered or being written */
 	struct link_out *outs; /* in order of arrival */
 	size_t out_bytes;      /* of outs, whole bodies */
 	atomic_uint streams;   /* among outs; to be looked at without the lock */
@@ -152,6 +159,8 @@ struct link {
 
 /* Takes n bytes of the budget (NULL: no limit); false when that would pass its maximum. */
 bool link_budget_take(struct link_budget *b, size_t n);
+/* The same for what a peer can keep us from giving back: leaves the reserve alone. */
+bool link_budget_take_bulk(struct link_budget *b, size_t n);
 void link_budget_give(struct link_budget *b, size_t n);
 
 /*
@@ -175,6 +184,11 @@ void link_flush(struct link *l);
 
 /* Bytes gathered or being written, large bodies not counted. Locked. */
 size_t link_queued(const struct link *l);
+/*
+ * Charges what is gathered beyond LINK_OUT_FREE_BYTES to the budget; it is given back when it is
+ * written. False when the budget is spent: then the caller takes back what it has appended. Locked.
+ */
+bool link_charge_output(struct link *l);
 /* Whether nothing is left to send. Locked. */
 bool link_is_drained(const struct link *l);
 

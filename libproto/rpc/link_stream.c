@@ -48,7 +48,7 @@ link_in_append(struct link *l, struct link_in *in, struct bytes data)
 	if (data.len > l->limits->body_bytes - l->in_bytes)
 		return err_set(IM_ERR_BUSY, "server is busy: more than %zu bytes of large requests",
 		    l->limits->body_bytes);
-	if (!link_budget_take(l->budget, data.len))
+	if (!link_budget_take_bulk(l->budget, data.len))
 		return err_set(IM_ERR_BUSY, "server is busy: no memory for large requests");
 	if (!buf_append_bytes(&in->body, data)) {
 		link_budget_give(l->budget, data.len);

@@ -7,8 +7,12 @@
  */
 #include "rpc/rpc_server.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "rpc/server_conn.h"
@@ -23,6 +27,11 @@
 #define DEFAULT_CONNECTIONS 1024
 /* Connections over the limit that are still told so, rather than just closed. */
 #define SURPLUS_CONNECTIONS 64
+/* With so many over the limit the next ones wait to be accepted until others are buried. */
+#define CROWDED_CONNECTIONS 32
+#define CROWDED_RETRY_MS 10
+/* How many strangers are looked at for one that comes from where the newest comes from. */
+#define DISPLACE_SEARCH 1024
 #define DEFAULT_OUTSTANDING 1024
 #define DEFAULT_QUEUED_BYTES ((size_t)4 * 1024 * 1024)
 #define DEFAULT_TOTAL_BYTES ((size_t)1024 * 1024 * 1024)
@@ -36,15 +45,34 @@
 /* Credit of each incoming body, and how many of the largest bodies may be under way each way. */
 #define WINDOW_BYTES (1024u * 1024)
 #define BODIES_UNDER_WAY 4
+/* So long after a connection has ended free memory goes back to the system. */
+#define TRIM_AFTER_MS 2000
+/* One part in so many of the memory for all connections is kept for small requests. */
+#define RESERVE_PART 8
 /* How long to wait before accepting again when descriptors or memory ran out. */
 #define ACCEPT_RETRY_MS 100
+
+/*
+ * The kernel holds few connections that are not accepted yet and makes further peers wait for a second
+ * or more: so many are accepted at once.
+ */
+#define ACCEPTS_AT_ONCE 16
+/* How many may wait to be accepted (the kernel has a limit of its own, often 4,096), and among how many
+ * descriptors the listening socket is looked for. */
+#define LISTEN_QUEUE 4096
+#define LISTEN_SEARCH_FDS 256
+
+struct acceptor {
+	struct listener *listener;
+	nng_aio *aio;
+	bool waiting; /* the aio sleeps before the next try; of the callback */
+};
 
 struct listener {
 	struct rpc_server *server;
 	nng_stream_listener *listener;
-	nng_aio *aio;
+	struct acceptor acceptors[ACCEPTS_AT_ONCE];
 	uint16_t port;
-	bool waiting; /* the aio sleeps before the next try; of the callback */
 };
 
 void
@@ -76,6 +104,47 @@ server_conn_ended(struct server_conn *c)
 	pthread_mutex_unlock(&s->lock);
 }
 
+/* ---- Strangers: connections that have not logged in. ---- */
+
+/* Locked. */
+static void
+strangers_add(struct rpc_server *s, struct server_conn *c)
+{
+	c->is_stranger = true;
+	c->stranger_prev = s->strangers_last;
+	if (s->strangers_last)
+		s->strangers_last->stranger_next = c;
+	else
+		s->strangers = c;
+	s->strangers_last = c;
+}
+
+/* Locked. */
+static void
+strangers_remove(struct rpc_server *s, struct server_conn *c)
+{
+	if (!c->is_stranger)
+		return;
+	c->is_stranger = false;
+	if (c->stranger_prev)
+		c->stranger_prev->stranger_next = c->stranger_next;
+	else
+		s->strangers = c->stranger_next;
+	if (c->stranger_next)
+		c->stranger_next->stranger_prev = c->stranger_prev;
+	else
+		s->strangers_last = c->stranger_prev;
+	c->stranger_prev = c->stranger_next = NULL;
+}
+
+void
+server_conn_known(struct server_conn *c)
+{
+	pthread_mutex_lock(&c->server->lock);
+	strangers_remove(c->server, c);
+	pthread_mutex_unlock(&c->server->lock);
+}
+
 /* ---- Reaping. ---- */
 
 static void
@@ -90,6 +159,7 @@ server_bury(struct rpc_server *s, struct server_conn *c)
 		s->conns = c->next;
 	if (c->next)
 		c->next->prev = c->prev;
+	strangers_remove(s, c);
 	s->nconns--;
 	metric_set(s->metrics.connections, (double)s->nconns);
 	pthread_cond_broadcast(&s->changed);
@@ -130,24 +200,54 @@ server_sweep(struct rpc_server *s, int64_t now_ns)
 	pthread_mutex_lock(&s->lock);
 }
 
-/* Waits for something to do; meanwhile looks after the streams, if there are any. Locked. */
+/*
+ * Locked; unlocked meanwhile. Gives free memory back to the system: what thousands of connections
+ * have left is spread over the heap, and would stay.
+ */
+static void
+server_trim(struct rpc_server *s)
+{
+	s->trim_ns = 0;
+	pthread_mutex_unlock(&s->lock);
+	malloc_trim(0);
+	pthread_mutex_lock(&s->lock);
+}
+
+/* Locked. When the reaper has something to do besides burying; INT64_MAX when not. */
+static int64_t
+server_next_chore(const struct rpc_server *s)
+{
+	int64_t by = s->trim_ns ? s->trim_ns : INT64_MAX;
+
+	if (atomic_load(&s->budget.streams) > 0 && s->swept_ns + SWEEP_NS < by)
+		by = s->swept_ns + SWEEP_NS;
+	return by;
+}
+
+/* Waits for something to do; meanwhile looks after streams and memory, if there is need. Locked. */
 static void
 server_reaper_wait(struct rpc_server *s)
 {
 	int64_t now = clock_monotonic_ns(), by;
 	struct timespec ts;
 
-	if (atomic_load(&s->budget.streams) == 0) {
+	if (atomic_load(&s->budget.streams) == 0)
 		s->swept_ns = now;
+	by = server_next_chore(s);
+	ts = (struct timespec){by / CLOCK_NS_PER_S, by % CLOCK_NS_PER_S};
+	if (by == INT64_MAX) {
 		pthread_cond_wait(&s->changed, &s->lock);
 		return;
 	}
-	by = s->swept_ns + SWEEP_NS;
-	ts = (struct timespec){by / CLOCK_NS_PER_S, by % CLOCK_NS_PER_S};
 	if (now < by && pthread_cond_timedwait(&s->changed, &s->lock, &ts) == 0)
 		return;
-	s->swept_ns = clock_monotonic_ns();
-	server_sweep(s, s->swept_ns);
+	now = clock_monotonic_ns();
+	if (s->trim_ns && s->trim_ns <= now)
+		server_trim(s);
+	if (s->swept_ns + SWEEP_NS > now)
+		return;
+	s->swept_ns = now;
+	server_sweep(s, now);
 }
 
 static void *
@@ -167,6 +267,8 @@ server_reap(void *arg)
 		pthread_mutex_unlock(&s->lock);
 		server_bury(s, c);
 		pthread_mutex_lock(&s->lock);
+		if (s->trim_ns == 0)
+			s->trim_ns = clock_monotonic_ns() + TRIM_AFTER_MS * CLOCK_NS_PER_MS;
 	}
 	pthread_mutex_unlock(&s->lock);
 	return NULL;
@@ -184,10 +286,54 @@ server_end_reaper(struct rpc_server *s)
 
 /* ---- Accepting. ---- */
 
+/*
+ * Locked. There are too many connections: one that has not logged in gives way to the newest, so that
+ * strangers cannot keep others out: the oldest from the same place, or else the oldest of all.
+ * Returned with a reference; NULL when all have logged in.
+ */
+static struct server_conn *
+server_displace(struct rpc_server *s, const struct server_conn *newest)
+{
+	struct server_conn *c = s->strangers;
+
+	for (unsigned i = 0; c && i < DISPLACE_SEARCH && c->host != newest->host; i++)
+		c = c->stranger_next;
+	if (!c || c->host != newest->host)
+		c = s->strangers;
+	if (c) {
+		strangers_remove(s, c);
+		link_ref(&c->link);
+	}
+	return c;
+}
+
+static void
+server_close_displaced(struct rpc_server *s, struct server_conn *c)
+{
+	metric_inc(s->metrics.refused);
+	log_warn_limited("rpc: %s: closed for a newer connection, because it has not logged in and "
+			 "%zu are open",
+	    c->peer.address, s->options.max_connections);
+	link_close(&c->link);
+	link_unref(&c->link);
+}
+
+static bool
+server_is_crowded(struct rpc_server *s)
+{
+	bool crowded;
+
+	pthread_mutex_lock(&s->lock);
+	crowded = s->nconns > s->options.max_connections + CROWDED_CONNECTIONS;
+	pthread_mutex_unlock(&s->lock);
+	return crowded;
+}
+
 /* Puts the connection into the list; false when there are so many that it is not even greeted. */
 static bool
 server_admit(struct rpc_server *s, struct server_conn *c)
 {
+	struct server_conn *displaced = NULL;
 	bool admitted;
 
 	pthread_mutex_lock(&s->lock);
@@ -197,11 +343,17 @@ server_admit(struct rpc_server *s, struct server_conn *c)
 	s->conns = c;
 	s->live++;
 	s->nconns++;
-	c->surplus = s->nconns > s->options.max_connections;
+	if (s->nconns > s->options.max_connections)
+		displaced = server_displace(s, c);
+	c->surplus = s->nconns > s->options.max_connections && !displaced;
+	if (!c->surplus)
+		strangers_add(s, c);
 	admitted = s->nconns <= s->options.max_connections + SURPLUS_CONNECTIONS &&
 	    !atomic_load(&s->stopping);
 	metric_set(s->metrics.connections, (double)s->nconns);
 	pthread_mutex_unlock(&s->lock);
+	if (displaced)
+		server_close_displaced(s, displaced);
 	metric_inc(c->surplus ? s->metrics.refused : s->metrics.accepted);
 	if (c->surplus)
 		log_warn_limited("rpc: %s: refused: %zu connections are open", c->peer.address,
@@ -227,26 +379,33 @@ server_accepted(struct rpc_server *s, nng_stream *stream)
 }
 
 static void
+acceptor_wait(struct acceptor *at, nng_duration ms)
+{
+	at->waiting = true;
+	nng_sleep_aio(ms, at->aio);
+}
+
+static void
 listener_accepted(void *arg)
 {
-	struct listener *at = (struct listener *)arg;
+	struct acceptor *at = (struct acceptor *)arg;
+	struct rpc_server *s = at->listener->server;
+	bool waited = at->waiting;
 	int rv = nng_aio_result(at->aio);
 
-	if (at->waiting) {
-		at->waiting = false;
-		if (rv != 0)
-			return;
-	} else if (rv == 0) {
-		server_accepted(at->server, (nng_stream *)nng_aio_get_output(at->aio, 0));
-	} else if (rv == NNG_ECLOSED || rv == NNG_ECANCELED || atomic_load(&at->server->stopping)) {
+	at->waiting = false;
+	if (rv == NNG_ECLOSED || rv == NNG_ECANCELED || (rv != 0 && atomic_load(&s->stopping)))
 		return;
-	} else {
+	if (rv == 0 && !waited)
+		server_accepted(s, (nng_stream *)nng_aio_get_output(at->aio, 0));
+	if (rv != 0 && !waited) {
 		log_warn_limited("rpc: cannot accept a connection: %s", nng_strerror(rv));
-		at->waiting = true;
-		nng_sleep_aio(ACCEPT_RETRY_MS, at->aio);
-		return;
+		acceptor_wait(at, ACCEPT_RETRY_MS);
+	} else if (server_is_crowded(s)) {
+		acceptor_wait(at, CROWDED_RETRY_MS);
+	} else {
+		nng_stream_listener_accept(at->listener->listener, at->aio);
 	}
-	nng_stream_listener_accept(at->listener, at->aio);
 }
 
 static enum im_err
@@ -272,6 +431,49 @@ listener_check_path(const char *url)
 	return IM_OK;
 }
 
+/* Whether the descriptor is a TCP socket that listens on the port. */
+static bool
+socket_listens_on(int fd, uint16_t port)
+{
+	struct sockaddr_storage sa = {0};
+	socklen_t sa_len = sizeof sa, len = sizeof(int);
+	int listens = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) != 0 || !listens ||
+	    getsockname(fd, (struct sockaddr *)&sa, &sa_len) != 0)
+		return false;
+	if (sa.ss_family == AF_INET)
+		return ((const struct sockaddr_in *)&sa)->sin_port == htons(port);
+	return sa.ss_family == AF_INET6 &&
+	    ((const struct sockaddr_in6 *)&sa)->sin6_port == htons(port);
+}
+
+/*
+ * The transport lets 128 connections wait to be accepted, and has neither an option for that nor one
+ * that tells its descriptor. The next peer would wait for a second or more, and a burst is soon that
+ * large; so the socket is looked for among the first descriptors, and listens again. Where it is not
+ * found the short queue stays.
+ */
+static void
+listener_deepen_queue(const struct listener *at)
+{
+	for (int fd = 0; fd < LISTEN_SEARCH_FDS; fd++)
+		if (socket_listens_on(fd, at->port))
+			(void)listen(fd, LISTEN_QUEUE);
+}
+
+static int
+listener_alloc_acceptors(struct listener *at)
+{
+	int rv = 0;
+
+	for (size_t i = 0; i < ACCEPTS_AT_ONCE && rv == 0; i++) {
+		at->acceptors[i].listener = at;
+		rv = nng_aio_alloc(&at->acceptors[i].aio, listener_accepted, &at->acceptors[i]);
+	}
+	return rv;
+}
+
 static enum im_err
 listener_open(struct listener *at, const char *url)
 {
@@ -290,14 +492,23 @@ listener_open(struct listener *at, const char *url)
 		nng_stream_listener_set_bool(at->listener, NNG_OPT_TCP_NODELAY, true);
 		nng_stream_listener_set_bool(at->listener, NNG_OPT_TCP_KEEPALIVE, true);
 	}
-	rv = nng_aio_alloc(&at->aio, listener_accepted, at);
+	rv = listener_alloc_acceptors(at);
 	if (rv == 0)
 		rv = nng_stream_listener_listen(at->listener);
 	if (rv != 0)
 		return listener_error(rv, "listen on", url);
 	if (tcp && nng_stream_listener_get_int(at->listener, NNG_OPT_TCP_BOUND_PORT, &port) == 0)
 		at->port = (uint16_t)port;
+	if (at->port)
+		listener_deepen_queue(at);
 	return IM_OK;
+}
+
+static void
+listener_accept(struct listener *at)
+{
+	for (size_t i = 0; i < ACCEPTS_AT_ONCE; i++)
+		nng_stream_listener_accept(at->listener, at->acceptors[i].aio);
 }
 
 static void
@@ -305,14 +516,14 @@ listener_close(struct listener *at)
 {
 	if (at->listener)
 		nng_stream_listener_close(at->listener);
-	if (at->aio) {
-		nng_aio_stop(at->aio);
-		nng_aio_free(at->aio);
+	for (size_t i = 0; i < ACCEPTS_AT_ONCE && at->acceptors[i].aio; i++) {
+		nng_aio_stop(at->acceptors[i].aio);
+		nng_aio_free(at->acceptors[i].aio);
+		at->acceptors[i].aio = NULL;
 	}
 	if (at->listener)
 		nng_stream_listener_free(at->listener);
 	at->listener = NULL;
-	at->aio = NULL;
 }
 
 static enum im_err
@@ -351,6 +562,7 @@ server_set_limits(struct rpc_server *s)
 #undef LIMIT
 	s->max_message = o->max_message_bytes + MESSAGE_SLACK_BYTES;
 	s->budget.max = o->max_total_bytes;
+	s->budget.reserve = o->max_total_bytes / RESERVE_PART;
 	s->limits = (struct link_limits){
 	    .hello_timeout_ms = o->hello_timeout_ms,
 	    .frame_timeout_ms = o->frame_timeout_ms,
@@ -385,8 +597,9 @@ server_add_metrics(struct rpc_server *s)
 	    server_metric(m, METRIC_GAUGE, "immudb_rpc_connections", "Open connections.");
 	s->metrics.accepted = server_metric(
 	    m, METRIC_COUNTER, "immudb_rpc_connections_accepted_total", "Connections accepted.");
-	s->metrics.refused = server_metric(m, METRIC_COUNTER,
-	    "immudb_rpc_connections_refused_total", "Connections refused because of the limit.");
+	s->metrics.refused =
+	    server_metric(m, METRIC_COUNTER, "immudb_rpc_connections_refused_total",
+		"Connections refused or closed because of the limit.");
 	s->metrics.held = server_metric(
 	    m, METRIC_GAUGE, "immudb_rpc_held_bytes", "Payload bytes held for all connections.");
 	metric_set_callback(s->metrics.held, server_held_bytes, s);
@@ -481,7 +694,7 @@ rpc_server_start(const struct rpc_server_options *options, struct rpc_server **o
 	}
 	server_add_metrics(s);
 	for (size_t i = 0; i < s->nlisteners; i++)
-		nng_stream_listener_accept(s->listeners[i].listener, s->listeners[i].aio);
+		listener_accept(&s->listeners[i]);
 	*out = s;
 	return IM_OK;
 }

@@ -24,6 +24,8 @@
 #define POOL_QUIET 1
 /* The block that a pooled request keeps. */
 #define POOL_BLOCK_BYTES 4096
+/* Unsent output of a connection that has not logged in, which then is read no more. */
+#define QUEUED_BYTES_BEFORE_LOGIN LINK_OUT_FREE_BYTES
 /* What a request costs besides its body. */
 #define REQUEST_OVERHEAD (sizeof(struct request) + POOL_BLOCK_BYTES)
 
@@ -46,9 +48,12 @@ static bool
 conn_is_ready(struct link *l)
 {
 	const struct server_conn *c = conn_of(l);
+	size_t queued_max = c->server->options.max_queued_bytes;
 
-	return c->outstanding < c->server->options.max_outstanding &&
-	    link_queued(l) < c->server->options.max_queued_bytes;
+	if (!atomic_load_explicit(&c->authenticated, memory_order_relaxed) &&
+	    queued_max > QUEUED_BYTES_BEFORE_LOGIN)
+		queued_max = QUEUED_BYTES_BEFORE_LOGIN;
+	return c->outstanding < c->server->options.max_outstanding && link_queued(l) < queued_max;
 }
 
 /* Locked. The place that points to the request of that id, or to NULL at the end of its chain. */
@@ -210,7 +215,7 @@ request_reply_large(struct request *r, uint8_t *data, size_t len)
 	struct server_conn *c = r->conn;
 	struct link *l = &c->link;
 
-	if (!link_budget_take(&c->server->budget, len)) {
+	if (!link_budget_take_bulk(&c->server->budget, len)) {
 		free(data);
 		rpc_fail(&r->pub, IM_ERR_BUSY, NULL);
 		return;
@@ -227,6 +232,27 @@ request_reply_large(struct request *r, uint8_t *data, size_t len)
 			server_conn_put_error(c, r->id, IM_ERR_NOMEM, NULL);
 	}
 	server_request_done(r);
+}
+
+/*
+ * Locked. Where the body of an answer of len bytes goes; NULL when it does not go out. A peer that
+ * lets too many answers pile up gets errors, which are short and as many as its requests.
+ */
+static uint8_t *
+request_reserve_answer(struct request *r, size_t len)
+{
+	struct link *l = &r->conn->link;
+	size_t before = l->out.len;
+
+	if (l->closed || !frame_put_answer(&l->out, r->id, false, (uint32_t)len, len))
+		return NULL;
+	l->out.len += len;
+	if (link_charge_output(l))
+		return l->out.data + l->out.len - len;
+	l->out.len = before;
+	server_conn_put_error(
+	    r->conn, r->id, IM_ERR_BUSY, "server is busy: too many answers unread");
+	return NULL;
 }
 
 void
@@ -254,8 +280,9 @@ rpc_reply(struct rpc_request *req, const ProtobufCMessage *answer)
 		return;
 	}
 	link_lock(l);
-	if (!l->closed && frame_put_answer(&l->out, r->id, false, (uint32_t)len, len))
-		l->out.len += protobuf_c_message_pack(answer, l->out.data + l->out.len);
+	p = request_reserve_answer(r, len);
+	if (p)
+		protobuf_c_message_pack(answer, p);
 	server_request_done(r);
 }
 
@@ -282,8 +309,9 @@ rpc_reply_bytes(struct rpc_request *req, struct bytes body)
 		return;
 	}
 	link_lock(l);
-	if (!l->closed && frame_put_answer(&l->out, r->id, false, (uint32_t)body.len, body.len))
-		buf_append_bytes(&l->out, body);
+	p = request_reserve_answer(r, body.len);
+	if (p && body.len > 0)
+		memcpy(p, body.data, body.len);
 	server_request_done(r);
 }
 
@@ -320,6 +348,7 @@ conn_authenticate(struct server_conn *c)
 	    atomic_exchange(&c->authenticated, true))
 		return;
 	atomic_store(&c->link.frame_max, FRAME_PAYLOAD_MAX);
+	server_conn_known(c);
 	link_lock(&c->link);
 	if (!c->link.closed)
 		frame_put_credit(&c->link.out, 0, FRAME_PAYLOAD_MAX);
@@ -626,6 +655,21 @@ static const struct link_ops conn_ops = {
     .destroy = conn_destroy,
 };
 
+static uint64_t
+conn_host(const nng_sockaddr *sa)
+{
+	uint64_t host = 0;
+
+	if (sa->s_family == NNG_AF_INET)
+		return sa->s_in.sa_addr;
+	if (sa->s_family != NNG_AF_INET6)
+		return 0;
+	memcpy(&host, sa->s_in6.sa_addr, sizeof host);
+	if (host == 0)
+		memcpy(&host, sa->s_in6.sa_addr + sizeof host, sizeof host);
+	return host;
+}
+
 static void
 conn_describe_v6(struct rpc_peer *p, const nng_sockaddr_in6 *sa)
 {
@@ -646,8 +690,9 @@ conn_describe_v6(struct rpc_peer *p, const nng_sockaddr_in6 *sa)
 }
 
 static void
-conn_describe(struct rpc_peer *p, nng_stream *stream)
+conn_describe(struct server_conn *c, nng_stream *stream)
 {
+	struct rpc_peer *p = &c->peer;
 	nng_sockaddr sa = {0};
 	char text[INET_ADDRSTRLEN] = "?";
 	uint8_t first;
@@ -664,6 +709,7 @@ conn_describe(struct rpc_peer *p, nng_stream *stream)
 		p->is_loopback = p->is_unix;
 		snprintf(p->address, sizeof p->address, "%s", p->is_unix ? "unix" : "unknown");
 	}
+	c->host = conn_host(&sa);
 }
 
 enum im_err
@@ -680,7 +726,7 @@ server_conn_new(struct rpc_server *s, nng_stream *stream, struct server_conn **o
 		free(c);
 		return err;
 	}
-	conn_describe(&c->peer, stream);
+	conn_describe(c, stream);
 	c->link.name = c->peer.address;
 	*out = c;
 	return IM_OK;

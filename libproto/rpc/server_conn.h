@@ -31,6 +31,10 @@ struct server_conn {
 	struct rpc_server *server;
 	struct server_conn *next, *prev; /* all connections; under the server's lock */
 	unsigned round; /* the last one that has come by, see rpc_server.c; likewise */
+	/* Those that have not logged in, oldest first; under the server's lock. */
+	struct server_conn *stranger_next, *stranger_prev;
+	bool is_stranger; /* in that list */
+	uint64_t host; /* where it comes from: alike for one address, or IPv6 network of 64 bits */
 	struct server_conn *reap_next;
 	struct rpc_peer peer;
 	bool surplus;     /* over the limit of connections: it is told so and closed */
@@ -64,11 +68,13 @@ struct rpc_server {
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* something to reap, or something that stop or free waits for */
 	struct server_conn *conns;
+	struct server_conn *strangers, *strangers_last;
 	size_t nconns; /* in the list */
 	size_t live;   /* connections in memory */
 	struct server_conn *reap;
 	bool reaper_ends;
 	int64_t swept_ns; /* when streams were last looked after */
+	int64_t trim_ns;  /* when free memory is to be given back; 0: there is no need */
 };
 
 /* A connection for a stream that was accepted; takes the stream over on success. Adds no thread. */
@@ -102,7 +108,9 @@ void server_stream_resume(struct server_conn *c, bool all);
 /* Ends the streams that got no credit since before_ns, and those whose time is over. Not locked. */
 void server_stream_sweep(struct server_conn *c, int64_t before_ns);
 
-/* Of rpc_server.c: the connection is over; hands it to the reaper. */
+/* Of rpc_server.c: the connection has logged in. Not locked. */
+void server_conn_known(struct server_conn *c);
+/* The connection is over; hands it to the reaper. */
 void server_conn_ended(struct server_conn *c);
 /* The connection's memory is given back. */
 void server_conn_destroyed(struct rpc_server *s);

@@ -355,6 +355,8 @@ test_surplus_connections(void **state)
 	harness_start(&h, (struct rpc_server_options){.max_connections = 2});
 	r[0] = raw_open(&h);
 	r[1] = raw_open(&h);
+	raw_login(&r[0]);
+	raw_login(&r[1]);
 	r[2] = raw_connect(&h);
 	buf_init(&b, 4096);
 	put_hello(&b, FRAME_VERSION, 1 << 20);
@@ -370,6 +372,36 @@ test_surplus_connections(void **state)
 	raw_close(&r[0]);
 	raw_close(&r[1]);
 	buf_free(&b);
+	harness_stop(&h);
+}
+
+/* A connection that has not logged in gives way to a newer one; one that has does not. */
+static void
+test_strangers_give_way(void **state)
+{
+	struct raw r[4];
+	struct harness h;
+
+	(void)state;
+	harness_start(&h, (struct rpc_server_options){.max_connections = 2});
+	r[0] = raw_open(&h);
+	r[1] = raw_open(&h);
+	raw_login(&r[0]);
+	r[2] = raw_open(&h);
+	assert_false(raw_read(&r[1]));
+	raw_login(&r[2]);
+	raw_close(&r[1]);
+	WAIT_FOR(rpc_server_connections(h.server) == 2);
+	raw_close(&r[2]);
+	WAIT_FOR(rpc_server_connections(h.server) == 1);
+	r[1] = raw_open(&h);
+	r[3] = raw_open(&h);
+	assert_false(raw_read(&r[1]));
+	assert_alive(&r[0]);
+	assert_alive(&r[3]);
+	raw_close(&r[0]);
+	raw_close(&r[1]);
+	raw_close(&r[3]);
 	harness_stop(&h);
 }
 
@@ -891,6 +923,7 @@ main(void)
 	    cmocka_unit_test(test_half_frame),
 	    cmocka_unit_test(test_half_body),
 	    cmocka_unit_test(test_surplus_connections),
+	    cmocka_unit_test(test_strangers_give_way),
 	    cmocka_unit_test(test_refused_requests),
 	    cmocka_unit_test(test_faults),
 	    cmocka_unit_test(test_outstanding_limit),
