@@ -33,6 +33,36 @@ auth_compare(struct server *s, struct bytes name, struct bytes password, struct 
 	return err;
 }
 
+static enum im_err
+auth_check_throttle(const struct call *c, struct bytes name)
+{
+	const char *address = c->request->peer->address;
+	enum im_err err = throttle_check(c->server->throttle, name, address);
+
+	if (err != IM_OK)
+		log_warn_limited("login from %s refused: too many have failed", address);
+	return err;
+}
+
+/*
+ * Sends the call to the password pool. What would be refused there is refused here, so that those
+ * who guess do not fill the queue of those who log in.
+ */
+static enum im_err
+auth_queue(struct call *c, ProtobufCBinaryData name, ProtobufCBinaryData password)
+{
+	enum im_err err = auth_check_throttle(c, message_bytes(name));
+
+	if (err == IM_OK) {
+		c->job.source = throttle_source(c->request->peer->address);
+		call_queue(c, c->server->passwords);
+		return CALL_PENDING;
+	}
+	if (password.len)
+		explicit_bzero(password.data, password.len);
+	return err;
+}
+
 /* Who logs in. The password is gone afterwards. */
 static enum im_err
 auth_check(
@@ -41,7 +71,7 @@ auth_check(
 	struct server *s = c->server;
 	const struct rpc_peer *peer = c->request->peer;
 	struct bytes who = message_bytes(name);
-	enum im_err err = throttle_check(s->throttle, who, peer->address);
+	enum im_err err = auth_check_throttle(c, who);
 	bool is_default;
 
 	if (err == IM_OK)
@@ -112,10 +142,8 @@ handle_Login(struct call *c)
 
 	if (!c->server->options.auth)
 		return IM_ERR_AUTH_DISABLED;
-	if (!c->may_block) {
-		call_queue(c, c->server->passwords);
-		return CALL_PENDING;
-	}
+	if (!c->may_block)
+		return auth_queue(c, in->user, in->password);
 	err = auth_check(c, in->user, in->password, &user);
 	if (err != IM_OK)
 		return err;
@@ -163,10 +191,8 @@ handle_OpenSession(struct call *c)
 
 	if (!c->server->options.auth)
 		return IM_ERR_AUTH_DISABLED;
-	if (!c->may_block) {
-		call_queue(c, c->server->passwords);
-		return CALL_PENDING;
-	}
+	if (!c->may_block)
+		return auth_queue(c, in->username, in->password);
 	err = auth_check(c, in->username, in->password, &user);
 	if (err != IM_OK)
 		return err;

@@ -7,6 +7,7 @@
  */
 #include "server/throttle.h"
 
+#include <arpa/inet.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -19,6 +20,8 @@
 #define THROTTLE_FORGET_NS (15 * 60 * CLOCK_NS_PER_S)
 /* Entries looked at for one key: a small set, so that a look-up is quick in a table of any size. */
 #define THROTTLE_WAYS 8
+/* Of an IPv6 address: the network, in which one peer has all the addresses. */
+#define THROTTLE_NET6_BYTES 8
 
 struct throttle_entry {
 	struct hash key;
@@ -62,23 +65,45 @@ throttle_free(struct throttle *t)
 	free(t);
 }
 
-/* The address without its port. */
+/* The address without its port; of an IPv6 address the network, whose bytes are left in net. */
 static struct bytes
-throttle_host(const char *address)
+throttle_host(const char *address, uint8_t net[THROTTLE_NET6_BYTES])
 {
 	const char *colon = strrchr(address, ':');
+	struct bytes host =
+	    colon ? bytes_of(address, (size_t)(colon - address)) : bytes_str(address);
+	char text[INET6_ADDRSTRLEN] = "";
+	struct in6_addr v6;
 
-	return colon ? bytes_of(address, (size_t)(colon - address)) : bytes_str(address);
+	if (host.len < 2 || host.data[0] != '[' || host.len - 2 >= sizeof text)
+		return host;
+	memcpy(text, host.data + 1, host.len - 2);
+	if (inet_pton(AF_INET6, text, &v6) != 1)
+		return host;
+	memcpy(net, &v6, THROTTLE_NET6_BYTES);
+	return bytes_of(net, THROTTLE_NET6_BYTES);
 }
 
 /* What is counted: the address, with the user when there is one. */
 static void
-throttle_key(struct bytes host, const struct bytes *user, struct hash *out)
+throttle_key(const char *address, const struct bytes *user, struct hash *out)
 {
-	struct bytes parts[] = {bytes_str(user ? "user" : "host"), bytes_of("", 1), host,
-	    bytes_of("", 1), user ? *user : bytes_of(NULL, 0)};
+	uint8_t net[THROTTLE_NET6_BYTES];
+	struct bytes parts[] = {bytes_str(user ? "user" : "host"), bytes_of("", 1),
+	    throttle_host(address, net), bytes_of("", 1), user ? *user : bytes_of(NULL, 0)};
 
 	hash_parts(parts, sizeof parts / sizeof *parts, out);
+}
+
+uint64_t
+throttle_source(const char *address)
+{
+	struct hash key;
+	uint64_t source;
+
+	throttle_key(address, NULL, &key);
+	memcpy(&source, key.b, sizeof source);
+	return source ? source : 1;
 }
 
 /* Whether a should give way rather than b: free, else failed longer ago, else less often. */
@@ -125,8 +150,8 @@ throttle_check(struct throttle *t, struct bytes user, const char *address)
 	struct hash keys[2];
 	size_t i;
 
-	throttle_key(throttle_host(address), &user, &keys[0]);
-	throttle_key(throttle_host(address), NULL, &keys[1]);
+	throttle_key(address, &user, &keys[0]);
+	throttle_key(address, NULL, &keys[1]);
 	pthread_mutex_lock(&t->mutex);
 	for (i = 0; i < 2; i++) {
 		const struct throttle_entry *e = throttle_entry(t, &keys[i], now, false);
@@ -161,8 +186,8 @@ throttle_failed(struct throttle *t, struct bytes user, const char *address)
 	int64_t now = t->now_ns();
 	struct hash both, host;
 
-	throttle_key(throttle_host(address), &user, &both);
-	throttle_key(throttle_host(address), NULL, &host);
+	throttle_key(address, &user, &both);
+	throttle_key(address, NULL, &host);
 	pthread_mutex_lock(&t->mutex);
 	throttle_count(t, &both, now, THROTTLE_FREE_USER);
 	throttle_count(t, &host, now, THROTTLE_FREE_ADDRESS);
@@ -176,7 +201,7 @@ throttle_succeeded(struct throttle *t, struct bytes user, const char *address)
 	struct throttle_entry *e;
 	struct hash both;
 
-	throttle_key(throttle_host(address), &user, &both);
+	throttle_key(address, &user, &both);
 	pthread_mutex_lock(&t->mutex);
 	e = throttle_entry(t, &both, now, false);
 	if (e)

@@ -24,6 +24,12 @@ struct throttle *throttle_new(size_t max, int64_t (*now_ns)(void));
 void throttle_free(struct throttle *t);
 
 /*
+ * A number for where an address is, never 0; all of an IPv6 network of 64 bits counts as one place
+ * here and below, because one peer has as many of its addresses as it likes.
+ */
+uint64_t throttle_source(const char *address);
+
+/*
  * May this address ("1.2.3.4:5678", "[::1]:5678" or "unix"; the port does not count) try a password
  * of user now? IM_OK or IM_ERR_THROTTLED.
  */

@@ -104,6 +104,19 @@ workers_free(struct workers *w)
 	free(w);
 }
 
+/* Whether a source has its part of the queue. The mutex is held. */
+static bool
+workers_has_enough(const struct workers *w, uint64_t source)
+{
+	size_t of_source = 0;
+
+	if (source == 0 || w->waiting < w->max / 2)
+		return false;
+	for (const struct job *job = w->head; job; job = job->next)
+		of_source += job->source == source;
+	return of_source >= w->max / 2;
+}
+
 static enum im_err
 workers_add(struct workers *w, struct job *job, size_t max)
 {
@@ -111,7 +124,7 @@ workers_add(struct workers *w, struct job *job, size_t max)
 
 	job->next = NULL;
 	pthread_mutex_lock(&w->mutex);
-	if (w->waiting >= max || w->stopping) {
+	if (w->waiting >= max || w->stopping || workers_has_enough(w, job->source)) {
 		err = IM_ERR_BUSY;
 	} else {
 		*w->tail = job;

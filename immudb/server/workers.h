@@ -2,6 +2,7 @@
 #define SERVER_WORKERS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "util/err.h"
 
@@ -15,6 +16,7 @@ struct workers;
 struct job {
 	struct job *next;
 	void (*run)(struct job *job);
+	uint64_t source; /* who wants it done; 0: nobody in particular */
 };
 
 /*
@@ -29,7 +31,10 @@ void workers_stop(struct workers *w);
 /* Frees a pool that is stopped, or was never used. NULL is fine. */
 void workers_free(struct workers *w);
 
-/* Queues a job; never waits. IM_ERR_BUSY when the queue is full: then run is not called. */
+/*
+ * Queues a job; never waits. IM_ERR_BUSY when the queue is full, or half of it would be of one
+ * source, so that there is room for others: then run is not called.
+ */
 enum im_err workers_submit(struct workers *w, struct job *job);
 
 /*

@@ -128,6 +128,33 @@ throttle_table_is_bounded(void **state)
 	assert_int_equal(check(*state, "bob", "10.0.0.7:1"), IM_ERR_THROTTLED);
 }
 
+/* Whoever has one address of an IPv6 network of 64 bits has them all. */
+static void
+throttle_counts_networks(void **state)
+{
+	char address[64];
+	int i;
+
+	for (i = 0; i < THROTTLE_FREE_USER; i++) {
+		snprintf(address, sizeof address, "[2001:db8:0:7::%x]:%d", i + 1, i);
+		assert_int_equal(check(*state, "bob", address), IM_OK);
+		fail_times(*state, "bob", address, 1);
+	}
+	assert_int_equal(check(*state, "bob", "[2001:db8:0:7:8000::1]:9"), IM_ERR_THROTTLED);
+	assert_int_equal(check(*state, "bob", "[2001:db8:0:8::1]:9"), IM_OK);
+}
+
+static void
+throttle_tells_sources_apart(void **state)
+{
+	(void)state;
+	assert_true(throttle_source("10.0.0.1:1") == throttle_source("10.0.0.1:2"));
+	assert_true(throttle_source("10.0.0.1:1") != throttle_source("10.0.0.2:1"));
+	assert_true(throttle_source("[::1]:1") == throttle_source("[::2]:2"));
+	assert_true(throttle_source("[::1]:1") != throttle_source("[1::1]:1"));
+	assert_true(throttle_source("unix") != 0);
+}
+
 #define THROTTLE_TEST(f) cmocka_unit_test_setup_teardown(f, throttle_make, throttle_remove)
 
 int
@@ -140,6 +167,8 @@ main(void)
 	    THROTTLE_TEST(throttle_forgets),
 	    THROTTLE_TEST(throttle_address_alone),
 	    THROTTLE_TEST(throttle_table_is_bounded),
+	    THROTTLE_TEST(throttle_counts_networks),
+	    THROTTLE_TEST(throttle_tells_sources_apart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

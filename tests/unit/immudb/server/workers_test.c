@@ -71,6 +71,39 @@ workers_run_in_order_and_drain(void **state)
 	workers_free(NULL);
 }
 
+/* One source gets half of the queue; another, and nobody in particular, still the rest. */
+static void
+workers_keep_room_for_others(void **state)
+{
+	struct counted jobs[10];
+	struct job blocker = {.run = run_gate};
+	struct workers *w;
+	size_t i;
+
+	(void)state;
+	atomic_store(&ran, 0);
+	pthread_barrier_init(&gate, NULL, 2);
+	assert_int_equal(workers_start("test", 1, 10, &w), IM_OK);
+	assert_int_equal(workers_submit(w, &blocker), IM_OK);
+	pthread_barrier_wait(&gate);
+	for (i = 0; i < 10; i++)
+		jobs[i] = (struct counted){
+		    .job = {.run = run_counted, .source = i < 8 ? 7 : 8}, .number = i};
+	for (i = 0; i < 5; i++)
+		assert_int_equal(workers_submit(w, &jobs[i].job), IM_OK);
+	assert_int_equal(workers_submit(w, &jobs[5].job), IM_ERR_BUSY);
+	assert_int_equal(workers_submit(w, &jobs[8].job), IM_OK);
+	assert_int_equal(workers_submit(w, &jobs[6].job), IM_ERR_BUSY);
+	assert_int_equal(workers_submit(w, &jobs[9].job), IM_OK);
+	jobs[7].job.source = 0;
+	assert_int_equal(workers_submit(w, &jobs[7].job), IM_OK);
+	pthread_barrier_wait(&gate);
+	workers_stop(w);
+	assert_int_equal(ran, 8);
+	workers_free(w);
+	pthread_barrier_destroy(&gate);
+}
+
 /* Two threads: both blockers run at once, or the barrier would never open. */
 static void
 workers_run_at_once(void **state)
@@ -95,6 +128,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(workers_run_in_order_and_drain),
+	    cmocka_unit_test(workers_keep_room_for_others),
 	    cmocka_unit_test(workers_run_at_once),
 	};
 
