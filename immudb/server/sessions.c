@@ -17,6 +17,7 @@
 #include "crypto/hash.h"
 #include "util/base64.h"
 #include "util/clock.h"
+#include "util/log.h"
 
 #define SESSION_TOKEN_LEN 32
 /* How long an expired session is remembered, and how often the table is swept. */
@@ -28,6 +29,7 @@ struct session_entry {
 	struct hash digest;
 	struct session session;
 	int64_t expires_ns;
+	int64_t used_ns;
 };
 
 struct sessions {
@@ -140,6 +142,68 @@ sessions_sweep(struct sessions *s, int64_t now)
 	s->sweep_ns = now + SESSION_KEEP_NS;
 }
 
+/*
+ * The only user who can have more than half of all sessions: each session of another takes one of
+ * theirs away, and who is left at the end is the one. NULL when there are no sessions.
+ */
+static const char *
+sessions_majority_candidate(const struct sessions *s)
+{
+	const struct session_entry *candidate = NULL;
+	size_t i, lead = 0;
+
+	for (i = 0; i < s->bucket_count; i++)
+		for (const struct session_entry *e = s->buckets[i]; e; e = e->next) {
+			if (lead == 0)
+				candidate = e;
+			if (strcmp(candidate->session.user, e->session.user) == 0)
+				lead++;
+			else
+				lead--;
+		}
+	return candidate ? candidate->session.user : NULL;
+}
+
+/* The link to the user's least recently used session; *count is how many there are. */
+static struct session_entry **
+sessions_least_used(struct sessions *s, const char *user, size_t *count)
+{
+	struct session_entry **found = NULL, **link;
+	size_t i;
+
+	*count = 0;
+	for (i = 0; i < s->bucket_count; i++)
+		for (link = &s->buckets[i]; *link; link = &(*link)->next) {
+			if (strcmp((*link)->session.user, user) != 0)
+				continue;
+			++*count;
+			if (!found || (*link)->used_ns < (*found)->used_ns)
+				found = link;
+		}
+	return found;
+}
+
+/* The table is full: who has most of it gives way. The mutex is held. */
+static void
+sessions_make_room(struct sessions *s)
+{
+	const char *user = sessions_majority_candidate(s);
+	struct session_entry **link, *gone;
+	size_t count;
+
+	if (!user)
+		return;
+	link = sessions_least_used(s, user, &count);
+	if (count <= s->count / 2)
+		return;
+	log_warn_limited("all %zu sessions are in use: the least used one of user %s ends",
+	    s->options.max, user);
+	gone = *link;
+	*link = gone->next;
+	free(gone);
+	s->count--;
+}
+
 /* A session id ends in the padding of base64 and a token does not: so an unknown one can be told. */
 static bool
 session_text_is_open(struct bytes text)
@@ -189,8 +253,11 @@ sessions_start(struct sessions *s, const struct session *session, char text[SESS
 	hash_sha256(bytes_str(text), &e->digest);
 	e->session = *session;
 	e->expires_ns = session_expiry(s, session->kind, now);
+	e->used_ns = now;
 	pthread_mutex_lock(&s->mutex);
 	sessions_sweep(s, now);
+	if (s->count >= s->options.max)
+		sessions_make_room(s);
 	if (s->count < s->options.max) {
 		bucket = sessions_bucket(s, &e->digest);
 		e->next = *bucket;
@@ -242,6 +309,7 @@ sessions_find(struct sessions *s, struct bytes text, struct session *out)
 	link = sessions_lookup(s, text, now, &err);
 	if (link) {
 		*out = (*link)->session;
+		(*link)->used_ns = now;
 		if (out->kind == SESSION_OPEN)
 			(*link)->expires_ns = session_expiry(s, SESSION_OPEN, now);
 	}

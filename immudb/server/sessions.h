@@ -43,8 +43,9 @@ struct sessions *sessions_new(const struct sessions_options *options);
 void sessions_free(struct sessions *s);
 
 /*
- * Starts a session and writes its text. IM_ERR_TOO_MANY_SESSIONS when max are alive, IM_ERR_NOMEM,
- * IM_ERR_INTERNAL without random bytes.
+ * Starts a session and writes its text. When max are alive and one user has more than half of them,
+ * that user's least recently used one ends, so that nobody can keep others out; otherwise
+ * IM_ERR_TOO_MANY_SESSIONS. IM_ERR_NOMEM, IM_ERR_INTERNAL without random bytes.
  */
 enum im_err
 sessions_start(struct sessions *s, const struct session *session, char text[SESSION_TEXT_MAX]);

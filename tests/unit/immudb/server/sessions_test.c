@@ -160,6 +160,28 @@ sessions_limit(void **state)
 	assert_int_equal(sessions_start(*state, &session, a), IM_OK);
 }
 
+/* Who has most of a full table gives way, with what is used least. */
+static void
+sessions_of_a_hog_give_way(void **state)
+{
+	char a[SESSION_TEXT_MAX], b[SESSION_TEXT_MAX], c[SESSION_TEXT_MAX], d[SESSION_TEXT_MAX];
+	struct session another = session_of("c", SESSION_TOKEN);
+
+	start(*state, "hog", SESSION_TOKEN, a);
+	start(*state, "hog", SESSION_TOKEN, b);
+	start(*state, "b", SESSION_TOKEN, c);
+	fake_now += 1;
+	assert_int_equal(find(*state, a), IM_OK);
+	start(*state, "c", SESSION_TOKEN, d);
+	assert_int_equal(find(*state, a), IM_OK);
+	assert_int_equal(find(*state, b), IM_ERR_NOT_LOGGED_IN);
+	assert_int_equal(find(*state, c), IM_OK);
+	assert_int_equal(find(*state, d), IM_OK);
+	/* Now nobody has most of it. */
+	assert_int_equal(sessions_start(*state, &another, b), IM_ERR_TOO_MANY_SESSIONS);
+	assert_int_equal(sessions_count(*state), 3);
+}
+
 static void
 sessions_end_with_their_user(void **state)
 {
@@ -203,6 +225,7 @@ main(void)
 	    SESSIONS_TEST(sessions_token_expires_although_used),
 	    SESSIONS_TEST(sessions_open_lives_while_used),
 	    SESSIONS_TEST(sessions_limit),
+	    SESSIONS_TEST(sessions_of_a_hog_give_way),
 	    SESSIONS_TEST(sessions_end_with_their_user),
 	    SESSIONS_TEST(sessions_are_rebound),
 	};
