@@ -3,6 +3,7 @@
  * options, server/ does the work.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -12,6 +13,9 @@
 #include "util/daemon.h"
 
 #define MAIN_BANNER_MAX 65536
+/* Blocks of this size are mapped one by one; so much free memory may stay at the end of each heap. */
+#define MAIN_HEAP_BLOCK_MAX (1024 * 1024)
+#define MAIN_HEAP_FREE_MAX (2 * 1024 * 1024)
 
 /* One line for the user, in the log as well when that is a file. */
 static void
@@ -117,6 +121,17 @@ main_serve(const struct options *o)
 	return IM_EXIT_OK;
 }
 
+/*
+ * Free memory goes back to the system. Left to itself the allocator takes the largest block that was
+ * ever freed for a sign of what is usual, and keeps as much at the end of each of its many heaps.
+ */
+static void
+main_bound_heap(void)
+{
+	mallopt(M_MMAP_THRESHOLD, MAIN_HEAP_BLOCK_MAX);
+	mallopt(M_TRIM_THRESHOLD, MAIN_HEAP_FREE_MAX);
+}
+
 int
 daemon_run(struct command_call *call)
 {
@@ -125,6 +140,7 @@ daemon_run(struct command_call *call)
 	enum im_err err = daemon_options_check(o);
 	int code = IM_EXIT_ERROR;
 
+	main_bound_heap();
 	daemon_log_config(o, &log);
 	if (err == IM_OK && options_bool(o, "detached"))
 		err = daemon_detach("immudb");

@@ -29,7 +29,7 @@
 #define SERVER_READ_THREADS_MIN 4
 #define SERVER_READ_QUEUE 4096
 #define SERVER_THROTTLE_ENTRIES 8192
-/* Connections are at most the descriptors that are left beside these. */
+/* Connections are at most the descriptors that are left beside these, or half of all. */
 #define SERVER_DESCRIPTORS_RESERVED 256
 #define SERVER_CONNECTIONS_MAX 16384
 #define SERVER_DRAIN_MS 10000
@@ -164,11 +164,12 @@ server_start_workers(struct server *s)
 static size_t
 server_max_connections(void)
 {
-	long files = sysconf(_SC_OPEN_MAX);
-	long left = files - SERVER_DESCRIPTORS_RESERVED;
+	long files = sysconf(_SC_OPEN_MAX), left = files - SERVER_DESCRIPTORS_RESERVED;
 
-	if (left < 1 || files < 0)
-		left = SERVER_DESCRIPTORS_RESERVED;
+	if (files < 0)
+		return SERVER_CONNECTIONS_MAX;
+	if (left < files / 2)
+		left = files / 2;
 	return left < SERVER_CONNECTIONS_MAX ? (size_t)left : SERVER_CONNECTIONS_MAX;
 }
 
