@@ -1,0 +1,169 @@
+/*
+ * One attack on a real server, in rounds, with an honest client beside it. After each round the
+ * server must hold what it held before, and the honest client must have been served all the time.
+ *
+ *	hostile_test IMMUDB ATTACK
+ *
+ * Neighbours: attack_*.c are the attacks, target.c the server, honest.c the client.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "attacks.h"
+#include "util/clock.h"
+#include "workload.h"
+
+#define HONEST_QUIET_CALLS 500u
+#define HONEST_CALLS_AFTER 64u
+/* Under an attack the honest client's 99th percentile is at most so many times what it was, ... */
+#define P99_FACTOR 10u
+/* ... or this, for on a busy machine a figure of microseconds says little. */
+#define P99_ENOUGH_US 500000u
+/* Lines that an attack may put into the log, for each ten seconds that it takes. */
+#define LOG_LINES_PER_LIMIT 12u
+#define LOG_LIMIT_SECONDS 10
+
+struct attack {
+	const char *name;
+	attack_round *round;
+	unsigned warm, count; /* of the first round, and of each further one */
+	size_t rss_kb;        /* that may be left of them all */
+	const char *logged;   /* what the log must say about it; NULL for nothing */
+	unsigned nofile;      /* limit of the server's descriptors; 0: as it is */
+	const char *args[4];
+};
+
+static const struct attack attacks[] = {
+    {"resets", attack_resets, 10000, 40000, 32768, NULL, 0, {NULL}},
+    {"idle", attack_idle, 5000, 10000, 32768, NULL, 0, {NULL}},
+    {"crowd", attack_crowd, 400, 800, 16384, "closed for a newer connection", 512, {NULL}},
+    {"descriptors", attack_descriptors, 200, 400, 16384, "cannot accept", 0, {NULL}},
+    {"garbage", attack_garbage, 66, 660, 8192, "closing the connection", 0, {NULL}},
+    {"noise", attack_noise, 1000, 4000, 8192, "closing the connection", 0, {NULL}},
+    {"cancels", attack_cancels, 20000, 100000, 8192, NULL, 0, {NULL}},
+    {"strangers", attack_unread_strangers, 40, 40, 16384, NULL, 0, {NULL}},
+    {"values", attack_unread_values, 12, 12, 32768, NULL, 0, {NULL}},
+    {"scans", attack_unread_scans, 40, 40, 32768, NULL, 0, {NULL}},
+    {"silent", attack_silent, 400, 800, 16384, "no hello", 0, {NULL}},
+    {"guessing", attack_guessing, 256, 4096, 16384, "failed login", 0, {NULL}},
+    {"sessions", attack_sessions, 6000, 6000, 16384, NULL, 0, {"--max-sessions", "5000", NULL}},
+};
+
+/* A round, what the server holds after it, and how the honest client fared. */
+static bool
+run_round(struct scene *s, const struct attack *a, unsigned count, const struct gauge *base)
+{
+	int64_t begin = clock_monotonic_ns();
+	struct gauge now;
+	double seconds;
+
+	honest_mark(s->honest);
+	if (!a->round(s, count) || !honest_wait(s->honest, HONEST_CALLS_AFTER))
+		return false;
+	seconds = (double)(clock_monotonic_ns() - begin) / 1e9;
+	printf("%s: %u in %.2f s; honest calls %u, p99 %u us\n", a->name, count, seconds,
+	    honest_calls(s->honest), honest_p99_us(s->honest));
+	if (!target_settle(&s->target, base, &now) ||
+	    !target_settle_rss(&s->target, base, a->rss_kb, &now))
+		return false;
+	report(a->name, base, &now);
+	return true;
+}
+
+static bool
+check_honest(struct scene *s, uint32_t quiet_us)
+{
+	uint32_t p99 = honest_p99_us(s->honest), allowed = quiet_us * P99_FACTOR;
+
+	allowed = allowed > P99_ENOUGH_US ? allowed : P99_ENOUGH_US;
+	return p99 <= allowed ||
+	    fail("the honest client's p99 is %u us, %u us without attack", p99, quiet_us);
+}
+
+/* Each event is said, and none for each packet. */
+static bool
+check_log(struct scene *s, const struct attack *a, unsigned before, double seconds)
+{
+	unsigned added = target_log_lines(&s->target) - before, lines, more;
+	unsigned allowed = LOG_LINES_PER_LIMIT * (1 + (unsigned)(seconds / LOG_LIMIT_SECONDS));
+
+	if (added > allowed)
+		return fail("%u lines in the log", added);
+	if (!a->logged)
+		return true;
+	target_log_count(&s->target, a->logged, &lines, &more);
+	return lines > 0 || fail("the log does not say: %s", a->logged);
+}
+
+static bool
+run_attack(struct scene *s, const struct attack *a)
+{
+	unsigned log_lines = target_log_lines(&s->target);
+	int64_t begin = clock_monotonic_ns();
+	struct gauge base;
+	uint32_t quiet_us;
+	bool ok;
+
+	honest_mark(s->honest);
+	if (!honest_wait(s->honest, HONEST_QUIET_CALLS))
+		return false;
+	quiet_us = honest_p99_us(s->honest);
+	printf("%s: honest calls without attack: p99 %u us\n", a->name, quiet_us);
+	target_gauge(&s->target, &base);
+	ok = run_round(s, a, amount(a->warm), &base);
+	for (unsigned i = 0; ok && i < workload_effort(); i++)
+		ok = run_round(s, a, amount(a->count), &base) && check_honest(s, quiet_us);
+	if (!ok)
+		return false;
+	return check_log(s, a, log_lines, (double)(clock_monotonic_ns() - begin) / 1e9);
+}
+
+/* Thousands of connections need as many descriptors here. */
+static void
+raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static bool
+run_scene(const char *immudb, const struct attack *a)
+{
+	struct target_options options = {.immudb = immudb, .nofile = a->nofile};
+	struct scene s = {.random = 1};
+	bool ok;
+
+	memcpy(options.args, a->args, sizeof options.args);
+	s.honest = calloc(1, sizeof *s.honest);
+	if (!s.honest || !target_start(&options, &s.target))
+		return false;
+	ok = honest_start(s.honest, &s.target);
+	if (ok) {
+		ok = run_attack(&s, a);
+		ok = honest_stop(s.honest) && ok;
+	}
+	ok = target_stop(&s.target) && ok;
+	free(s.honest);
+	return ok;
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct attack *end = attacks + sizeof attacks / sizeof *attacks, *a = attacks;
+
+	while (argc == 3 && a < end && strcmp(a->name, argv[2]) != 0)
+		a++;
+	if (argc != 3 || a == end) {
+		fail("usage: hostile_test IMMUDB ATTACK");
+		return 2;
+	}
+	raise_limit();
+	return run_scene(argv[1], a) ? 0 : 1;
+}
