@@ -243,8 +243,9 @@ model_add_member(const struct op *op)
 	if (op->bound && !op->at_tx)
 		new.at_tx = m.tx;
 	for (size_t i = 0; i < m.nmembers; i++)
-		if (m.members[i].set == new.set && m.members[i].score == new.score &&
-		    m.members[i].key == new.key && m.members[i].at_tx == new.at_tx)
+		if (m.members[i].set == new.set &&
+		    m.members[i].score == new.score &&m.members[i].key ==
+			new.key &&m.members[i].at_tx == new.at_tx)
 			return;
 	assert_true(m.nmembers < MEMBERS_MAX);
 	m.members[m.nmembers++] = new;
