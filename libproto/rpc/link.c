@@ -116,6 +116,17 @@ link_init(struct link *l, nng_stream *stream, const struct link_ops *ops,
 	return IM_OK;
 }
 
+static void
+link_set_busy(struct link *l, bool busy)
+{
+	if (atomic_exchange(&l->busy, busy) == busy || !l->budget)
+		return;
+	if (busy)
+		atomic_fetch_add(&l->budget->busy, 1);
+	else
+		atomic_fetch_sub(&l->budget->busy, 1);
+}
+
 void
 link_ref(struct link *l)
 {
@@ -131,8 +142,10 @@ link_unref(struct link *l)
 	link_budget_give(l->budget, l->out_charged);
 	buf_free(&l->out);
 	buf_free(&l->wire);
-	if (l->in != l->small)
+	if (l->in != l->small) {
 		free(l->in);
+		link_set_busy(l, false);
+	}
 	pthread_mutex_destroy(&l->lock);
 	pthread_mutex_destroy(&l->read_gate);
 	pthread_mutex_destroy(&l->write_gate);
@@ -469,7 +482,7 @@ link_read_grow(struct link *l, size_t size)
 		free(l->in);
 	l->in = big;
 	l->in_cap = size;
-	atomic_store(&l->busy, true);
+	link_set_busy(l, true);
 	return true;
 }
 
@@ -480,7 +493,7 @@ link_read_shrink(struct link *l)
 	free(l->in);
 	l->in = l->small;
 	l->in_cap = sizeof l->small;
-	atomic_store(&l->busy, false);
+	link_set_busy(l, false);
 	pthread_mutex_lock(&l->lock);
 	if (!l->writing)
 		link_write_trim(l);

@@ -89,13 +89,14 @@ struct link_ops {
 	void (*destroy)(struct link *l);
 };
 
-/* Bytes of payload held for all links of one owner. */
+/* What all links of one owner have. */
 struct link_budget {
-	atomic_size_t used;
+	atomic_size_t used; /* bytes of payload held */
 	size_t max;
-	atomic_uint streams; /* going out on all links */
 	size_t
 	    reserve; /* of max, for small requests: neither bodies in chunks nor output have it */
+	atomic_uint streams; /* going out */
+	atomic_uint busy;    /* links that hold a big buffer for reading */
 };
 
 /* Shared by all links of one owner; constant while any of them lives. */

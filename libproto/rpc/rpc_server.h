@@ -78,6 +78,11 @@ struct rpc_server_options {
 	    const struct rpc_method *method, const struct rpc_peer *peer);
 	/* May be NULL. A connection is gone; conn_user is what rpc_request_set_conn_user() left. */
 	void (*closed)(void *ctx, void *conn_user);
+	/*
+	 * May be NULL. A connection has become quiet or is gone, and none is busy now: a moment to give
+	 * back memory that was kept for more of the same. Called like handle(), or in any thread.
+	 */
+	void (*quiet)(void *ctx);
 	void *ctx;
 };
 

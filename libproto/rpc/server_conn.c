@@ -602,9 +602,17 @@ conn_trim_pool(struct server_conn *c, size_t keep)
 }
 
 static void
+conn_check_quiet(struct rpc_server *s)
+{
+	if (s->options.quiet && atomic_load(&s->budget.busy) == 0)
+		s->options.quiet(s->options.ctx);
+}
+
+static void
 conn_quiet(struct link *l)
 {
 	conn_trim_pool(conn_of(l), POOL_QUIET);
+	conn_check_quiet(conn_of(l)->server);
 }
 
 static void
@@ -633,6 +641,7 @@ conn_destroy(struct link *l)
 {
 	struct server_conn *c = conn_of(l);
 	struct rpc_server *s = c->server;
+	bool was_busy = l->in != l->small;
 	struct request *r;
 
 	while (c->pool) {
@@ -641,6 +650,8 @@ conn_destroy(struct link *l)
 		request_free(r);
 	}
 	free(c);
+	if (was_busy)
+		conn_check_quiet(s);
 	server_conn_destroyed(s);
 }
 

@@ -883,7 +883,19 @@ burst(struct raw *r, struct buf *b)
 		raw_expect(r, FRAME_ANSWER, id);
 }
 
-/* A busy connection holds a buffer, a quiet one gives it back and works as before. */
+static atomic_uint quiet_calls;
+
+static void
+count_quiet(void *ctx)
+{
+	(void)ctx;
+	atomic_fetch_add(&quiet_calls, 1);
+}
+
+/*
+ * A busy connection holds a buffer, a quiet one gives it back and works as before. The owner is told
+ * when none is busy, by the end of the last busy one as well.
+ */
 static void
 test_quiet_between_bursts(void **state)
 {
@@ -893,18 +905,23 @@ test_quiet_between_bursts(void **state)
 
 	(void)state;
 	buf_init(&b, 1 << 20);
-	harness_start(&h, (struct rpc_server_options){.idle_buffer_ms = 600000});
+	atomic_store(&quiet_calls, 0);
+	harness_start(
+	    &h, (struct rpc_server_options){.idle_buffer_ms = 600000, .quiet = count_quiet});
 	r = raw_open(&h);
 	assert_false(holds_buffer(&h));
 	burst(&r, &b);
 	assert_true(holds_buffer(&h));
+	assert_int_equal(atomic_load(&quiet_calls), 0);
 	raw_close(&r);
+	WAIT_FOR(atomic_load(&quiet_calls) == 1);
 	harness_stop(&h);
-	harness_start(&h, (struct rpc_server_options){.idle_buffer_ms = 1});
+	harness_start(&h, (struct rpc_server_options){.idle_buffer_ms = 1, .quiet = count_quiet});
 	r = raw_open(&h);
 	for (int i = 0; i < 5; i++) {
 		burst(&r, &b);
 		WAIT_FOR(!holds_buffer(&h));
+		WAIT_FOR(atomic_load(&quiet_calls) >= 2u + (unsigned)i);
 	}
 	assert_alive(&r);
 	raw_close(&r);
