@@ -150,6 +150,10 @@ read_start(struct store *s, struct engine_read how, uint8_t ahead[READ_AHEAD], s
 		err = read_log(s, how, ahead, *n);
 	if (err == IM_OK && record_tx_get(bytes_of(ahead, *n), salt, out) != IM_OK)
 		err = engine_err_at(s, IM_ERR_CORRUPT, how.pos);
+	/* Nothing can be computed from a header that is not in range, whatever its checksum says. */
+	if (err == IM_OK && tx_header_check(&out->header) != IM_OK)
+		err = engine_err_at(
+		    s, err_set(IM_ERR_CORRUPT, "a transaction with an impossible header"), how.pos);
 	return err;
 }
 
