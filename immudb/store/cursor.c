@@ -124,7 +124,7 @@ ahead_new(void)
 	struct engine_ahead *a = (struct engine_ahead *)malloc(sizeof *a);
 
 	if (a) {
-		a->next = a->pos = a->len = 0;
+		a->first = a->next = a->pos = a->len = 0;
 		a->size = ENGINE_AHEAD_MIN;
 	}
 	return a;

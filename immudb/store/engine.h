@@ -268,9 +268,10 @@ struct bytes engine_record_value(const struct engine_record *r, uint32_t i);
 
 /* What a walk has read of the log. At first all is zero but size, which is the smallest. */
 struct engine_ahead {
-	uint64_t next; /* end of the entry read last */
-	size_t size;   /* of the next read; doubles as long as the order lasts */
-	uint64_t pos;  /* of data */
+	uint64_t first; /* start of the entry read last */
+	uint64_t next;  /* its end */
+	size_t size;    /* of the next read; doubles as long as the order lasts */
+	uint64_t pos;   /* of data */
 	size_t len;
 	uint8_t data[ENGINE_AHEAD_MAX];
 };

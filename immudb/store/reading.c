@@ -309,27 +309,44 @@ ahead_has(const struct engine_ahead *a, const struct index_entry *e)
 	    e->len <= a->len - (e->pos - a->pos);
 }
 
-/* Reads from the entry on, when it follows the one before it; then more each time. */
+/* What to read when the entry follows the one before it, up or down the log; false when it does not. */
+static bool
+ahead_window(struct store *s, const struct index_entry *e, const struct engine_ahead *a,
+    uint64_t *pos, uint64_t *size)
+{
+	uint64_t stop = e->pos + e->len, end = txlog_end(s->log);
+	uint32_t salt;
+
+	if (stop <= a->first && a->first - stop <= AHEAD_GAP_MAX) {
+		*size = TXLOG_OFFSET(stop) < a->size ? TXLOG_OFFSET(stop) : a->size;
+		*pos = stop - *size;
+		return true;
+	}
+	if (e->pos < a->next || e->pos - a->next > AHEAD_GAP_MAX ||
+	    txlog_segment_info(s->log, TXLOG_SEGMENT(e->pos), &salt, size) != IM_OK)
+		return false;
+	if (end && TXLOG_SEGMENT(end) == TXLOG_SEGMENT(e->pos))
+		*size = TXLOG_OFFSET(end);
+	*size -= TXLOG_OFFSET(e->pos) < *size ? TXLOG_OFFSET(e->pos) : *size;
+	*size = *size < a->size ? *size : a->size;
+	*pos = e->pos;
+	return true;
+}
+
+/* Reads around the entry, when it follows the one before it; then more each time. */
 static void
 ahead_fill(struct store *s, const struct index_entry *e, unsigned flags, struct engine_ahead *a)
 {
-	uint64_t end = txlog_end(s->log), size;
-	uint32_t salt;
+	uint64_t pos, size;
 
 	a->len = 0;
-	if (e->pos < a->next || e->pos - a->next > AHEAD_GAP_MAX) {
+	if (!ahead_window(s, e, a, &pos, &size)) {
 		a->size = ENGINE_AHEAD_MIN;
 		return;
 	}
-	if (txlog_segment_info(s->log, TXLOG_SEGMENT(e->pos), &salt, &size) != IM_OK)
+	if (read_log(s, (struct engine_read){pos, flags}, a->data, size) != IM_OK)
 		return;
-	if (end && TXLOG_SEGMENT(end) == TXLOG_SEGMENT(e->pos))
-		size = TXLOG_OFFSET(end);
-	size -= TXLOG_OFFSET(e->pos) < size ? TXLOG_OFFSET(e->pos) : size;
-	size = size < a->size ? size : a->size;
-	if (read_log(s, (struct engine_read){e->pos, flags}, a->data, size) != IM_OK)
-		return;
-	a->pos = e->pos;
+	a->pos = pos;
 	a->len = size;
 	a->size = a->size < ENGINE_AHEAD_MAX ? 2 * a->size : ENGINE_AHEAD_MAX;
 }
@@ -342,8 +359,10 @@ read_entry(struct store *s, const struct index_entry *e, struct engine_how how, 
 
 	if (a && !ahead_has(a, e))
 		ahead_fill(s, e, how.flags, a);
-	if (a)
+	if (a) {
+		a->first = e->pos;
 		a->next = e->pos + e->len;
+	}
 	if (!a || !ahead_has(a, e))
 		return read_log(s, (struct engine_read){e->pos, how.flags}, out, e->len);
 	memcpy(out, a->data + (e->pos - a->pos), e->len);

@@ -157,18 +157,15 @@ damage(struct fixture *f, struct bytes what, size_t at)
 }
 
 static void
-test_damage_is_its_own(void **state)
+check_damaged_walk(struct fixture *f, unsigned bad, bool desc)
 {
-	const unsigned bad = 31 * 40;
-	struct fixture *f = (struct fixture *)*state;
-	struct store_range range = {0};
+	struct store_range range = {.desc = desc};
 	struct store_cursor *c;
 	struct store_entry e;
 
-	make_entry(&f->arena, bad, &e);
-	damage(f, e.value, e.value.len / 2);
 	assert_int_equal(store_scan(f->s, &range, &c), IM_OK);
-	for (unsigned i = 0; i < ENTRIES; i++) {
+	for (unsigned k = 0; k < ENTRIES; k++) {
+		unsigned i = desc ? ENTRIES - 1 - k : k;
 		struct store_value v;
 		enum im_err err = store_cursor_next(c, &f->arena, &v);
 
@@ -181,12 +178,83 @@ test_damage_is_its_own(void **state)
 	store_cursor_close(c);
 }
 
+static void
+test_damage_is_its_own(void **state)
+{
+	const unsigned bad = 31 * 40;
+	struct fixture *f = (struct fixture *)*state;
+	struct store_entry e;
+
+	make_entry(&f->arena, bad, &e);
+	damage(f, e.value, e.value.len / 2);
+	check_damaged_walk(f, bad, false);
+	check_damaged_walk(f, bad, true);
+	/* Who only counts reads no value, and does not mind. */
+	check_walk(f, false, STORE_NO_VALUE);
+}
+
+static void
+test_count(void **state)
+{
+	struct fixture *f = (struct fixture *)*state;
+	struct store_range range = {.flags = STORE_NO_VALUE};
+	struct store_cursor *c;
+	struct store_value v;
+	uint64_t n;
+
+	assert_int_equal(store_scan(f->s, &range, &c), IM_OK);
+	assert_int_equal(store_cursor_count(c, 1000, &n), IM_OK);
+	assert_int_equal(n, 1000);
+	assert_int_equal(store_cursor_count(c, 0, &n), IM_OK);
+	assert_int_equal(n, 0);
+	assert_int_equal(store_cursor_next(c, &f->arena, &v), IM_OK);
+	assert_int_equal(v.tx, 1000 / TX_ENTRIES + 1);
+	assert_int_equal(store_cursor_skip(c, 10), IM_OK);
+	assert_int_equal(store_cursor_count(c, UINT64_MAX, &n), IM_OK);
+	assert_int_equal(n, ENTRIES - 1011);
+	assert_int_equal(store_cursor_count(c, 1, &n), IM_OK);
+	assert_int_equal(n, 0);
+	assert_int_equal(store_cursor_skip(c, 1), IM_ERR_NOT_FOUND);
+	store_cursor_close(c);
+}
+
+/* Versions of one key, from any of them on. */
+static void
+test_versions(void **state)
+{
+	struct fixture *f = (struct fixture *)*state;
+	struct store_entry e;
+	struct store_write w = {.entries = &e, .nentries = 1, .arena = &f->arena};
+	struct store_versions versions = {0};
+	struct store_cursor *c;
+	struct store_value v;
+
+	make_entry(&f->arena, 7, &e);
+	for (unsigned i = 0; i < 300; i++)
+		assert_int_equal(store_write_wait(f->s, &w), IM_OK);
+	versions.key = e.key;
+	for (unsigned round = 0; round < 2; round++, versions.desc = true) {
+		for (versions.skip = 0; versions.skip <= 301; versions.skip += 43) {
+			assert_int_equal(store_history(f->s, &versions, &c), IM_OK);
+			for (uint64_t i = versions.skip; i < 301; i++) {
+				assert_int_equal(store_cursor_next(c, &f->arena, &v), IM_OK);
+				assert_int_equal(v.revision, versions.desc ? 301 - i : i + 1);
+				assert_true(bytes_equal(v.value, e.value));
+			}
+			assert_int_equal(store_cursor_next(c, &f->arena, &v), IM_ERR_NOT_FOUND);
+			store_cursor_close(c);
+		}
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_both_ways, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_damage_is_its_own, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_count, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_versions, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
