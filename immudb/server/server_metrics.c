@@ -85,6 +85,8 @@ static const struct server_metrics_figure {
 	offsetof(struct store_stats, index_runs)},
     {"immudb_index_unflushed_entries", "Entries of the index that are in memory only.",
 	METRIC_GAUGE, offsetof(struct store_stats, unflushed_entries)},
+    {"immudb_hot_bytes", "Bytes kept in memory because they are read often.", METRIC_GAUGE,
+	offsetof(struct store_stats, hot_bytes)},
 };
 
 _Static_assert(sizeof server_metrics_figures / sizeof *server_metrics_figures == SERVER_FIGURES,

@@ -15,7 +15,7 @@
 /* Private to server/: what a running server consists of. Constant between start and stop. */
 
 /* Figures of struct store_stats that are shown. */
-#define SERVER_FIGURES 10
+#define SERVER_FIGURES 11
 
 /* The series of dispatch; by method, so that no look-up is needed on the way. */
 struct server_metrics {

@@ -140,6 +140,19 @@ hot_item_bytes(const struct hot_item *item)
 	return bytes_of(item->data, item->len);
 }
 
+size_t
+hot_cache_bytes(struct hot_cache *c)
+{
+	size_t sum = 0;
+
+	for (size_t i = 0; i < HOT_CACHE_SHARDS; i++) {
+		pthread_mutex_lock(&c->shards[i].lock);
+		sum += c->shards[i].bytes;
+		pthread_mutex_unlock(&c->shards[i].lock);
+	}
+	return sum;
+}
+
 /* ---- Keeping ---- */
 
 static void

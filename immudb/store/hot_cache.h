@@ -57,6 +57,9 @@ struct hot_item *hot_cache_pin(struct hot_cache *c, struct hot_key key);
 void hot_cache_unpin(struct hot_item *item);
 struct bytes hot_item_bytes(const struct hot_item *item);
 
+/* Memory in use for what is kept. */
+size_t hot_cache_bytes(struct hot_cache *c);
+
 /* Offers bytes, which were checked; they are copied if they are kept. Without memory nothing is. */
 void hot_cache_offer(struct hot_cache *c, struct hot_key key, struct bytes data);
 

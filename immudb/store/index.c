@@ -85,6 +85,7 @@ index_stats(struct index *idx, struct index_stats *out)
 	struct index_version *v = index_version_acquire(idx);
 
 	*out = (struct index_stats){.runs = v->runs,
+	    .hot_bytes = hot_cache_bytes(&idx->blocks),
 	    .frozen = v->tables - 1,
 	    .flushes = atomic_load(&idx->flushes),
 	    .merges = atomic_load(&idx->merges),

@@ -96,6 +96,7 @@ struct index_stats {
 	uint64_t frozen;         /* frozen memtables waiting */
 	uint64_t table_entries;  /* in memtables, frozen ones included */
 	uint64_t resident_bytes; /* memory: memtables, filters and sparse indexes */
+	uint64_t hot_bytes;      /* memory: blocks of runs that are read often */
 	uint64_t flushes;        /* since open */
 	uint64_t merges;         /* since open */
 	uint64_t written_bytes;  /* by flushes and merges since open */

@@ -283,6 +283,8 @@ store_stats(struct store *s, struct store_stats *out)
 	    .syncs = atomic_load(&s->syncs),
 	    .index_runs = index.runs,
 	    .unflushed_entries = index.table_entries,
+	    .hot_bytes =
+		index.hot_bytes + hot_cache_bytes(&s->entries) + hot_cache_bytes(&s->trees),
 	    .read_only = s->damaged || atomic_load(&s->no_space),
 	};
 	pthread_mutex_lock(&s->durable_lock);

@@ -85,6 +85,7 @@ struct store_stats {
 	uint64_t syncs;          /* fdatasync of the log, since open */
 	uint64_t index_runs;     /* sorted runs of the index */
 	uint64_t unflushed_entries; /* entries of the index that are in memory only */
+	uint64_t hot_bytes;         /* kept in memory because they are read often */
 	bool read_only;             /* corruption, or no space for the next segment */
 };
 

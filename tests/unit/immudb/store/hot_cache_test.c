@@ -48,16 +48,6 @@ has(struct hot_cache *c, uint64_t i)
 	return found;
 }
 
-static size_t
-held_bytes(const struct hot_cache *c)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < HOT_CACHE_SHARDS; i++)
-		n += c->shards[i].bytes;
-	return n;
-}
-
 static void
 test_kept_when_offered_twice(void **state)
 {
@@ -89,7 +79,7 @@ test_walk_keeps_nothing(void **state)
 	hot_cache_init(&c, CACHE_BYTES, ITEM_BYTES);
 	for (uint64_t i = 0; i < 5000; i++)
 		offer(&c, i);
-	assert_true(held_bytes(&c) < CACHE_BYTES / 16);
+	assert_true(hot_cache_bytes(&c) < CACHE_BYTES / 16);
 	hot_cache_free(&c);
 }
 
@@ -105,7 +95,7 @@ test_bounded(void **state)
 	for (uint64_t i = 0; i < 5000; i++) {
 		offer(&c, i);
 		offer(&c, i);
-		assert_true(held_bytes(&c) <= CACHE_BYTES);
+		assert_true(hot_cache_bytes(&c) <= CACHE_BYTES);
 	}
 	for (uint64_t i = 0; i < 5000; i++)
 		found += has(&c, i);
@@ -216,7 +206,7 @@ test_threads(void **state)
 		assert_int_equal(workers[i].wrong, 0);
 		assert_true(workers[i].found > 0);
 	}
-	assert_true(held_bytes(&c) <= (size_t)512 * ITEM_BYTES);
+	assert_true(hot_cache_bytes(&c) <= (size_t)512 * ITEM_BYTES);
 	hot_cache_free(&c);
 }
 

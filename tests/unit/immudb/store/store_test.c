@@ -513,6 +513,7 @@ test_read_often(void **state)
 	struct fixture *f = (struct fixture *)*state;
 	struct store_entry e[40];
 	struct store_write w = {0};
+	struct store_stats stats;
 	struct store_tx tx;
 	char key[16];
 
@@ -535,6 +536,8 @@ test_read_often(void **state)
 		assert_true(htree_verify(&p, &digest, &tx.header.eh));
 		assert_value(f, "entry-17", "entry-17");
 	}
+	store_stats(f->s, &stats);
+	assert_true(stats.hot_bytes > 40 * sizeof(struct hash));
 	flip_in(f, "00000000.log", "entry-23");
 	assert_int_equal(store_read_tx(f->s, 1, 0, &f->arena, &tx), IM_ERR_CORRUPT);
 	assert_non_null(strstr(err_detail(IM_ERR_CORRUPT), "00000000.log"));
