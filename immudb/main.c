@@ -15,7 +15,7 @@
 #define MAIN_BANNER_MAX 65536
 /* Blocks of this size are mapped one by one; so much free memory may stay at the end of each heap. */
 #define MAIN_HEAP_BLOCK_MAX (1024 * 1024)
-#define MAIN_HEAP_FREE_MAX (2 * 1024 * 1024)
+#define MAIN_HEAP_FREE_MAX (8 * 1024 * 1024)
 
 /* One line for the user, in the log as well when that is a file. */
 static void
@@ -123,7 +123,9 @@ main_serve(const struct options *o)
 
 /*
  * Free memory goes back to the system. Left to itself the allocator takes the largest block that was
- * ever freed for a sign of what is usual, and keeps as much at the end of each of its many heaps.
+ * ever freed for a sign of what is usual, and keeps as much at the end of each of its many heaps. Some
+ * of it stays there while requests come, or each large one would have all its memory faulted in anew;
+ * server/ gives that back when no connection is busy.
  */
 static void
 main_bound_heap(void)

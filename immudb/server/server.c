@@ -10,13 +10,11 @@
  */
 #include "server/server.h"
 
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
 
 #include "crypto/password.h"
 #include "server/server_state.h"
@@ -37,12 +35,6 @@
 #define SERVER_CONNECTIONS_MAX 16384
 #define SERVER_DRAIN_MS 10000
 #define SERVER_URL_MAX 512
-/*
- * What a thread's heap keeps for the next requests instead of giving it back after each one, and from
- * which size on memory does not come from the heap.
- */
-#define SERVER_HEAP_KEEP_BYTES (8 * 1024 * 1024)
-#define SERVER_HEAP_LARGE_BYTES (4 * 1024 * 1024)
 
 static enum im_err
 server_load_key(struct server *s)
@@ -170,23 +162,12 @@ server_start_workers(struct server *s)
 	return err == IM_OK ? server_metrics_add(s) : err;
 }
 
-/* Large requests come in rows: without this most of their memory is faulted in anew for each one. */
-static void
-server_keep_memory(void)
-{
-#ifdef __GLIBC__
-	mallopt(M_TRIM_THRESHOLD, SERVER_HEAP_KEEP_BYTES);
-	mallopt(M_MMAP_THRESHOLD, SERVER_HEAP_LARGE_BYTES);
-#endif
-}
-
+/* What the heaps kept for the next requests (main.c) goes back to the system. */
 static void
 server_give_back_memory(void *ctx)
 {
 	(void)ctx;
-#ifdef __GLIBC__
 	malloc_trim(0);
-#endif
 }
 
 static size_t
@@ -279,7 +260,6 @@ server_start(const struct server_options *options, struct server **out)
 	s->lock_fd = -1;
 	s->started_s = clock_wall_s();
 	s->started_ns = clock_monotonic_ns();
-	server_keep_memory();
 	err = server_load_key(s);
 	if (err == IM_OK)
 		err = server_open_folder(s);
