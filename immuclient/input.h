@@ -1,6 +1,7 @@
 #ifndef INPUT_H
 #define INPUT_H
 
+#include "crypto/rawkey.h"
 #include "session.h"
 
 /*
@@ -9,7 +10,7 @@
  */
 
 /* A value may be as long as the server takes; what is longer is refused before it is sent. */
-#define INPUT_VALUE_MAX (32u * 1024 * 1024)
+#define INPUT_VALUE_MAX (RAW_VALUE_MAX - 1u)
 
 /* An argument that is a key, or any other name of the server's. IM_ERR_USAGE, IM_ERR_NOMEM. */
 enum im_err input_key(struct session *s, const char *text, struct immu_bytes *out);

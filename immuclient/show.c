@@ -138,7 +138,7 @@ show_tx_entry(struct output *o, const struct immu_tx_entry *e)
 {
 	bool refers = e->kind == IMMU_KIND_REFERENCE || e->kind == IMMU_KIND_ZADD;
 
-	begin(o, refers ? "referenced key" : "value hash");
+	begin(o, refers ? "referenced key" : e->kind == IMMU_KIND_VALUE ? "" : "value hash");
 	if (e->kind == IMMU_KIND_ZADD) {
 		output_bytes(o, "set", show_bytes(e->set));
 		output_bytes(o, "referenced key", show_bytes(e->key));
