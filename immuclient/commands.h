@@ -48,11 +48,11 @@ int command_health(struct command_call *call);
 int command_info(struct command_call *call);
 int command_version(struct command_call *call);
 
-/* import.c, export.c */
+/* import.c, export_keys.c */
 int command_import(struct command_call *call);
 int command_export(struct command_call *call);
 
-/* trust.c */
+/* trust_commands.c */
 int command_trust_list(struct command_call *call);
 int command_trust_show(struct command_call *call);
 int command_trust_export(struct command_call *call);
@@ -62,7 +62,7 @@ int command_trust_forget(struct command_call *call);
 /* shell.c */
 int command_shell(struct command_call *call);
 
-/* verify.c */
+/* verify_proof.c */
 int command_verify(struct command_call *call);
 
 #endif

@@ -123,7 +123,7 @@ setup() {
 @test "values that look like something else" {
 	local value
 
-	for value in '%s%n' $'tab\tand\nline' $'\x1b[31mred' '--flag' "'" '"' '\'; do
+	for value in '%s%n' $'tab\tand\nline' $'\x1b[31mred' '--flag' "'" '"' "\\"; do
 		immuclient set -- key "$value"
 		run -0 immuclient --value-only safeget key
 		[[ $output == "$value" ]]
