@@ -24,7 +24,7 @@
 #define STOP_S 60
 #define POLL_NS 5000000
 #define ARGS_MAX 24
-#define SANITIZED_PART 20
+#define SANITIZED_PART 5
 #define LINE_MAX_BYTES 8192
 /* Files that the engine may open meanwhile for what the honest client writes. */
 #define FILES_MORE 32
