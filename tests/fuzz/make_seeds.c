@@ -46,6 +46,7 @@ main(int argc, char **argv)
 	seed_formats();
 	seed_store();
 	seed_messages();
+	seed_offline();
 	seed_writes();
 	return 0;
 }

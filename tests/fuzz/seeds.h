@@ -12,5 +12,6 @@ void seed_formats(void);  /* seeds_format.c: texts, frames, encodings, keys, sma
 void seed_store(void);    /* seeds_store.c: logs, trees, offsets, manifests, runs */
 void seed_messages(void); /* seeds_message.c: requests, answers, exported transactions */
 void seed_writes(void);   /* seeds_write.c: requests that write */
+void seed_offline(void);  /* seeds_offline.c: offline proofs; after seed_messages() */
 
 #endif

@@ -1,0 +1,142 @@
+/*
+ * Offline proof files. Input: how (1 byte): 0 the rest is a file; else the rest is the kind (1 byte) and
+ * sections of type (2 bytes), length (2 bytes) and content, from which a file with right checksums is
+ * made; the state that the reader trusts (1 byte) comes before the rest in both cases.
+ *
+ * Whatever holds against a trusted state of the sample database is what is in that database.
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "client/decode.h"
+#include "client/immu_proof.h"
+#include "client/offline_container.h"
+#include "crypto/rawkey.h"
+#include "fuzz.h"
+#include "sample_store.h"
+
+#define TRUTH_ARENA_MAX (16u << 20)
+#define ARENA_MAX (1u << 20)
+
+static struct arena truth_arena;
+static struct store_tx truth[SAMPLE_TXS + 1]; /* from 1 */
+
+int
+LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	struct memory_vfs *files = memory_vfs_new();
+	struct store *s;
+
+	(void)argc;
+	(void)argv;
+	fuzz_quiet();
+	arena_init(&truth_arena, TRUTH_ARENA_MAX);
+	if (sample_store_open(files, &s) != IM_OK)
+		return 1;
+	sample_store_fill(s, SAMPLE_TXS);
+	for (uint64_t tx = 1; tx <= SAMPLE_TXS; tx++)
+		if (store_read_tx(s, tx, 0, &truth_arena, &truth[tx]) != IM_OK)
+			return 1;
+	store_close(s);
+	memory_vfs_free(files);
+	return 0;
+}
+
+/* A file of the sections in the input. */
+static void
+build(struct bytes in, struct buf *out)
+{
+	uint16_t kind = (uint16_t)fuzz_number(&in, 1);
+	struct bytes count = in;
+	size_t sections = 0;
+
+	for (; count.len > 0; sections++) {
+		fuzz_number(&count, 2);
+		fuzz_take(&count, (size_t)fuzz_number(&count, 2));
+	}
+	offline_put_head(out, kind, sections);
+	while (in.len > 0) {
+		uint16_t type = (uint16_t)fuzz_number(&in, 2);
+
+		offline_put(out, type, fuzz_take(&in, (size_t)fuzz_number(&in, 2)));
+	}
+}
+
+static const struct store_tx_entry *
+find_entry(uint64_t tx, struct immu_bytes user_key)
+{
+	const struct store_tx_entry *found = NULL;
+	struct bytes raw;
+	struct arena a;
+
+	arena_init(&a, ARENA_MAX);
+	assert(raw_key_make(&a, bytes_of(user_key.data, user_key.len), &raw) == IM_OK);
+	for (uint32_t i = 0; i < truth[tx].nentries; i++)
+		if (bytes_equal(truth[tx].entries[i].key, raw))
+			found = &truth[tx].entries[i];
+	arena_free(&a);
+	return found;
+}
+
+static void
+check_header(const struct immu_header *h)
+{
+	struct immu_header real;
+
+	assert(h->id <= SAMPLE_TXS);
+	decode_public_header(&truth[h->id].header, &real);
+	assert(memcmp(h->alh, real.alh, HASH_SIZE) == 0);
+}
+
+/* About transactions up to the trusted one nothing but the truth is believed. */
+static void
+check_belief(const struct immu_proof_report *r, uint64_t trusted)
+{
+	assert(!r->section && r->checks_len > 0 && r->not_proven_len > 0);
+	if (trusted == 0)
+		return;
+	if (r->via_header.id > 0 && r->via_header.id <= trusted) {
+		check_header(&r->via_header);
+		assert(find_entry(r->via_header.id, r->entry->via->key));
+	}
+	if (r->header.id > trusted)
+		return;
+	check_header(&r->header);
+	if (r->kind == IMMU_PROOF_ENTRY) {
+		const struct store_tx_entry *real = find_entry(r->header.id, r->entry->key);
+		struct bytes value = bytes_of(r->entry->value.data, r->entry->value.len);
+
+		assert(real && real->value.len == value.len + 1);
+		assert(memcmp(real->value.data + 1, value.data, value.len) == 0);
+		return;
+	}
+	assert(r->tx_entries_len == truth[r->header.id].nentries);
+	for (size_t i = 0; i < r->tx_entries_len; i++)
+		assert(memcmp(r->tx_entries[i].value_hash, truth[r->header.id].entries[i].hval.b,
+			   HASH_SIZE) == 0);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct bytes in = bytes_of(data, size);
+	uint64_t how = fuzz_number(&in, 1);
+	struct immu_proof_options options = {.trusted_tx = fuzz_number(&in, 1) % (SAMPLE_TXS + 1)};
+	struct immu_proof_report *report;
+	struct buf file;
+
+	buf_init(&file, IMMU_PROOF_MAX);
+	if (how == 0)
+		buf_append_bytes(&file, in);
+	else
+		build(in, &file);
+	if (options.trusted_tx > 0)
+		memcpy(options.trusted_hash, truth[options.trusted_tx].alh.b, HASH_SIZE);
+	if (immu_proof_check((struct immu_bytes){file.data, file.len}, &options, &report) == IM_OK)
+		check_belief(report, options.trusted_tx);
+	else
+		assert(!report || *report->error_text);
+	immu_proof_report_free(report);
+	buf_free(&file);
+	return 0;
+}
