@@ -56,6 +56,13 @@ check_answer(const struct frame *f, struct bytes whole, struct buf *again)
 	struct bytes body;
 	uint32_t total;
 
+	if (f->flags & FRAME_FLAG_STREAM) {
+		if (frame_read_stream(f) != IM_OK)
+			return;
+		frame_put_stream(again, f->id);
+		check_same(again, whole, false);
+		return;
+	}
 	if (frame_read_answer(f, &total, &body) != IM_OK)
 		return;
 	frame_put_answer(again, f->id, f->flags & FRAME_FLAG_MORE, total, body.len);
