@@ -13,6 +13,7 @@ setup() {
 	expect_text "immudb 0.1.0"
 	run -0 prefix/bin/immuclient version
 	[[ -s prefix/include/immu/immu.h && -s prefix/lib/libimmu.so && -s prefix/lib/pkgconfig/immu.pc ]]
+	[[ -s prefix/include/immu/immu_trust.h && -s prefix/include/immu/immu_proof.h ]]
 	run -0 nm -D --defined-only prefix/lib/libimmu.so
 	run ! grep -v ' T immu_' <<<"$output"
 	run -0 find prefix -perm /022 -not -type l
@@ -37,8 +38,9 @@ setup() {
 	run -4 ./static 127.0.0.1 "$PORT" immudb wrong
 }
 
-@test "the header is good C and C++, and needs nothing but itself" {
-	printf '#include <immu.h>\nint main(void) { return immu_version() == 0; }\n' >header.c
+@test "the headers are good C and C++, and need nothing but themselves" {
+	printf '#include <%s>\n' immu_proof.h immu_trust.h immu.h >header.c
+	printf 'int main(void) { return immu_version() == 0; }\n' >>header.c
 	cp header.c header.cc
 	run -0 gcc -std=c99 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -Iprefix/include/immu header.c
 	# The C++ compiler at hand is that of the linter, which wants at least one check of its own.
