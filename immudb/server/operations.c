@@ -75,7 +75,7 @@ writing_push(struct writing *w, const struct store_entry *e)
 
 	if (equal)
 		return duplicate_of(equal, e);
-	assert(w->nentries < w->entries_max);
+	assert(w->entries && w->nentries < w->entries_max);
 	if (w->by_key)
 		*writing_slot(w, e->key) = (uint16_t)(w->nentries + 1);
 	w->entries[w->nentries++] = *e;
@@ -86,7 +86,7 @@ static void
 writing_require(
     struct writing *w, enum store_condition_kind kind, struct bytes raw_key, uint64_t tx)
 {
-	assert(w->nconditions < w->conditions_max);
+	assert(w->conditions && w->nconditions < w->conditions_max);
 	w->conditions[w->nconditions++] = (struct store_condition){kind, raw_key, tx};
 }
 

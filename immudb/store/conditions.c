@@ -2,7 +2,8 @@
  * Conditions of a transaction: what must be true of keys for it to be written.
  *
  * Neighbours: prepare.c asks ahead, in the thread that brings the transaction; commit.c asks again when
- * something was written since, and decides. The index alone answers: nothing is read from the log.
+ * something was written since, and decides. The index answers; the log is read only for a version of a
+ * given transaction that is not indexed.
  * Invariant: a transaction is written only if its conditions hold in the state just before it.
  */
 #include "crypto/rawkey.h"
@@ -81,7 +82,7 @@ judge(enum store_condition_kind kind, uint64_t tx, const struct finding *f)
 	case STORE_KEY_PRESENT:
 		return f->exists ? IM_OK : refuse(IM_ERR_KEY_NOT_FOUND);
 	case STORE_KEY_PLAIN:
-		if (!f->exists || (tx && f->tx != tx))
+		if (!f->exists)
 			return refuse(IM_ERR_KEY_NOT_FOUND);
 		return f->reference ? refuse(IM_ERR_REFERENCE_TARGET) : IM_OK;
 	case STORE_KEY_NOT_PLAIN:
@@ -111,6 +112,34 @@ find(struct store *s, struct bytes raw_key, const struct index_read *how, struct
 }
 
 /*
+ * The version that one transaction wrote without its being indexed. A reference is short: the value is
+ * read only when it may be one.
+ */
+static enum im_err
+find_in_tx(struct store *s, const struct store_condition *c, bool nowait, struct finding *out)
+{
+	struct store_query q = {.key = c->key,
+	    .at_tx = c->tx,
+	    .flags = STORE_NO_VALUE | (nowait ? (unsigned)STORE_NOWAIT : 0)};
+	struct store_value v;
+	struct arena a;
+	enum im_err err;
+
+	*out = (struct finding){.tx = c->tx};
+	arena_init(&a, STORE_TX_BYTES_MAX);
+	err = store_get(s, &q, &a, &v);
+	q.flags &= ~(unsigned)STORE_NO_VALUE;
+	if (err == IM_OK && v.value_len <= RECORD_INLINE_MAX)
+		err = store_get(s, &q, &a, &v);
+	if (err == IM_OK) {
+		out->found = out->exists = true;
+		out->reference = engine_value_flags(v.key, v.value) & INDEX_REFERENCE;
+	}
+	arena_free(&a);
+	return err == IM_ERR_KEY_NOT_FOUND || err == IM_ERR_TX_NOT_FOUND ? IM_OK : err;
+}
+
+/*
  * Whether a condition that held at the snapshot since still does because nothing was written to its key:
  * looks at what is in memory only, nearly always.
  */
@@ -137,16 +166,18 @@ static enum im_err
 evaluate(
     struct store *s, const struct store_condition *c, const struct index_read *how, uint64_t newest)
 {
+	bool at_tx = c->kind == STORE_KEY_PLAIN && c->tx;
 	struct index_read at = *how;
 	struct finding f;
 	enum im_err err;
 
-	if (c->kind == STORE_KEY_PLAIN && c->tx) {
-		if (c->tx > newest)
-			return refuse(IM_ERR_TX_NOT_FOUND);
+	if (at_tx && c->tx > newest)
+		return refuse(IM_ERR_TX_NOT_FOUND);
+	if (at_tx)
 		at.as_of = c->tx;
-	}
 	err = find(s, c->key, &at, &f);
+	if (err == IM_OK && at_tx && f.tx != c->tx)
+		err = find_in_tx(s, c, how->nowait, &f);
 	return err == IM_OK ? judge(c->kind, c->tx, &f) : err;
 }
 

@@ -269,6 +269,11 @@ write_metadata(void **state)
 	at.attx = 2;
 	assert_int_equal(get(f, &at, &e), IM_OK);
 	assert_true(e->metadata->nonindexable);
+	/* What is found by its transaction only can be pointed to so only. */
+	assert_int_equal(refer(f, "ref", "hidden"), IM_ERR_KEY_NOT_FOUND);
+	assert_int_equal(refer_bound(f, "ref", "hidden", 1), IM_ERR_KEY_NOT_FOUND);
+	assert_int_equal(refer_bound(f, "ref", "hidden", 2), IM_OK);
+	assert_value(f, "ref", "v");
 }
 
 /* ---- Preconditions ---- */

@@ -103,12 +103,14 @@ reference_value(struct fixture *f)
 	return raw;
 }
 
-/* Transactions 1 to 7. */
+/* Transactions 1 to 10. */
 static void
 write_all_states(struct fixture *f)
 {
 	const struct kv_metadata deleted = {.deleted = true};
 	const struct kv_metadata expired = {.has_expiry = true, .expires_at = 1};
+	const struct kv_metadata hidden = {.non_indexable = true};
+	static const uint8_t long_value[10000] = {RAW_VALUE_PLAIN};
 
 	write_plain(f, "plain", "v");
 	write_entry(f, "reference", reference_value(f), (struct kv_metadata){0});
@@ -118,6 +120,9 @@ write_all_states(struct fixture *f)
 	/* What was plain once need not stay so. */
 	write_plain(f, "changed", "v");
 	write_entry(f, "changed", reference_value(f), (struct kv_metadata){0});
+	write_entry(f, "hidden", bytes_of(long_value, sizeof long_value), hidden);
+	write_entry(f, "hidden", reference_value(f), hidden);
+	write_entry(f, "hidden", bytes_of(long_value, 2), hidden);
 }
 
 static enum im_err
@@ -171,6 +176,13 @@ static const struct expectation {
     {STORE_KEY_PLAIN, "changed", 7, IM_ERR_REFERENCE_TARGET},
     {STORE_KEY_PLAIN, "changed", 5, IM_ERR_KEY_NOT_FOUND},
     {STORE_KEY_PLAIN, "plain", UINT64_MAX, IM_ERR_TX_NOT_FOUND},
+    /* One that is not indexed is found so only. */
+    {STORE_KEY_PLAIN, "hidden", 0, IM_ERR_KEY_NOT_FOUND},
+    {STORE_KEY_PLAIN, "hidden", 7, IM_ERR_KEY_NOT_FOUND},
+    {STORE_KEY_PLAIN, "hidden", 8, IM_OK},
+    {STORE_KEY_PLAIN, "hidden", 9, IM_ERR_REFERENCE_TARGET},
+    {STORE_KEY_PLAIN, "hidden", 10, IM_OK},
+    {STORE_KEY_MUST_EXIST, "hidden", 0, IM_ERR_PRECONDITION},
     {STORE_KEY_NOT_PLAIN, "plain", 0, IM_ERR_REFERENCE_KEY},
     {STORE_KEY_NOT_PLAIN, "reference", 0, IM_OK},
     {STORE_KEY_NOT_PLAIN, "deleted", 0, IM_OK},
