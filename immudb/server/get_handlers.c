@@ -13,8 +13,6 @@
 static enum im_err
 get_query(struct call *c, const Immudb__Schema__KeyRequest *in, struct entry_query *q)
 {
-	enum im_err err;
-
 	if (in->attx && in->atrevision)
 		return err_set(IM_ERR_ARGUMENT,
 		    "%s: AtRevision should not be specified when AtTx is used",
@@ -24,11 +22,7 @@ get_query(struct call *c, const Immudb__Schema__KeyRequest *in, struct entry_que
 		    err_text(IM_ERR_ARGUMENT));
 	*q = (struct entry_query){
 	    .key = message_bytes(in->key), .at_tx = in->attx, .revision = in->atrevision};
-	err = entries_since(c, in->sincetx, &q->as_of);
-	/* A revision counts back from the newest version there is. */
-	if (in->atrevision)
-		q->as_of = 0;
-	return err;
+	return entries_since(c, in->sincetx, &q->as_of);
 }
 
 enum im_err

@@ -127,10 +127,12 @@ server_stream_fail(struct request *r, enum im_err err, const char *text)
 	bool ok;
 
 	buf_init(&last, FRAME_HEADER_BYTES + 2 + 2 + FRAME_TEXT_MAX);
-	ok = frame_put_error(
-		 &last, r->id, (uint16_t)err_status(err), bytes_str(text ? text : err_text(err))) &&
+	/* A server that stops does not wait for clients that do not read. */
+	ok = err != IM_ERR_SHUTDOWN &&
+	    frame_put_error(
+		&last, r->id, (uint16_t)err_status(err), bytes_str(text ? text : err_text(err))) &&
 	    stream_end(r, &last);
-	/* Without memory for that frame it goes at once, and the data does not. */
+	/* Also without memory for that frame it goes at once, and the data does not. */
 	if (!ok)
 		link_out_drop(&r->conn->link, r->id);
 	buf_free(&last);
