@@ -580,6 +580,12 @@ server_held_bytes(void *arg)
 	return (double)atomic_load(&((struct rpc_server *)arg)->budget.used);
 }
 
+static double
+server_stream_count(void *arg)
+{
+	return (double)atomic_load(&((struct rpc_server *)arg)->budget.streams);
+}
+
 static struct metric *
 server_metric(struct metrics *m, enum metric_type type, const char *name, const char *help)
 {
@@ -603,6 +609,9 @@ server_add_metrics(struct rpc_server *s)
 	s->metrics.held = server_metric(
 	    m, METRIC_GAUGE, "immudb_rpc_held_bytes", "Payload bytes held for all connections.");
 	metric_set_callback(s->metrics.held, server_held_bytes, s);
+	s->metrics.streams = server_metric(
+	    m, METRIC_GAUGE, "immudb_rpc_streams", "Answers going out as streams.");
+	metric_set_callback(s->metrics.streams, server_stream_count, s);
 	s->limits.faults = server_metric(m, METRIC_COUNTER, "immudb_rpc_faults_total",
 	    "Connections closed because of what the peer sent or failed to send.");
 	s->limits.bytes_received =
@@ -794,6 +803,7 @@ rpc_server_stop(struct rpc_server *s, uint32_t drain_ms)
 	pthread_mutex_unlock(&s->lock);
 	server_end_reaper(s);
 	metric_set_callback(s->metrics.held, NULL, NULL);
+	metric_set_callback(s->metrics.streams, NULL, NULL);
 }
 
 void

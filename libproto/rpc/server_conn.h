@@ -51,7 +51,7 @@ struct server_conn {
 };
 
 struct server_metrics {
-	struct metric *connections, *accepted, *refused, *held;
+	struct metric *connections, *accepted, *refused, *held, *streams;
 };
 
 struct rpc_server {

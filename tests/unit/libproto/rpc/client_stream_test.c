@@ -4,6 +4,12 @@
  */
 #include "rpc_harness.h"
 
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "rpc/frame.h"
+
 #define WINDOW ((uint64_t)1024 * 1024)
 /* What a server may have put of a stream that is not read: window, queue, and what is being written. */
 #define UNREAD_MAX (WINDOW + 1024 * 1024)
@@ -339,6 +345,183 @@ test_readers(void **state)
 	harness_stop(&h);
 }
 
+/* ---- Servers that break the rules. ---- */
+
+/* A server made by hand: answers the first request as its script says, and hangs up. */
+struct fake {
+	pthread_t thread;
+	int fd;
+	uint16_t port;
+	void (*script)(struct buf *b, uint32_t id);
+};
+
+/* Reads until a request is there; its id. */
+static uint32_t
+fake_request(int fd)
+{
+	static uint8_t in[65536];
+	size_t len = 0, size;
+	struct frame f;
+
+	for (;;) {
+		ssize_t n = recv(fd, in + len, sizeof in - len, 0);
+
+		if (n <= 0)
+			return 0;
+		len += (size_t)n;
+		while (frame_next(bytes_of(in, len), sizeof in, &f, &size) == IM_OK) {
+			if (f.kind == FRAME_REQUEST)
+				return f.id;
+			len -= size;
+			memmove(in, in + size, len);
+		}
+	}
+}
+
+static void *
+fake_serve(void *arg)
+{
+	struct fake *f = (struct fake *)arg;
+	struct frame_server_hello h = {.version = FRAME_VERSION,
+	    .max_message_bytes = 1 << 20,
+	    .window = 1 << 20,
+	    .frame_max_before_login = 16384,
+	    .frame_max = 65536,
+	    .max_outstanding = 1,
+	    .version_text = bytes_str("fake")};
+	int fd = accept(f->fd, NULL, NULL);
+	uint8_t sink[4096];
+	struct buf b;
+
+	buf_init(&b, 8 << 20);
+	frame_put_server_hello(&b, &h);
+	if (send(fd, b.data, b.len, MSG_NOSIGNAL) < 0)
+		abort();
+	buf_clear(&b);
+	f->script(&b, fake_request(fd));
+	for (size_t done = 0; done < b.len;) {
+		ssize_t n = send(fd, b.data + done, b.len - done, MSG_NOSIGNAL);
+
+		/* The client may have left in the middle of it. */
+		if (n <= 0)
+			break;
+		done += (size_t)n;
+	}
+	shutdown(fd, SHUT_WR);
+	while (recv(fd, sink, sizeof sink, 0) > 0)
+		;
+	close(fd);
+	buf_free(&b);
+	return NULL;
+}
+
+static void
+fake_start(struct fake *f)
+{
+	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof sa;
+
+	f->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(f->fd, (struct sockaddr *)&sa, sizeof sa), 0);
+	assert_int_equal(listen(f->fd, 1), 0);
+	assert_int_equal(getsockname(f->fd, (struct sockaddr *)&sa, &len), 0);
+	f->port = ntohs(sa.sin_port);
+	assert_int_equal(pthread_create(&f->thread, NULL, fake_serve, f), 0);
+}
+
+static void
+strange_body(struct buf *b, uint32_t id)
+{
+	frame_put_answer(b, id, false, 0, 0);
+}
+
+static void
+strange_large_body(struct buf *b, uint32_t id)
+{
+	frame_put_answer(b, id, true, 10, 0);
+}
+
+static void
+strange_stream_with_body(struct buf *b, uint32_t id)
+{
+	uint8_t head[FRAME_HEADER_BYTES];
+
+	frame_put_header(head, FRAME_ANSWER, FRAME_FLAG_STREAM, id, 1);
+	buf_append(b, head, sizeof head);
+	buf_append_u8(b, 'x');
+}
+
+static void
+strange_second_stream(struct buf *b, uint32_t id)
+{
+	frame_put_stream(b, id);
+	frame_put_stream(b, id);
+}
+
+static void
+strange_empty_data(struct buf *b, uint32_t id)
+{
+	frame_put_stream(b, id);
+	frame_put_data(b, id, bytes_of(NULL, 0));
+}
+
+static void
+strange_beyond_credit(struct buf *b, uint32_t id)
+{
+	static const uint8_t data[65536];
+
+	frame_put_stream(b, id);
+	for (uint64_t n = 0; n <= WINDOW; n += sizeof data)
+		frame_put_data(b, id, bytes_of(data, sizeof data));
+}
+
+static void
+strange_end_only(struct buf *b, uint32_t id)
+{
+	frame_put_empty(b, FRAME_END, id);
+}
+
+static void
+strange_cut(struct buf *b, uint32_t id)
+{
+	frame_put_stream(b, id);
+	frame_put_data(b, id, bytes_str("abc"));
+}
+
+/* Nobody is left waiting, and nothing is taken for a stream's end. */
+static void
+test_strange_servers(void **state)
+{
+	static void (*const scripts[])(struct buf *, uint32_t) = {strange_body, strange_large_body,
+	    strange_stream_with_body, strange_second_stream, strange_empty_data,
+	    strange_beyond_credit, strange_end_only, strange_cut};
+	Immudb__Schema__ScanRequest in = stream_request(10);
+	struct rpc_client_options o = {.host = "127.0.0.1"};
+	struct rpc_client_conn *c;
+	struct rpc_stream *s;
+	enum im_err err = IM_OK;
+	uint8_t byte;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++, err = IM_OK) {
+		struct fake f = {.script = scripts[i]};
+
+		fake_start(&f);
+		o.port = f.port;
+		assert_int_equal(rpc_client_connect(&o, &c), IM_OK);
+		s = open_stream(c, &in);
+		/* Credit is given by reading, so that comes after. */
+		WAIT_FOR(!rpc_client_is_usable(c));
+		while (err == IM_OK)
+			err = rpc_stream_read(s, &byte, 1);
+		assert_int_equal(err, IM_ERR_CONNECTION_LOST);
+		rpc_stream_close(s);
+		rpc_client_close(c);
+		pthread_join(f.thread, NULL);
+		close(f.fd);
+	}
+}
+
 int
 main(void)
 {
@@ -352,6 +535,7 @@ main(void)
 	    cmocka_unit_test(test_stop),
 	    cmocka_unit_test(test_read_timeout),
 	    cmocka_unit_test(test_readers),
+	    cmocka_unit_test(test_strange_servers),
 	};
 
 	return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
