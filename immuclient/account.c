@@ -1,8 +1,8 @@
 /* Commands about who we are: login, logout, use. */
 #include <string.h>
 
+#include "cli/session.h"
 #include "commands.h"
-#include "session.h"
 
 /*
  * First contact happens here, where somebody looks. A state that cannot be trusted does not undo the

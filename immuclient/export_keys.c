@@ -5,10 +5,10 @@
 #include <inttypes.h>
 #include <unistd.h>
 
+#include "cli/session.h"
 #include "commands.h"
 #include "input.h"
 #include "interrupt.h"
-#include "session.h"
 #include "show.h"
 
 struct exporting {

@@ -13,11 +13,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "cli/session.h"
 #include "commands.h"
 #include "crypto/rawkey.h"
 #include "import_batch.h"
 #include "interrupt.h"
-#include "session.h"
 #include "util/clock.h"
 
 #define READ_BYTES (256u << 10)

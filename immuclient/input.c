@@ -95,23 +95,15 @@ read_whole(struct session *s, const char *path, struct immu_bytes *out)
 	return err;
 }
 
-/* The input of a shell is its commands. */
-static enum im_err
-check_stdin(const struct session *s, const char *what)
-{
-	if (s->link->is_shell || isatty(STDIN_FILENO))
-		return err_set(IM_ERR_USAGE, "%s is missing", what);
-	return IM_OK;
-}
-
 enum im_err
 input_line(struct session *s, struct immu_bytes *out)
 {
-	enum im_err err = check_stdin(s, "the referenced key");
 	const void *end;
+	enum im_err err;
 
-	if (!err)
-		err = read_whole(s, NULL, out);
+	if (s->link->is_shell || isatty(STDIN_FILENO))
+		return err_set(IM_ERR_USAGE, "the referenced key is missing");
+	err = read_whole(s, NULL, out);
 	end = !err && out->len ? memchr(out->data, '\n', out->len) : NULL;
 	if (end)
 		out->len = (size_t)((const char *)end - (const char *)out->data);
@@ -128,20 +120,19 @@ is_escaped(const struct session *s, const char *text)
 bool
 input_is_file(const struct session *s, const char *text)
 {
-	return !text || (text[0] == '@' && text[1] != '@' && !options_bool(s->options, "literal"));
+	return text[0] == '@' && text[1] != '@' && !options_bool(s->options, "literal");
 }
 
 enum im_err
 input_value(struct session *s, const char *text, struct immu_bytes *out)
 {
-	bool from_stdin = !text || strcmp(text, "@-") == 0;
-	enum im_err err = IM_OK;
+	bool from_stdin = strcmp(text, "@-") == 0;
 
 	if (!input_is_file(s, text))
 		return input_key(s, is_escaped(s, text) ? text + 1 : text, out);
-	if (!text || s->link->is_shell)
-		err = from_stdin ? check_stdin(s, "the value") : IM_OK;
-	return err ? err : read_whole(s, from_stdin ? NULL : text + 1, out);
+	if (from_stdin && s->link->is_shell)
+		return err_set(IM_ERR_USAGE, "the input of a shell is its commands, not a value");
+	return read_whole(s, from_stdin ? NULL : text + 1, out);
 }
 
 /* "2030-01-31T12:00:00Z", or Unix seconds. */

@@ -1,8 +1,8 @@
 #ifndef INPUT_H
 #define INPUT_H
 
+#include "cli/session.h"
 #include "crypto/rawkey.h"
-#include "session.h"
 
 /*
  * Keys and values as the user gives them. With --hex or --base64 arguments are decoded; otherwise they
@@ -17,9 +17,8 @@ enum im_err input_key(struct session *s, const char *text, struct immu_bytes *ou
 
 /*
  * A value. "@FILE" is the content of a file, "@-" that of the standard input, "@@TEXT" is "@TEXT";
- * with --literal, a leading "@" means nothing. NULL (the argument is missing) is the standard input,
- * unless that is a terminal: IM_ERR_USAGE. Also IM_ERR_NOT_FOUND, IM_ERR_IO, IM_ERR_VALUE_LENGTH,
- * IM_ERR_NOMEM.
+ * with --literal, a leading "@" means nothing. IM_ERR_USAGE, IM_ERR_NOT_FOUND, IM_ERR_IO,
+ * IM_ERR_VALUE_LENGTH, IM_ERR_NOMEM.
  */
 enum im_err input_value(struct session *s, const char *text, struct immu_bytes *out);
 

@@ -2,11 +2,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/session.h"
 #include "client/immu_proof.h"
 #include "commands.h"
 #include "input.h"
 #include "key_argument.h"
-#include "session.h"
 #include "show.h"
 
 /* With --proof FILE a verified request keeps its proof; this writes it. */

@@ -2,9 +2,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "cli/session.h"
 #include "commands.h"
 #include "input.h"
-#include "session.h"
 #include "show.h"
 
 /* A list that is being printed. It begins with its first record, so that an error comes alone. */

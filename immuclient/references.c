@@ -1,7 +1,7 @@
 /* Commands that make keys findable under another name or score: reference, zadd; and proven forms. */
+#include "cli/session.h"
 #include "commands.h"
 #include "input.h"
-#include "session.h"
 #include "show.h"
 
 static enum im_err

@@ -10,9 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/session.h"
 #include "commands.h"
 #include "interrupt.h"
-#include "session.h"
 #include "shell.h"
 #include "util/clock.h"
 

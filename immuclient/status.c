@@ -1,8 +1,8 @@
 /* Commands about the server: current, status, info, health; and version. */
 #include <stdio.h>
 
+#include "cli/session.h"
 #include "commands.h"
-#include "session.h"
 #include "show.h"
 #include "util/version.h"
 

@@ -3,9 +3,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/session.h"
 #include "client/immu_trust.h"
 #include "commands.h"
-#include "session.h"
 #include "show.h"
 #include "util/file.h"
 

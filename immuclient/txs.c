@@ -1,6 +1,7 @@
 /* Commands about transactions: tx, safetx, inspect. */
 #include <string.h>
 
+#include "cli/session.h"
 #include "client/immu_proof.h"
 #include "commands.h"
 #include "crypto/entry.h"
@@ -8,7 +9,6 @@
 #include "crypto/htree.h"
 #include "crypto/metadata.h"
 #include "input.h"
-#include "session.h"
 #include "show.h"
 
 static enum im_err

@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/session.h"
 #include "client/immu_proof.h"
 #include "commands.h"
-#include "session.h"
 #include "show.h"
 #include "util/hex.h"
 

@@ -1,10 +1,10 @@
 /* "immuclient watch": what is written to keys with a prefix, as it is written. */
 #include <poll.h>
 
+#include "cli/session.h"
 #include "commands.h"
 #include "input.h"
 #include "interrupt.h"
-#include "session.h"
 #include "show.h"
 
 /* Signals are seen at least this often. */

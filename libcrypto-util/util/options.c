@@ -685,6 +685,12 @@ options_list(const struct options *o, const char *name, size_t *count)
 }
 
 bool
+options_has(const struct options *o, const char *name)
+{
+	return options_find_active(o, name) != NULL;
+}
+
+bool
 options_is_set(const struct options *o, const char *name)
 {
 	return options_get(o, name, OPTION_ANY_TYPE)->origin != OPTION_FROM_DEFAULT;

@@ -170,6 +170,9 @@ options_string(const struct options *o, const char *name);      /* string, path,
 size_t options_enum(const struct options *o, const char *name); /* index in choices */
 const char *const *options_list(const struct options *o, const char *name, size_t *count);
 
+/* Whether the named command, or one above it, has the option. */
+bool options_has(const struct options *o, const char *name);
+
 /* Whether a value came from anywhere but the default. */
 bool options_is_set(const struct options *o, const char *name);
 enum option_origin options_origin(const struct options *o, const char *name);

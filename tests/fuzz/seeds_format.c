@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "cli/session_file.h"
 #include "client/trust_file.h"
 #include "crypto/header.h"
 #include "crypto/rawkey.h"
@@ -15,7 +16,6 @@
 #include "rpc/method.h"
 #include "sample_key.h"
 #include "seeds.h"
-#include "session_file.h"
 #include "util/base64.h"
 #include "util/file.h"
 

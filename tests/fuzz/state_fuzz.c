@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/session_file.h"
 #include "client/trust_file.h"
 #include "fuzz.h"
-#include "session_file.h"
 #include "util/file.h"
 #include "util/hex.h"
 

@@ -16,7 +16,7 @@ setup() {
 	immuclient --value-only get k >back
 	printf '\n' >>file
 	cmp file back
-	printf 'from a pipe' | immuclient safeset k
+	printf 'from a pipe' | immuclient safeset k @-
 	run -0 immuclient --value-only get k
 	[[ $output == "from a pipe" ]]
 	printf 'from a pipe again' | immuclient set k @-

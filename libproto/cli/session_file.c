@@ -1,5 +1,5 @@
 /* The file of a stored session; session.c decides when it is used. */
-#include "session_file.h"
+#include "cli/session_file.h"
 
 #include "util/file.h"
 

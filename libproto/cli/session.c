@@ -1,24 +1,25 @@
 /*
  * Connections and sessions of the one-shot commands. Neighbours: session_file.c (the file),
- * client/immu.h (the server), command tables in main.c.
+ * client/immu.h (the server), the command tables of programs.
  *
  * Invariants: the trusted state is persisted before a command prints `verified`; a password is
  * wiped as soon as it was used; the stored session is changed only by login, use and logout, and by
  * logging in again after it expired.
  */
-#include "session.h"
+#include "cli/session.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "cli/session_file.h"
 #include "crypto/hash.h"
-#include "session_file.h"
 #include "util/file.h"
 #include "util/hex.h"
 #include "util/prompt.h"
 
 #define PATH_MAX_BYTES 8192
+#define NAME_MAX_BYTES 128
 /* A key and a value of the greatest length, decoded, and what blocks round up to. */
 #define MEMORY_MAX_BYTES (96u * 1024 * 1024)
 /* A server that is there answers at once, however long its requests may take. */
@@ -38,15 +39,17 @@ address_text(const struct options *o, struct buf *out)
 	buf_append_u8(out, '\0');
 }
 
-/* Appends the path of the session file: --tokenfile, or one by address in the state folder. */
+/* Appends the path of the session file: --tokenfile, or one by program and address. */
 static enum im_err
-session_path(const struct options *o, const char *address, struct buf *out)
+session_path(const struct session *s, const char *address, struct buf *out)
 {
+	const struct options *o = s->options;
 	const char *tokenfile = options_string(o, "tokenfile");
 	const char *folder = options_string(o, "state-dir");
 	struct buf default_folder;
 	struct hash hash;
-	char name[16 + HASH_SIZE + 1] = "session-";
+	const char *program = s->call->program->root->name;
+	char digits[HASH_SIZE + 1], name[NAME_MAX_BYTES];
 	enum im_err err = IM_OK;
 
 	if (*tokenfile) {
@@ -55,7 +58,8 @@ session_path(const struct options *o, const char *address, struct buf *out)
 	}
 	buf_init(&default_folder, PATH_MAX_BYTES);
 	hash_sha256(bytes_str(address), &hash);
-	hex_encode(bytes_of(hash.b, HASH_SIZE / 2), name + strlen(name));
+	hex_encode(bytes_of(hash.b, HASH_SIZE / 2), digits);
+	snprintf(name, sizeof name, "%s-session-%s", program, digits);
 	if (!*folder) {
 		err = file_state_folder(&default_folder);
 		folder = err ? NULL : (const char *)default_folder.data;
@@ -79,7 +83,7 @@ with_session_file(
 	address_text(s->options, &address);
 	err = address.err;
 	if (!err)
-		err = session_path(s->options, (const char *)address.data, &path);
+		err = session_path(s, (const char *)address.data, &path);
 	if (!err)
 		err = f(s, (const char *)path.data, (const char *)address.data);
 	buf_free(&path);
@@ -441,8 +445,12 @@ run_linked(struct session *s, enum session_need need, session_work *work)
 static enum im_err
 choose_bytes_form(struct session *s)
 {
-	bool hex = options_bool(s->options, "hex"), base64 = options_bool(s->options, "base64");
+	bool hex, base64;
 
+	if (!options_has(s->options, "hex"))
+		return IM_OK;
+	hex = options_bool(s->options, "hex");
+	base64 = options_bool(s->options, "base64");
 	if (hex && base64)
 		return err_set(IM_ERR_USAGE, "--hex and --base64 exclude each other");
 	if (hex || base64)
@@ -458,7 +466,7 @@ session_run(struct command_call *call, enum session_need need, session_work *wor
 	    .options = call->options,
 	    .link = shared ? shared : &own,
 	    .out = output_new((enum output_format)options_enum(call->options, "output"),
-		STDOUT_FILENO, STDERR_FILENO, "immuclient"),
+		STDOUT_FILENO, STDERR_FILENO, call->program->root->name),
 	    .may_login_again = true};
 	enum im_err err;
 	int code;

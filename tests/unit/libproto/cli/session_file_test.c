@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "session_file.h"
+#include "cli/session_file.h"
 #include "temp_dir.h"
 #include "util/file.h"
 
