@@ -218,6 +218,10 @@ static const struct command trust_commands[] = {
 	.run = command_trust_forget},
 };
 
+#define VALUE_HELP \
+	"VALUE is taken byte for byte. @FILE stands for the content of a file, @- for the standard " \
+	"input, @@ for a single @ at the beginning."
+
 static const struct command commands[] = {
     {.name = "login",
 	.aliases = "l",
@@ -249,8 +253,7 @@ static const struct command commands[] = {
 	.args = "KEY VALUE",
 	.group = "Keys",
 	.summary = "write a key",
-	.help =
-	    "VALUE is taken byte for byte. @FILE stands for the content of a file, @- for the standard input, @@ for a single @ at the beginning; without VALUE the standard input is taken if it is not a terminal.",
+	.help = VALUE_HELP,
 	.examples = "immuclient set greeting \"hello world\"\n"
 		    "immuclient set logo @logo.png\n"
 		    "immuclient set --if-not-exists lock mine",
@@ -264,8 +267,7 @@ static const struct command commands[] = {
 	.args = "KEY VALUE",
 	.group = "Keys",
 	.summary = "write a key and prove that it was written",
-	.help =
-	    "VALUE is taken byte for byte. @FILE stands for the content of a file, @- for the standard input, @@ for a single @ at the beginning; without VALUE the standard input is taken if it is not a terminal.",
+	.help = VALUE_HELP,
 	.examples = "immuclient safeset k0 v0",
 	.min_args = 2,
 	.max_args = 2,
@@ -291,8 +293,9 @@ static const struct command commands[] = {
 	.args = "KEY[@REV]",
 	.group = "Keys",
 	.summary = "read a key and prove what was read",
-	.help =
-	    "Proven are key, value, metadata and transaction, and that the transaction belongs to the history that was seen before; through a reference, both it and the value that it stands for. That it is the latest version, and the revision, are not.",
+	.help = "Proven are key, value, metadata and transaction, and that the transaction belongs "
+		"to the history that was seen before; through a reference, both it and the value "
+		"that it stands for. That it is the latest version, and the revision, are not.",
 	.examples = "immuclient safeget k0\n"
 		    "immuclient safeget k0 --proof k0.proof   # for somebody without the server",
 	.min_args = 1,
