@@ -609,8 +609,8 @@ server_add_metrics(struct rpc_server *s)
 	s->metrics.held = server_metric(
 	    m, METRIC_GAUGE, "immudb_rpc_held_bytes", "Payload bytes held for all connections.");
 	metric_set_callback(s->metrics.held, server_held_bytes, s);
-	s->metrics.streams = server_metric(
-	    m, METRIC_GAUGE, "immudb_rpc_streams", "Answers going out as streams.");
+	s->metrics.streams =
+	    server_metric(m, METRIC_GAUGE, "immudb_rpc_streams", "Answers going out as streams.");
 	metric_set_callback(s->metrics.streams, server_stream_count, s);
 	s->limits.faults = server_metric(m, METRIC_COUNTER, "immudb_rpc_faults_total",
 	    "Connections closed because of what the peer sent or failed to send.");
