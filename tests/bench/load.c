@@ -2,7 +2,8 @@
  * The load generator: keeps a number of requests in flight on a number of connections for a while, and
  * prints what was answered. load_immudb.c and load_redis.c are the protocols.
  *
- *	bench_load --wire immudb|redis|echo --port PORT --op set|get|vset|vget|scan [--connections N]
+ *	bench_load --wire immudb|redis|echo --port PORT --op set|get|vset|vget|scan|rewrite|zadd|exec|
+ *	    delete|zscan|history [--connections N]
  *	    [--in-flight N] [--entries N] [--value-bytes N] [--first KEY] [--keys N] [--ordered 1]
  *	    [--milliseconds MS] [--warm-milliseconds MS] [--count REQUESTS] [--answer-bytes N]
  *	    [--pid SERVER]
@@ -76,6 +77,12 @@ static const char *const op_names[] = {
     [LOAD_VERIFIED_SET] = "vset",
     [LOAD_VERIFIED_GET] = "vget",
     [LOAD_SCAN] = "scan",
+    [LOAD_REWRITE] = "rewrite",
+    [LOAD_ZADD] = "zadd",
+    [LOAD_EXEC] = "exec",
+    [LOAD_DELETE] = "delete",
+    [LOAD_ZSCAN] = "zscan",
+    [LOAD_HISTORY] = "history",
 };
 
 /* How far a run has come. */

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 
 #include "bench_util.h"
+#include "rpc/method.h"
 
 /*
  * The load generator, shared by its files. One thread, plain sockets, many connections; the same loop
@@ -14,17 +15,29 @@
 #define LOAD_VALUE_BYTES_MAX (64u * 1024)
 #define LOAD_ENTRIES_MAX 1024u
 
-enum load_op { LOAD_SET, LOAD_GET, LOAD_VERIFIED_SET, LOAD_VERIFIED_GET, LOAD_SCAN };
+enum load_op {
+	LOAD_SET,
+	LOAD_GET,
+	LOAD_VERIFIED_SET,
+	LOAD_VERIFIED_GET,
+	LOAD_SCAN,
+	LOAD_REWRITE, /* Set of the one key number first, again and again */
+	LOAD_ZADD,    /* keys that are there, in order, to one set */
+	LOAD_EXEC,    /* ExecAll: a third each values, references to them, and members of a set */
+	LOAD_DELETE,  /* keys that are there, in order */
+	LOAD_ZSCAN,   /* from a random score */
+	LOAD_HISTORY  /* of the key number first */
+};
 
 struct load_options {
 	const char *wire; /* immudb, redis or echo */
 	const char *host;
 	uint64_t port;
-	const char *op_name; /* set, get, vset, vget, scan */
+	const char *op_name; /* as in enum load_op */
 	enum load_op op;
 	uint64_t connections;
 	uint64_t in_flight; /* requests of each connection */
-	uint64_t entries;   /* of a transaction, or of a scan */
+	uint64_t entries;   /* of a transaction, a scan or a page */
 	uint64_t value_bytes;
 	uint64_t first;   /* number of the first key */
 	uint64_t keys;    /* gets and scans take keys from first to first + keys */
@@ -78,6 +91,12 @@ extern const struct load_wire load_wire_redis;
 
 /* Ends the program with the text, for answers that are not what was asked for. */
 _Noreturn void load_refused(const char *what, struct bytes text);
+
+/* Queues a request of the immudb wire, in chunks when it does not fit one frame. */
+void load_immudb_put(struct load_conn *c, uint16_t method, const ProtobufCMessage *message);
+
+/* load_operations.c: a request of one of the kinds from LOAD_REWRITE on. */
+void load_operation(struct load *l, struct load_conn *c);
 
 /* Key number i by the options. */
 void load_key_make(const struct load *l, uint64_t i, uint8_t key[BENCH_KEY_BYTES]);

@@ -146,9 +146,8 @@ immudb_greet(struct load *l, struct load_conn *c)
 
 /* ---- Requests. ---- */
 
-/* Queues a request, in chunks when it does not fit one frame. */
-static void
-put_request(struct load_conn *c, uint16_t method, const ProtobufCMessage *message)
+void
+load_immudb_put(struct load_conn *c, uint16_t method, const ProtobufCMessage *message)
 {
 	size_t len = protobuf_c_message_get_packed_size(message);
 	struct frame_request r = {
@@ -194,12 +193,12 @@ request_set(struct load *l, struct load_conn *c)
 	set.n_kvs = l->options.entries;
 	set.kvs = list;
 	if (l->options.op == LOAD_SET) {
-		put_request(c, RPC_METHOD_Set, &set.base);
+		load_immudb_put(c, RPC_METHOD_Set, &set.base);
 		return;
 	}
 	verified.setrequest = &set;
 	verified.provesincetx = l->newest_tx;
-	put_request(c, RPC_METHOD_VerifiableSet, &verified.base);
+	load_immudb_put(c, RPC_METHOD_VerifiableSet, &verified.base);
 }
 
 static void
@@ -214,12 +213,12 @@ request_get(struct load *l, struct load_conn *c)
 	get.key.data = key;
 	get.key.len = sizeof key;
 	if (l->options.op == LOAD_GET) {
-		put_request(c, RPC_METHOD_Get, &get.base);
+		load_immudb_put(c, RPC_METHOD_Get, &get.base);
 		return;
 	}
 	verified.keyrequest = &get;
 	verified.provesincetx = l->newest_tx;
-	put_request(c, RPC_METHOD_VerifiableGet, &verified.base);
+	load_immudb_put(c, RPC_METHOD_VerifiableGet, &verified.base);
 }
 
 static void
@@ -236,7 +235,7 @@ request_scan(struct load *l, struct load_conn *c)
 	scan.seekkey.len = sizeof key;
 	scan.inclusiveseek = true;
 	scan.limit = l->options.entries;
-	put_request(c, RPC_METHOD_Scan, &scan.base);
+	load_immudb_put(c, RPC_METHOD_Scan, &scan.base);
 }
 
 static void
@@ -254,6 +253,8 @@ immudb_request(struct load *l, struct load_conn *c)
 	case LOAD_SCAN:
 		request_scan(l, c);
 		break;
+	default:
+		load_operation(l, c);
 	}
 }
 
