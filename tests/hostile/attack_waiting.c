@@ -29,7 +29,7 @@
 #define VALUE_LARGE_BYTES ((size_t)1024 * 1024)
 #define VALUE_SMALL_BYTES ((size_t)60000)
 #define SCANS_PER_CONNECTION 1000u
-#define VALUES_PER_CONNECTION 200u
+#define VALUES_PER_CONNECTION 140u
 /* How long a connection may take over its hello, and what a loaded machine may add. */
 #define HELLO_TIMEOUT_MS 10000
 #define HELLO_SLACK_MS 20000

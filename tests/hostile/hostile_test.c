@@ -70,7 +70,7 @@ static const struct attack attacks[] = {
 	.warm = 40,
 	.count = 40,
 	.rss_kb = 16384},
-    {.name = "values", .round = attack_unread_values, .warm = 12, .count = 12, .rss_kb = 32768},
+    {.name = "values", .round = attack_unread_values, .warm = 10, .count = 10, .rss_kb = 32768},
     {.name = "scans", .round = attack_unread_scans, .warm = 40, .count = 40, .rss_kb = 32768},
     {.name = "silent",
 	.round = attack_silent,
