@@ -1,0 +1,162 @@
+#ifndef IMMU_ADMIN_H
+#define IMMU_ADMIN_H
+
+/*
+ * Administration of a server: users and their permissions, databases, sessions. Every call needs a
+ * session (immu_login()), sends one request and waits for the answer. Beside what it names a call may
+ * fail with IM_ERR_PERMISSION, IM_ERR_NOT_LOGGED_IN, IM_ERR_TOKEN_EXPIRED, IM_ERR_MAINTENANCE, transport
+ * errors and IM_ERR_NOMEM. Strings are NUL-terminated and borrowed for the call; what a callback is given
+ * lives until it returns, and a callback must not make calls on the connection.
+ */
+#include "immu.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Permission levels; the numbers are those of the wire. */
+enum immu_level {
+	IMMU_LEVEL_NONE = 0,
+	IMMU_LEVEL_READ = 1,
+	IMMU_LEVEL_READ_WRITE = 2,
+	IMMU_LEVEL_ADMIN = 254,
+	IMMU_LEVEL_SYSADMIN = 255
+};
+
+/* In place of a database's name: all of them, future ones included. */
+#define IMMU_ALL_DATABASES "*"
+
+/* ---- Users ---- */
+
+struct immu_grant {
+	const char *database; /* or IMMU_ALL_DATABASES */
+	enum immu_level level;
+};
+
+struct immu_user {
+	const char *name;
+	bool active;
+	const char *created_by;
+	const char *created_at; /* RFC 3339 UTC */
+	const struct immu_grant *grants;
+	size_t grants_len;
+};
+
+typedef bool immu_user_fn(void *arg, const struct immu_user *user);
+
+/*
+ * Gives every user that the caller may see, in order of name, until fn returns false: a sysadmin sees
+ * all, an admin of the selected database those who have a permission on it, others themselves.
+ */
+enum im_err immu_each_user(struct immu *c, immu_user_fn *fn, void *arg);
+
+/*
+ * Creates a user with a first permission. IM_ERR_USER_EXISTS, IM_ERR_USER_NAME, IM_ERR_WEAK_PASSWORD,
+ * IM_ERR_DATABASE_NOT_FOUND, IM_ERR_BAD_PERMISSION, IM_ERR_DATABASE_PERMISSION.
+ */
+struct immu_new_user {
+	const char *name;
+	const char *password;
+	struct immu_grant grant;
+};
+enum im_err immu_create_user(struct immu *c, const struct immu_new_user *user);
+
+/*
+ * Changes a password; all sessions of that user end, this one too if it is one of them. old_password is
+ * needed for one's own, else NULL or "". IM_ERR_CREDENTIALS (the old one is wrong), IM_ERR_WEAK_PASSWORD,
+ * IM_ERR_USER_NOT_FOUND.
+ */
+struct immu_new_password {
+	const char *user;
+	const char *old_password;
+	const char *password;
+};
+enum im_err immu_change_password(struct immu *c, const struct immu_new_password *change);
+
+/*
+ * Grants a level, which replaces the one held before and activates the user, or revokes the level held.
+ * The sessions of that user end. IM_ERR_USER_NOT_FOUND, IM_ERR_DATABASE_NOT_FOUND,
+ * IM_ERR_BAD_PERMISSION, IM_ERR_PERMISSION_NOT_HELD (to be revoked, and not held).
+ */
+enum im_err immu_grant(struct immu *c, const char *user, const struct immu_grant *grant);
+enum im_err immu_revoke(struct immu *c, const char *user, const struct immu_grant *grant);
+
+/* Activates or deactivates a user, whose sessions then end. IM_ERR_USER_NOT_FOUND, IM_ERR_OWN_STATUS. */
+enum im_err immu_set_active(struct immu *c, const char *user, bool active);
+
+/* ---- Databases ---- */
+
+struct immu_database_settings {
+	unsigned header_version; /* 0 or 1: of new transactions */
+	bool synced;             /* a write is answered when it is on the disk; else each second */
+};
+
+struct immu_database_info {
+	const char *name;
+	bool loaded;
+	uint64_t disk_bytes;
+	uint64_t transactions;
+	int64_t created_at; /* Unix seconds */
+	const char *created_by;
+	struct immu_database_settings settings;
+};
+
+typedef bool immu_database_fn(void *arg, const struct immu_database_info *database);
+
+/* Gives every database that the caller may see, in order of name, until fn returns false. */
+enum im_err immu_each_database(struct immu *c, immu_database_fn *fn, void *arg);
+
+/* Which settings to set; the others keep their value, or the default for a new database. */
+struct immu_settings_change {
+	bool has_header_version;
+	bool has_synced;
+	struct immu_database_settings to;
+};
+
+/*
+ * Creates a database. IM_ERR_DATABASE_EXISTS, IM_ERR_DATABASE_NAME, IM_ERR_LIMIT (too many). settings may be NULL.
+ */
+enum im_err immu_create_database(
+    struct immu *c, const char *name, const struct immu_settings_change *settings);
+
+/* Changes settings; they hold from the next time it is loaded. IM_ERR_DATABASE_NOT_FOUND. */
+enum im_err immu_update_database(
+    struct immu *c, const char *name, const struct immu_settings_change *settings);
+
+/*
+ * Loads, unloads or deletes a database. Deleting needs it unloaded before, and is for ever.
+ * IM_ERR_DATABASE_NOT_FOUND, IM_ERR_DATABASE_LOADED, IM_ERR_DATABASE_NOT_LOADED, IM_ERR_DATABASE_RESERVED.
+ */
+enum im_err immu_load_database(struct immu *c, const char *name);
+enum im_err immu_unload_database(struct immu *c, const char *name);
+enum im_err immu_delete_database(struct immu *c, const char *name);
+
+/* Of the selected database: writes the index to disk; merges its runs into one. */
+enum im_err immu_flush_index(struct immu *c);
+enum im_err immu_compact_index(struct immu *c);
+
+/* ---- Sessions ---- */
+
+struct immu_session_info {
+	const char *id; /* names the session; it is not its token */
+	const char *user;
+	const char *database; /* "" if none is selected */
+	const char *address;  /* of the client */
+	int64_t opened_at;    /* Unix seconds */
+	int64_t active_at;    /* Unix seconds: its last request */
+	bool is_own;          /* the session of this connection */
+};
+
+typedef bool immu_session_fn(void *arg, const struct immu_session_info *session);
+
+/* Gives the sessions the caller may see: a sysadmin all, others their own. */
+enum im_err immu_each_session(struct immu *c, immu_session_fn *fn, void *arg);
+
+/* Ends a session, as if it had expired. IM_ERR_SESSION_NOT_FOUND. */
+enum im_err immu_end_session(struct immu *c, const char *id);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
