@@ -4,6 +4,9 @@
  */
 #include "engine_writes.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 static int
 fixture_logged_in(void **state)
 {
@@ -263,6 +266,63 @@ scan_get_all(void **state)
 	assert_int_equal(out->n_entries, 0);
 }
 
+struct writer {
+	struct fixture *f;
+	atomic_bool stop;
+	enum im_err err;
+};
+
+/* Both keys anew in each transaction, past the methods. */
+static void *
+write_pairs(void *arg)
+{
+	struct writer *w = arg;
+	struct arena arena;
+	struct store_entry e[2] = {{.key = bytes_of("\0a", 2), .value = bytes_of("\0v", 2)},
+	    {.key = bytes_of("\0b", 2), .value = bytes_of("\0v", 2)}};
+	struct store_write write = {.entries = e, .nentries = 2, .arena = &arena};
+
+	while (!atomic_load(&w->stop) && w->err == IM_OK) {
+		arena_init(&arena, 1 << 20);
+		w->err = store_write_wait(store_of(w->f), &write);
+		arena_free(&arena);
+	}
+	return NULL;
+}
+
+/* What is written together is read together, whoever writes meanwhile. */
+static void
+scan_get_all_snapshot(void **state)
+{
+	struct fixture *f = *state;
+	struct writer w = {.f = f};
+	M(KeyListRequest) in = IMMUDB__SCHEMA__KEY_LIST_REQUEST__INIT;
+	ProtobufCBinaryData keys[16];
+	M(Entries) *out = NULL;
+	pthread_t thread;
+	uint64_t last = 0;
+
+	for (size_t i = 0; i < 16; i++)
+		keys[i] = message_data(bytes_str(i % 2 ? "b" : "a"));
+	in.keys = keys;
+	assert_int_equal(pthread_create(&thread, NULL, write_pairs, &w), 0);
+	/* Few keys are read in the callback, many in the pool. */
+	for (size_t round = 0; round < 400; round++) {
+		in.n_keys = round % 2 ? 16 : 4;
+		assert_int_equal(ask(f, RPC_METHOD_GetAll, &in.base, &out), IM_OK);
+		for (size_t i = 1; i < out->n_entries; i++)
+			assert_int_equal(out->entries[i]->tx, out->entries[0]->tx);
+		if (out->n_entries > 0) {
+			assert_true(out->entries[0]->tx >= last);
+			last = out->entries[0]->tx;
+		}
+	}
+	atomic_store(&w.stop, true);
+	pthread_join(thread, NULL);
+	assert_int_equal(w.err, IM_OK);
+	assert_true(last > 0);
+}
+
 static void
 scan_get_refusals(void **state)
 {
@@ -312,6 +372,7 @@ main(void)
 	    TEST(scan_refusals),
 	    TEST(scan_too_large),
 	    TEST(scan_get_all),
+	    TEST(scan_get_all_snapshot),
 	    TEST(scan_get_refusals),
 	};
 
