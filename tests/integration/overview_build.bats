@@ -32,6 +32,7 @@ setup() {
 	start_server
 	LD_LIBRARY_PATH=$PWD/prefix/lib run -0 ./shared 127.0.0.1 "$PORT" immudb immudb
 	expect_text "read: hello, world"
+	expect_text "3 checks hold"
 	expect_text "500 writes proven; transaction 501 of defaultdb is trusted now"
 	run -0 ./static 127.0.0.1 "$PORT" immudb immudb
 	expect_text "500 writes proven; transaction 1002 of defaultdb is trusted now"

@@ -1,5 +1,5 @@
 /*
- * Writes and reads with proofs: one key at a time, then many requests in flight.
+ * Writes and reads with proofs: one key at a time, a proof to keep, then many requests in flight.
  *
  *	cc prove.c -o prove $(pkg-config --cflags --libs immu)
  *	./prove ADDRESS PORT USER PASSWORD
@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include <immu.h>
+#include <immu_proof.h>
 
 #define MANY 500
 
@@ -58,6 +59,28 @@ write_and_read(struct immu *c)
 	return IM_OK;
 }
 
+/* Keeps the proof of a read, and checks it as somebody would who cannot reach the server. */
+static enum im_err
+prove_offline(struct immu *c)
+{
+	struct immu_bytes key = immu_str("greeting");
+	struct immu_request request = {
+	    .op = IMMU_OP_GET, .verified = true, .keep_proof = true, .keys = &key, .keys_len = 1};
+	struct immu_proof_report *report;
+	struct immu_result *read;
+	enum im_err err = immu_run(c, &request, &read);
+
+	if (err)
+		return err;
+	err = immu_proof_check(read->proof, NULL, &report);
+	if (!err)
+		printf("offline proof of %zu bytes: %zu checks hold\n", read->proof.len,
+		    report->checks_len);
+	immu_proof_report_free(report);
+	immu_result_free(read);
+	return err;
+}
+
 /* Many writes on their way at a time; immu_poll() runs the callbacks. */
 static enum im_err
 write_many(struct immu *c, struct progress *progress)
@@ -91,6 +114,8 @@ run(struct immu *c, const char *user, const char *password)
 
 	if (!err)
 		err = write_and_read(c);
+	if (!err)
+		err = prove_offline(c);
 	if (!err)
 		err = write_many(c, &progress);
 	if (!err)

@@ -158,11 +158,11 @@ members_page(const struct span *s)
 	for (uint64_t i = 0; i < s->count; i++) {
 		Immudb__Schema__ZEntry *z =
 		    FAKE_NEW(&wire.arena, Immudb__Schema__ZEntry, immudb__schema__zentry__init);
-		uint64_t n = item(s, i);
+		uint64_t n = item(s, i), third = n / 3;
 
 		z->set = fake_bytes(&wire.arena, bytes_str("set"));
 		z->key = number_key(n);
-		z->score = (double)(n / 3) - 10;
+		z->score = (double)third - 10;
 		z->entry = number_entry(n);
 		m->entries[i] = z;
 	}
