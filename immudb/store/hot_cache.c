@@ -158,13 +158,16 @@ hot_cache_bytes(struct hot_cache *c)
 static void
 ring_add(struct hot_shard *s, struct hot_item *item)
 {
-	struct hot_item *at = s->hand ? s->hand : item;
+	struct hot_item *at = s->hand;
 
+	if (!at) {
+		item->next = item->prev = s->hand = item;
+		return;
+	}
 	item->next = at;
-	item->prev = s->hand ? at->prev : item;
-	item->prev->next = item;
-	item->next->prev = item;
-	s->hand = at;
+	item->prev = at->prev;
+	at->prev->next = item;
+	at->prev = item;
 }
 
 static void
@@ -189,7 +192,7 @@ shard_make_room(const struct hot_cache *c, struct hot_shard *s, size_t cost)
 	for (unsigned looks = 0; s->bytes + cost > c->bytes_max; looks++) {
 		struct hot_item *item = s->hand;
 
-		if (looks == LOOKS_MAX)
+		if (!item || looks == LOOKS_MAX)
 			return false;
 		if (!item->used && atomic_load_explicit(&item->pins, memory_order_acquire) == 0) {
 			shard_drop(c, s, item);
