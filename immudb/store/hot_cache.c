@@ -8,6 +8,8 @@
  * 1. An item is in its shard's table and ring, both under the shard's lock; its bytes never change.
  * 2. pins is raised under the lock only, so an item seen without pins under the lock can be freed.
  * 3. bytes is the sum over the items of the shard and never above bytes_max.
+ * 4. A bucket's filter has the bits of all items of its chain, so that most look-ups that find nothing
+ *    touch no item.
  */
 #include "store/hot_cache.h"
 
@@ -16,6 +18,8 @@
 /* An item that is larger than this part of its shard is not kept. */
 #define ITEM_PART_MAX 4u
 #define BUCKETS_MIN 16u
+/* There is a mark for so many buckets: what is offered again must come before that many others. */
+#define MARKS_PART 4u
 /* So many items are looked at to make room for one. */
 #define LOOKS_MAX 64u
 
@@ -27,6 +31,12 @@ struct hot_item {
 	bool used; /* since the hand came by */
 	size_t len;
 	uint8_t data[];
+};
+
+struct hot_bucket {
+	struct hot_item *first;
+	uint32_t filter;
+	uint16_t offered; /* mark of what was offered last, in every MARKS_PARTth bucket only */
 };
 
 static uint64_t
@@ -71,7 +81,6 @@ shard_free(struct hot_shard *s)
 		free(item);
 	}
 	free(s->table);
-	free(s->offered);
 	pthread_mutex_destroy(&s->lock);
 }
 
@@ -82,11 +91,18 @@ hot_cache_free(struct hot_cache *c)
 		shard_free(&c->shards[i]);
 }
 
+static uint32_t
+filter_bit(uint64_t hash)
+{
+	return UINT32_C(1) << (hash >> 32 & 31);
+}
+
 /* Locked. */
 static struct hot_item *
 shard_find(const struct hot_cache *c, const struct hot_shard *s, struct hot_key key, uint64_t hash)
 {
-	struct hot_item *item = s->table ? s->table[hash & (c->buckets - 1)] : NULL;
+	const struct hot_bucket *bucket = s->table ? &s->table[hash & (c->buckets - 1)] : NULL;
+	struct hot_item *item = bucket && bucket->filter & filter_bit(hash) ? bucket->first : NULL;
 
 	while (item && (item->key.place != key.place || item->key.file != key.file))
 		item = item->chain;
@@ -173,11 +189,15 @@ ring_add(struct hot_shard *s, struct hot_item *item)
 static void
 shard_drop(const struct hot_cache *c, struct hot_shard *s, struct hot_item *item)
 {
-	struct hot_item **at = &s->table[key_hash(item->key) & (c->buckets - 1)];
+	struct hot_bucket *bucket = &s->table[key_hash(item->key) & (c->buckets - 1)];
+	struct hot_item **at = &bucket->first;
 
 	while (*at != item)
 		at = &(*at)->chain;
 	*at = item->chain;
+	bucket->filter = 0;
+	for (const struct hot_item *other = bucket->first; other; other = other->chain)
+		bucket->filter |= filter_bit(key_hash(other->key));
 	s->hand = item->next == item ? NULL : item->next;
 	item->prev->next = item->next;
 	item->next->prev = item->prev;
@@ -204,27 +224,38 @@ shard_make_room(const struct hot_cache *c, struct hot_shard *s, size_t cost)
 	return true;
 }
 
-/* Locked. */
-static bool
-shard_ready(const struct hot_cache *c, struct hot_shard *s)
-{
-	if (!s->table)
-		s->table = (struct hot_item **)calloc(c->buckets, sizeof(struct hot_item *));
-	if (!s->offered)
-		s->offered = (uint16_t *)calloc(c->buckets, sizeof *s->offered);
-	return s->table && s->offered;
-}
-
 /* Locked. Whether the same was offered a while ago; now it was. */
 static bool
 offered_before(const struct hot_cache *c, struct hot_shard *s, uint64_t hash)
 {
-	uint16_t *mark = &s->offered[hash & (c->buckets - 1)];
+	uint16_t *mark = &s->table[hash & (c->buckets / MARKS_PART - 1)].offered;
 	uint16_t now = (uint16_t)(hash >> 40 | 1);
 	bool before = *mark == now;
 
 	*mark = now;
 	return before;
+}
+
+/* Locked. Puts a copy into the table; without memory it does not. */
+static void
+shard_keep(const struct hot_cache *c, struct hot_shard *s, struct hot_key key, struct bytes data)
+{
+	struct hot_item *item = (struct hot_item *)malloc(item_cost(data.len));
+	uint64_t hash = key_hash(key);
+	struct hot_bucket *bucket = &s->table[hash & (c->buckets - 1)];
+
+	if (!item)
+		return;
+	item->key = key;
+	item->pins = 0;
+	item->used = false;
+	item->len = data.len;
+	memcpy(item->data, data.data, data.len);
+	item->chain = bucket->first;
+	bucket->first = item;
+	bucket->filter |= filter_bit(hash);
+	ring_add(s, item);
+	s->bytes += item_cost(data.len);
 }
 
 void
@@ -233,26 +264,14 @@ hot_cache_offer(struct hot_cache *c, struct hot_key key, struct bytes data)
 	uint64_t hash = key_hash(key);
 	struct hot_shard *s = shard_of(c, hash);
 	size_t cost = item_cost(data.len);
-	struct hot_item *item;
 
 	if (cost > c->bytes_max / ITEM_PART_MAX)
 		return;
 	pthread_mutex_lock(&s->lock);
-	if (!shard_ready(c, s) || !offered_before(c, s, hash) || shard_find(c, s, key, hash) ||
-	    !shard_make_room(c, s, cost))
-		goto out;
-	item = (struct hot_item *)malloc(cost);
-	if (!item)
-		goto out;
-	item->key = key;
-	item->pins = 0;
-	item->used = false;
-	item->len = data.len;
-	memcpy(item->data, data.data, data.len);
-	item->chain = s->table[hash & (c->buckets - 1)];
-	s->table[hash & (c->buckets - 1)] = item;
-	ring_add(s, item);
-	s->bytes += cost;
-out:
+	if (!s->table)
+		s->table = (struct hot_bucket *)calloc(c->buckets, sizeof *s->table);
+	if (s->table && offered_before(c, s, hash) && !shard_find(c, s, key, hash) &&
+	    shard_make_room(c, s, cost))
+		shard_keep(c, s, key, data);
 	pthread_mutex_unlock(&s->lock);
 }

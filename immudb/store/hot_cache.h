@@ -19,6 +19,7 @@
 #define HOT_CACHE_SHARDS 16u
 
 struct hot_item;
+struct hot_bucket;
 
 /* Where bytes come from: a file or the like, and a place in it. */
 struct hot_key {
@@ -28,9 +29,8 @@ struct hot_key {
 
 struct hot_shard {
 	pthread_mutex_t lock;
-	struct hot_item **table; /* NULL until something is kept */
-	uint16_t *offered;       /* marks of what was offered lately */
-	struct hot_item *hand;   /* a ring of all items; the next one to be looked at */
+	struct hot_bucket *table; /* NULL until something is offered */
+	struct hot_item *hand;    /* a ring of all items; the next one to be looked at */
 	size_t bytes;
 };
 
