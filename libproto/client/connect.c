@@ -192,9 +192,9 @@ immu_close(struct immu *c)
 }
 
 /* Calls and waits; for requests about the session. */
-static enum im_err
-ask(struct immu *c, enum rpc_method_id method, const ProtobufCMessage *request, struct arena *arena,
-    ProtobufCMessage **answer)
+enum im_err
+client_ask(struct immu *c, enum rpc_method_id method, const ProtobufCMessage *request,
+    struct arena *arena, ProtobufCMessage **answer)
 {
 	struct rpc_call call = client_rpc_call(c, method, request);
 
@@ -235,7 +235,7 @@ use_database(struct immu *c, const char *database)
 
 	arena_init(&arena, CLIENT_ARENA_BASE);
 	request.databasename = (char *)(uintptr_t)database;
-	err = ask(c, RPC_METHOD_UseDatabase, &request.base, &arena, &answer);
+	err = client_ask(c, RPC_METHOD_UseDatabase, &request.base, &arena, &answer);
 	if (!err)
 		err = set_text(&c->token, ((Immudb__Schema__UseDatabaseReply *)answer)->token);
 	if (!err)
@@ -314,7 +314,7 @@ immu_login(struct immu *c, const char *user, const char *password, const char **
 	request.user = (ProtobufCBinaryData){strlen(user), (uint8_t *)(uintptr_t)user};
 	request.password = (ProtobufCBinaryData){strlen(password), (uint8_t *)(uintptr_t)password};
 	buf_wipe(&c->token);
-	err = ask(c, RPC_METHOD_Login, &request.base, &arena, &answer);
+	err = client_ask(c, RPC_METHOD_Login, &request.base, &arena, &answer);
 	if (!err)
 		err = take_login(c, (Immudb__Schema__LoginResponse *)answer);
 	if (!err)
@@ -335,7 +335,7 @@ immu_logout(struct immu *c)
 	if (err)
 		return err;
 	arena_init(&arena, CLIENT_ARENA_BASE);
-	err = ask(c, RPC_METHOD_Logout, NULL, &arena, &answer);
+	err = client_ask(c, RPC_METHOD_Logout, NULL, &arena, &answer);
 	arena_free(&arena);
 	if (!err) {
 		buf_wipe(&c->token);

@@ -116,12 +116,12 @@ struct immu_settings_change {
 /*
  * Creates a database. IM_ERR_DATABASE_EXISTS, IM_ERR_DATABASE_NAME, IM_ERR_LIMIT (too many). settings may be NULL.
  */
-enum im_err immu_create_database(
-    struct immu *c, const char *name, const struct immu_settings_change *settings);
+enum im_err
+immu_create_database(struct immu *c, const char *name, const struct immu_settings_change *settings);
 
 /* Changes settings; they hold from the next time it is loaded. IM_ERR_DATABASE_NOT_FOUND. */
-enum im_err immu_update_database(
-    struct immu *c, const char *name, const struct immu_settings_change *settings);
+enum im_err
+immu_update_database(struct immu *c, const char *name, const struct immu_settings_change *settings);
 
 /*
  * Loads, unloads or deletes a database. Deleting needs it unloaded before, and is for ever.

@@ -1,0 +1,132 @@
+/* Methods that this server refuses. Neighbour: dispatch.c. */
+#include "server/call.h"
+
+enum im_err
+handle_SessionList(struct call *c)
+{
+	(void)c;
+	return err_set(IM_ERR_UNIMPLEMENTED, "%s: SessionList", err_text(IM_ERR_UNIMPLEMENTED));
+}
+
+enum im_err
+handle_EndSession(struct call *c)
+{
+	(void)c;
+	return err_set(IM_ERR_UNIMPLEMENTED, "%s: EndSession", err_text(IM_ERR_UNIMPLEMENTED));
+}
+
+enum im_err
+handle_CreateDatabaseV2(struct call *c)
+{
+	(void)c;
+	return err_set(
+	    IM_ERR_UNIMPLEMENTED, "%s: CreateDatabaseV2", err_text(IM_ERR_UNIMPLEMENTED));
+}
+
+enum im_err
+handle_UpdateDatabaseV2(struct call *c)
+{
+	(void)c;
+	return err_set(
+	    IM_ERR_UNIMPLEMENTED, "%s: UpdateDatabaseV2", err_text(IM_ERR_UNIMPLEMENTED));
+}
+
+enum im_err
+handle_LoadDatabase(struct call *c)
+{
+	(void)c;
+	return err_set(IM_ERR_UNIMPLEMENTED, "%s: LoadDatabase", err_text(IM_ERR_UNIMPLEMENTED));
+}
+
+enum im_err
+handle_UnloadDatabase(struct call *c)
+{
+	(void)c;
+	return err_set(IM_ERR_UNIMPLEMENTED, "%s: UnloadDatabase", err_text(IM_ERR_UNIMPLEMENTED));
+}
+
+enum im_err
+handle_DeleteDatabase(struct call *c)
+{
+	(void)c;
+	return err_set(IM_ERR_UNIMPLEMENTED, "%s: DeleteDatabase", err_text(IM_ERR_UNIMPLEMENTED));
+}
+
+enum im_err
+handle_DatabaseListV2(struct call *c)
+{
+	(void)c;
+	return err_set(IM_ERR_UNIMPLEMENTED, "%s: DatabaseListV2", err_text(IM_ERR_UNIMPLEMENTED));
+}
+
+enum im_err
+handle_GetDatabaseSettingsV2(struct call *c)
+{
+	(void)c;
+	return err_set(
+	    IM_ERR_UNIMPLEMENTED, "%s: GetDatabaseSettingsV2", err_text(IM_ERR_UNIMPLEMENTED));
+}
+
+enum im_err
+handle_FlushIndex(struct call *c)
+{
+	(void)c;
+	return err_set(IM_ERR_UNIMPLEMENTED, "%s: FlushIndex", err_text(IM_ERR_UNIMPLEMENTED));
+}
+
+enum im_err
+handle_CompactIndex(struct call *c)
+{
+	(void)c;
+	return err_set(IM_ERR_UNIMPLEMENTED, "%s: CompactIndex", err_text(IM_ERR_UNIMPLEMENTED));
+}
+
+enum im_err
+handle_CreateDatabase(struct call *c)
+{
+	(void)c;
+	return err_set(IM_ERR_UNIMPLEMENTED, "%s: CreateDatabase", err_text(IM_ERR_UNIMPLEMENTED));
+}
+
+enum im_err
+handle_DatabaseList(struct call *c)
+{
+	(void)c;
+	return err_set(IM_ERR_UNIMPLEMENTED, "%s: DatabaseList", err_text(IM_ERR_UNIMPLEMENTED));
+}
+
+enum im_err
+handle_ListUsers(struct call *c)
+{
+	(void)c;
+	return err_set(IM_ERR_UNIMPLEMENTED, "%s: ListUsers", err_text(IM_ERR_UNIMPLEMENTED));
+}
+
+enum im_err
+handle_CreateUser(struct call *c)
+{
+	(void)c;
+	return err_set(IM_ERR_UNIMPLEMENTED, "%s: CreateUser", err_text(IM_ERR_UNIMPLEMENTED));
+}
+
+enum im_err
+handle_ChangePassword(struct call *c)
+{
+	(void)c;
+	return err_set(IM_ERR_UNIMPLEMENTED, "%s: ChangePassword", err_text(IM_ERR_UNIMPLEMENTED));
+}
+
+enum im_err
+handle_ChangePermission(struct call *c)
+{
+	(void)c;
+	return err_set(
+	    IM_ERR_UNIMPLEMENTED, "%s: ChangePermission", err_text(IM_ERR_UNIMPLEMENTED));
+}
+
+enum im_err
+handle_SetActiveUser(struct call *c)
+{
+	(void)c;
+	return err_set(IM_ERR_UNIMPLEMENTED, "%s: SetActiveUser", err_text(IM_ERR_UNIMPLEMENTED));
+}
