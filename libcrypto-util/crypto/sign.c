@@ -10,6 +10,7 @@
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -412,22 +413,40 @@ sign_make(const struct sign_private_key *key, const struct sign_state *state,
 	return ok ? IM_OK : err_set(IM_ERR_INTERNAL, "signing failed");
 }
 
+/* Whether der is the one encoding of a signature; not so, too, when OpenSSL is starved. */
+static bool
+is_encoded(struct bytes der)
+{
+	uint8_t again[SIGN_DER_MAX], *to = again;
+	const uint8_t *p = der.data;
+	ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &p, (long)der.len);
+	int len = sig ? i2d_ECDSA_SIG(sig, NULL) : 0;
+	bool right = len > 0 && len <= SIGN_DER_MAX && i2d_ECDSA_SIG(sig, &to) == len &&
+	    bytes_equal(bytes_of(again, (size_t)len), der);
+
+	ECDSA_SIG_free(sig);
+	return right;
+}
+
 enum im_err
 sign_check(const struct sign_public_key *key, const struct sign_state *state, struct bytes der)
 {
 	struct hash digest;
 	EVP_PKEY_CTX *ctx;
-	bool ok, ready, starved;
+	bool ready, starved;
+	int result;
 
 	if (der.len == 0 || der.len > SIGN_DER_MAX || payload_digest(state, &digest) != IM_OK)
 		return err_set(IM_ERR_SIGNATURE, "signature of %zu bytes", der.len);
 	ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key->pkey, NULL);
 	ready = ctx && EVP_PKEY_verify_init(ctx) == 1;
-	ok = ready && EVP_PKEY_verify(ctx, der.data, der.len, digest.b, HASH_SIZE) == 1;
-	starved = !ready || is_starved();
+	result = ready ? EVP_PKEY_verify(ctx, der.data, der.len, digest.b, HASH_SIZE) : -1;
+	/* Negative: not compared. Unless it is no signature at all, that says nothing of the signer. */
+	starved = result < 0 && (!ready || is_encoded(der) || is_starved());
 	EVP_PKEY_CTX_free(ctx);
 	ERR_clear_error();
-	if (!ok && starved)
+	if (starved)
 		return IM_ERR_NOMEM;
-	return ok ? IM_OK : err_set(IM_ERR_SIGNATURE, "signature does not match the public key");
+	return result == 1 ? IM_OK
+			   : err_set(IM_ERR_SIGNATURE, "signature does not match the public key");
 }

@@ -18,6 +18,7 @@ verify_signature(
     const struct verify_anchor *anchor, const Immudb__Schema__Signature *m, struct trust_state *out)
 {
 	struct sign_state state = {bytes_str(anchor->database), out->point.id, out->point.alh};
+	enum im_err err;
 
 	out->signature_len = 0;
 	if (m && m->signature.len <= SIGN_DER_MAX && m->signature.len > 0) {
@@ -30,7 +31,10 @@ verify_signature(
 		return err_set(IM_ERR_SIGNATURE_MISSING,
 		    "state %" PRIu64 " of %s is not signed but a public key is configured",
 		    out->point.id, anchor->database);
-	if (sign_check(anchor->key, &state, decode_bytes(m->signature)))
+	err = sign_check(anchor->key, &state, decode_bytes(m->signature));
+	if (err == IM_ERR_NOMEM)
+		return err;
+	if (err)
 		return err_set(IM_ERR_SIGNATURE,
 		    "the signature of state %" PRIu64
 		    " of %s doesn't match the provided public key",

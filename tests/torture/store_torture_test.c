@@ -370,11 +370,11 @@ int
 main(int argc, char **argv)
 {
 	static const struct torture_scene scenes[] = {
-	    {"new", 60, run_new},
-	    {"again", 60, run_again},
-	    {"rebuild", 40, run_rebuild},
+	    {"new", 40, run_new},
+	    {"again", 40, run_again},
+	    {"rebuild", 30, run_rebuild},
 	};
+	struct torture_control *page = torture_enter(argv);
 
-	(void)argc;
-	return torture_main(scenes, COUNT(scenes), argv);
+	return page ? torture_run(scenes, COUNT(scenes), argc > 1 ? argv[1] : NULL, page) : 1;
 }

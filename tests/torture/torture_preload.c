@@ -16,6 +16,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -38,9 +39,9 @@
 /* Which calls are let through although they were to fail. */
 enum spare {
 	SPARE_CALLER,   /* those that the library makes itself */
-	SPARE_FUNCTION, /* those under an exported function of the library */
+	SPARE_FUNCTION, /* those under exported functions of the library: a pattern */
 	SPARE_ALONE,    /* those that the library makes while the program is not at work below it */
-	SPARE_THREADS   /* threads that the library starts */
+	SPARE_THREADS   /* those by which the library starts a thread */
 };
 
 struct spared {
@@ -198,6 +199,7 @@ is_between(const Dl_info *info)
 struct place {
 	bool is_caller; /* nothing but the C library is above this frame */
 	bool is_alone;  /* no frame is of the program */
+	bool is_thread; /* a thread is being started */
 };
 
 static bool
@@ -209,11 +211,11 @@ is_in(const Dl_info *info, const struct spared *s, const struct place *at)
 	case SPARE_CALLER:
 		return at->is_caller;
 	case SPARE_FUNCTION:
-		return info->dli_sname && strcmp(info->dli_sname, s->function) == 0;
+		return info->dli_sname && fnmatch(s->function, info->dli_sname, 0) == 0;
 	case SPARE_ALONE:
 		return at->is_caller && at->is_alone;
 	case SPARE_THREADS:
-		return at->is_caller && real.control->kind == TORTURE_THREAD;
+		return at->is_caller && at->is_thread;
 	}
 	return false;
 }
@@ -230,7 +232,7 @@ is_of_program(void *frame)
 static bool
 is_spared(const struct trace *t)
 {
-	struct place at = {true, true};
+	struct place at = {true, true, real.control->kind == TORTURE_THREAD};
 	Dl_info info;
 
 	for (unsigned i = 0; i < t->n; i++)
@@ -243,6 +245,8 @@ is_spared(const struct trace *t)
 				return true;
 		}
 		at.is_caller = at.is_caller && is_between(&info);
+		at.is_thread = at.is_thread ||
+		    (info.dli_sname && strcmp(info.dli_sname, "pthread_create") == 0);
 	}
 	return false;
 }
@@ -307,12 +311,16 @@ must_fail(enum torture_kind kind)
 
 /* Whether the program made a call itself, or had the C library make it. */
 static bool
-is_own(void)
+is_own(void *caller)
 {
 	struct trace t = {.n = 0};
 	Dl_info info;
 	bool own = false;
 
+	if (is_of_program(caller))
+		return true;
+	if (!dladdr(caller, &info) || !info.dli_fname || !is_between(&info))
+		return false;
 	inside++;
 	_Unwind_Backtrace(trace_frame, &t);
 	for (unsigned i = 0; i < t.n && !own; i++) {
@@ -325,14 +333,13 @@ is_own(void)
 }
 
 static bool
-no_memory(void)
+no_memory(void *caller)
 {
 	bool fails;
 
 	if (!real.control || inside)
 		return false;
-	/* Looking where each call comes from is slow. */
-	if (real.control->kind == TORTURE_OWN && is_own())
+	if (real.control->kind == TORTURE_OWN && is_own(caller))
 		fails = must_fail(TORTURE_OWN);
 	else
 		fails = must_fail(TORTURE_MEMORY);
@@ -352,12 +359,14 @@ no_descriptor(void)
 
 /* ---- Memory ---- */
 
+#define CALLER_ADDRESS __builtin_return_address(0)
+
 void *
 malloc(size_t n)
 {
 	if (!is_ready())
 		return early_take(n);
-	return no_memory() ? NULL : real.malloc(n);
+	return no_memory(CALLER_ADDRESS) ? NULL : real.malloc(n);
 }
 
 void *
@@ -366,7 +375,7 @@ calloc(size_t count, size_t n)
 	/* Fresh: the early bytes are given out once. */
 	if (!is_ready())
 		return early_take(count * n);
-	return no_memory() ? NULL : real.calloc(count, n);
+	return no_memory(CALLER_ADDRESS) ? NULL : real.calloc(count, n);
 }
 
 void *
@@ -375,7 +384,7 @@ realloc(void *old, size_t n)
 	void *p;
 
 	if (is_ready() && !is_early(old))
-		return n && no_memory() ? NULL : real.realloc(old, n);
+		return n && no_memory(CALLER_ADDRESS) ? NULL : real.realloc(old, n);
 	p = malloc(n);
 	if (p && old)
 		memcpy(p, old,
@@ -402,7 +411,7 @@ memalign(size_t align, size_t n)
 {
 	if (!is_ready())
 		abort();
-	return no_memory() ? NULL : real.memalign(align, n);
+	return no_memory(CALLER_ADDRESS) ? NULL : real.memalign(align, n);
 }
 
 void *
@@ -435,7 +444,8 @@ mmap(void *at, size_t n, int protection, int flags, int fd, off_t offset)
 {
 	if (!is_ready())
 		abort();
-	return no_memory() ? MAP_FAILED : real.mmap(at, n, protection, flags, fd, offset);
+	return no_memory(CALLER_ADDRESS) ? MAP_FAILED
+					 : real.mmap(at, n, protection, flags, fd, offset);
 }
 
 void *mmap64(void *, size_t, int, int, int, off_t) __attribute__((alias("mmap")));

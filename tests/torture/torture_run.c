@@ -133,8 +133,12 @@ torture_start(const struct torture_program *p)
 		_exit(127);
 	redirect(p->out, STDOUT_FILENO);
 	redirect(p->err, STDERR_FILENO);
-	if (p->page_fd >= 0 && !set_environment(p->page_fd))
+	if (p->page_fd < 0) {
+		unsetenv("LD_PRELOAD");
+		unsetenv(TORTURE_VARIABLE);
+	} else if (!set_environment(p->page_fd)) {
 		_exit(127);
+	}
 	execv(p->argv[0], (char *const *)p->argv);
 	_exit(127);
 }
@@ -187,6 +191,12 @@ torture_end(void)
 	if (turn->page->made == 0)
 		turn->page->made = turn->page->calls[turn->page->kind];
 	turn->page->last = 0;
+}
+
+const char *
+torture_site(void)
+{
+	return turn->page->site;
 }
 
 bool
@@ -271,9 +281,8 @@ run_scene(const struct torture_scene *scene, struct torture_control *page)
 	return wrong + run_places(&t, calls);
 }
 
-/* The page that this process was started with; starts it again with one when there is none. */
-static struct torture_control *
-enter(char **argv)
+struct torture_control *
+torture_enter(char **argv)
 {
 	const char *text = getenv(TORTURE_VARIABLE);
 	struct torture_control *page;
@@ -292,15 +301,13 @@ enter(char **argv)
 }
 
 int
-torture_main(const struct torture_scene *scenes, size_t n, char **argv)
+torture_run(
+    const struct torture_scene *scenes, size_t n, const char *name, struct torture_control *page)
 {
-	struct torture_control *page = enter(argv);
 	unsigned wrong = 0, run = 0;
 
-	if (!page)
-		return 1;
 	for (size_t i = 0; i < n; i++) {
-		if (argv[1] && strcmp(argv[1], scenes[i].name) != 0)
+		if (name && strcmp(name, scenes[i].name) != 0)
 			continue;
 		wrong += run_scene(&scenes[i], page);
 		run++;

@@ -38,14 +38,23 @@ struct torture_scene {
 /* In a scene: from here on, and until there, calls are counted and may fail. */
 void torture_begin(void);
 void torture_end(void);
+/* In a scene: where the first call was made to fail. */
+const char *torture_site(void);
 /* In a scene: whether calls fail until torture_end(), so that trying again is no use. */
 bool torture_lasts(void);
 
 /*
- * The main() of a test of scenes: runs the one named in argv[1], or all of them. Each scene is run
- * with one memory call failing, and with all of them failing from one on. Returns the exit status.
+ * To be called first in a process that runs scenes: the page that it was started with. Without one
+ * the process is started again, with a page and the library. NULL, and said so, when that fails.
  */
-int torture_main(const struct torture_scene *scenes, size_t n, char **argv);
+struct torture_control *torture_enter(char **argv);
+
+/*
+ * Runs the scene of that name (NULL: all of them), with one memory call failing, and with all of them
+ * failing from one on. Returns the exit status for main().
+ */
+int torture_run(
+    const struct torture_scene *scenes, size_t n, const char *name, struct torture_control *page);
 
 /* ---- Programs ------------------------------------------------------------------------------ */
 

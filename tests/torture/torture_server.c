@@ -78,7 +78,8 @@ bool
 server_start(struct torture_server *s, int page_fd)
 {
 	const char *const argv[] = {s->immudb, "--dir", s->data, "--address", "127.0.0.1", "--port",
-	    "0", "--metrics-port", "0", "--unix-socket", s->socket, NULL};
+	    "0", "--metrics-port", "0", "--unix-socket", s->socket, "--signingKey",
+	    s->key ? s->key : "", NULL};
 	struct torture_program p = {.argv = argv, .page_fd = page_fd, .out = s->out, .err = s->err};
 	time_t deadline = time(NULL) + READY_DEADLINE_S;
 
@@ -134,6 +135,7 @@ server_connect(const struct torture_server *s, unsigned timeout_ms, struct immu 
 {
 	struct immu_options options = {.unix_path = s->socket,
 	    .state_dir = s->states,
+	    .pub_key_file = s->pub_key,
 	    .connect_timeout_ms = timeout_ms,
 	    .request_timeout_ms = REQUEST_DEADLINE_MS};
 

@@ -14,6 +14,8 @@
 
 struct torture_server {
 	const char *immudb;         /* the program */
+	const char *key;            /* file of the key that signs states; NULL: none */
+	const char *pub_key;        /* and of the one that clients check them with */
 	char dir[SCRATCH_PATH_MAX]; /* of the test */
 	char data[SERVER_PATH_MAX];
 	char socket[SERVER_PATH_MAX];
