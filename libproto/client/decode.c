@@ -9,16 +9,27 @@
 #include <stdio.h>
 
 /* The allocator of protobuf-c: memory is released with the arena, never by it. */
+struct decode_memory {
+	struct arena *arena;
+	enum im_err err; /* why there was none */
+};
+
 static void *
-arena_allocate(void *arena, size_t size)
+arena_allocate(void *ctx, size_t size)
 {
-	return arena_alloc(arena, size);
+	struct decode_memory *m = ctx;
+	size_t room = m->arena->cap - m->arena->used;
+	void *p = arena_alloc(m->arena, size);
+
+	if (!p)
+		m->err = size > room ? IM_ERR_LIMIT : IM_ERR_NOMEM;
+	return p;
 }
 
 static void
-arena_release(void *arena, void *memory)
+arena_release(void *ctx, void *memory)
 {
-	(void)arena;
+	(void)ctx;
 	(void)memory;
 }
 
@@ -26,13 +37,16 @@ enum im_err
 decode_message(const ProtobufCMessageDescriptor *type, struct bytes body, struct arena *arena,
     ProtobufCMessage **out)
 {
-	ProtobufCAllocator allocator = {arena_allocate, arena_release, arena};
+	struct decode_memory memory = {arena, IM_OK};
+	ProtobufCAllocator allocator = {arena_allocate, arena_release, &memory};
 	static const uint8_t nothing[1];
 
 	*out =
 	    protobuf_c_message_unpack(type, &allocator, body.len, body.len ? body.data : nothing);
 	if (*out)
 		return IM_OK;
+	if (memory.err != IM_OK)
+		return err_set(memory.err, "%s: the server's answer", err_text(memory.err));
 	return err_set(IM_ERR_PROTOCOL, "the server's answer is not a %s", type->short_name);
 }
 

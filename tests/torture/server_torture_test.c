@@ -313,18 +313,18 @@ stop_rightly(void)
 
 /* Connections that were closed are gone in the server as well, after a while. */
 static void
-check_descriptors(unsigned before)
+check_sockets(unsigned before)
 {
 	time_t deadline = time(NULL) + SETTLE_DEADLINE_S;
 	unsigned now;
 
 	hang_up();
-	while ((now = server_descriptors(&test.server)) > before && time(NULL) < deadline)
+	while ((now = server_sockets(&test.server)) > before && time(NULL) < deadline)
 		nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
 	if (now <= before)
 		return;
-	fprintf(stderr, "%u descriptors, %u before\n", now, before);
-	complain("descriptors", IM_OK);
+	fprintf(stderr, "%u sockets, %u before\n", now, before);
+	complain("sockets", IM_OK);
 }
 
 /* ---- While it runs ---- */
@@ -385,12 +385,12 @@ run_part(const struct part *part)
 
 	run_session();
 	hang_up();
-	before = server_descriptors(&test.server);
+	before = server_sockets(&test.server);
 	calls = count_calls(part);
 	run_part_places(part, calls, false);
 	run_part_places(part, calls, true);
 	if (!test.wrong)
-		check_descriptors(before);
+		check_sockets(before);
 }
 
 static void

@@ -36,30 +36,19 @@
 #define EARLY_BYTES 16384
 #define EARLY_ALIGN 16
 
-/* Which calls are let through although they were to fail. */
-enum spare {
-	SPARE_CALLER,   /* those that the library makes itself */
-	SPARE_FUNCTION, /* those under exported functions of the library: a pattern */
-	SPARE_ALONE,    /* those that the library makes while the program is not at work below it */
-	SPARE_THREADS   /* those by which the library starts a thread */
-};
-
+/* A kind of call that is let through although it was to fail. */
 struct spared {
-	enum spare how;
 	const char *library; /* part of the name of its file */
-	const char *function;
+	const char
+	    *function; /* a pattern of its exported functions; NULL: calls that it makes itself */
 };
 
 static const struct spared spared[] = {
-#define CALLER(library, reason) {SPARE_CALLER, library, NULL},
-#define FUNCTION(library, function, reason) {SPARE_FUNCTION, library, function},
-#define ALONE(library, reason) {SPARE_ALONE, library, NULL},
-#define THREADS(library, reason) {SPARE_THREADS, library, NULL},
+#define CALLER(library, reason) {library, NULL},
+#define FUNCTION(library, pattern, reason) {library, pattern},
 #include "torture_spared.def"
 #undef CALLER
 #undef FUNCTION
-#undef ALONE
-#undef THREADS
 };
 
 static struct {
@@ -195,29 +184,14 @@ is_between(const Dl_info *info)
 	    strstr(info->dli_fname, "/libtorture_preload.so");
 }
 
-/* What is known of a trace from its outermost frame on. */
-struct place {
-	bool is_caller; /* nothing but the C library is above this frame */
-	bool is_alone;  /* no frame is of the program */
-	bool is_thread; /* a thread is being started */
-};
-
+/* What a descriptor is asked for by is no matter: there every library can tell. */
 static bool
-is_in(const Dl_info *info, const struct spared *s, const struct place *at)
+is_in(const Dl_info *info, const struct spared *s, bool is_caller)
 {
-	if (!strstr(info->dli_fname, s->library))
+	if (!strstr(info->dli_fname, s->library) || real.control->kind == TORTURE_FILE)
 		return false;
-	switch (s->how) {
-	case SPARE_CALLER:
-		return at->is_caller;
-	case SPARE_FUNCTION:
-		return info->dli_sname && fnmatch(s->function, info->dli_sname, 0) == 0;
-	case SPARE_ALONE:
-		return at->is_caller && at->is_alone;
-	case SPARE_THREADS:
-		return at->is_caller && at->is_thread;
-	}
-	return false;
+	return s->function ? info->dli_sname && fnmatch(s->function, info->dli_sname, 0) == 0
+			   : is_caller;
 }
 
 static bool
@@ -232,21 +206,17 @@ is_of_program(void *frame)
 static bool
 is_spared(const struct trace *t)
 {
-	struct place at = {true, true, real.control->kind == TORTURE_THREAD};
+	bool is_caller = true;
 	Dl_info info;
 
-	for (unsigned i = 0; i < t->n; i++)
-		at.is_alone = at.is_alone && !is_of_program(t->frames[i]);
 	for (unsigned i = 0; i < t->n; i++) {
 		if (!dladdr(t->frames[i], &info) || !info.dli_fname)
 			continue;
 		for (size_t k = 0; k < sizeof spared / sizeof spared[0]; k++) {
-			if (is_in(&info, &spared[k], &at))
+			if (is_in(&info, &spared[k], is_caller))
 				return true;
 		}
-		at.is_caller = at.is_caller && is_between(&info);
-		at.is_thread = at.is_thread ||
-		    (info.dli_sname && strcmp(info.dli_sname, "pthread_create") == 0);
+		is_caller = is_caller && is_between(&info);
 	}
 	return false;
 }

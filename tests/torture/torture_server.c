@@ -101,16 +101,21 @@ server_stop(struct torture_server *s)
 }
 
 unsigned
-server_descriptors(const struct torture_server *s)
+server_sockets(const struct torture_server *s)
 {
-	char path[64];
+	char path[64], target[64];
+	struct dirent *entry;
 	unsigned n = 0;
+	ssize_t len;
 	DIR *dir;
 
 	snprintf(path, sizeof path, "/proc/%ld/fd", (long)s->pid);
 	dir = opendir(path);
-	while (dir && readdir(dir))
-		n++;
+	while (dir && (entry = readdir(dir)) != NULL) {
+		len = readlinkat(dirfd(dir), entry->d_name, target, sizeof target - 1);
+		target[len > 0 ? len : 0] = '\0';
+		n += strncmp(target, "socket:", strlen("socket:")) == 0;
+	}
 	if (dir)
 		closedir(dir);
 	return n;

@@ -37,8 +37,8 @@ void server_forget(struct torture_server *s);
 bool server_start(struct torture_server *s, int page_fd);
 /* SIGTERM; its exit status, or minus the signal that ended it, or TORTURE_HUNG. */
 int server_stop(struct torture_server *s);
-/* Descriptors that the running server has open. */
-unsigned server_descriptors(const struct torture_server *s);
+/* Sockets that the running server has open. */
+unsigned server_sockets(const struct torture_server *s);
 /* Lines of a file that begin with text. */
 unsigned lines_with(const char *path, const char *text);
 
