@@ -23,7 +23,7 @@
 #define TOKEN_MAX 256
 #define VALUE_BYTES 70000u
 #define LIBRARY_PLACES 40u
-#define PROGRAM_PLACES 6u
+#define PROGRAM_PLACES 4u
 #define PROGRAM_DEADLINE_S 60
 #define TEXT_MAX 4096
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -20,7 +20,7 @@
 #define PASSWORD "immudb"
 #define KEY_MAX 64
 #define VALUE_BYTES 5000u
-#define START_PLACES 5u
+#define START_PLACES 4u
 #define LOGIN_PLACES 10u
 #define WORK_PLACES 60u
 /* Rounds in which something was acknowledged are read again at the end. */

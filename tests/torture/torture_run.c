@@ -23,6 +23,8 @@
 #define SCENE_DEADLINE_S 60
 #define POLL_NS 2000000
 #define SAID_MAX 6000
+/* Places of a long run. */
+#define LONG_PLACES 500u
 
 /* How a scene's child ends; what a sanitizer ends it with is neither. */
 #define SCENE_RIGHT 0
@@ -69,7 +71,9 @@ torture_places(uint64_t calls, unsigned places, unsigned round)
 {
 	struct torture_places p = {1, 1, calls};
 
-	if (workload_effort() == 1 && calls > places) {
+	if (workload_effort() > 1)
+		places = LONG_PLACES;
+	if (calls > places) {
 		p.step = calls / places + 1;
 		p.first = 1 + round * p.step / 3 % p.step;
 	}

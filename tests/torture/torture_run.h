@@ -79,7 +79,7 @@ struct torture_places {
 	uint64_t last;
 };
 
-/* So many places in a normal run, spread evenly and not the same for each round; all in a long one. */
+/* So many places in a normal run, up to 500 in a long one, spread evenly and not alike each round. */
 struct torture_places torture_places(uint64_t calls, unsigned places, unsigned round);
 
 /* Says on stderr what failed, where the failing call was made, and what the process had said. */
