@@ -264,7 +264,8 @@ make_parts(const Immudb__Schema__Entry *m, struct arena *arena, struct entry_par
 	return out->md.len == view.len ? IM_OK : err_set(IM_ERR_NOMEM, "out of memory");
 }
 
-enum im_err
+/* The entry is hashed into the transaction of out. */
+static enum im_err
 verify_included(
     const Immudb__Schema__VerifiableEntry *m, struct arena *arena, const struct verify_outcome *out)
 {

@@ -97,12 +97,10 @@ struct verify_wanted {
 
 /*
  * One step: the entry of m is the one wanted, and is hashed into the transaction of out; m->entry is
- * there. verify_included() checks nothing but the hash.
+ * there.
  */
 enum im_err verify_entry(const struct verify_wanted *wanted,
     const Immudb__Schema__VerifiableEntry *m, struct arena *arena, struct verify_outcome *out);
-enum im_err verify_included(const Immudb__Schema__VerifiableEntry *m, struct arena *arena,
-    const struct verify_outcome *out);
 
 /*
  * An entry: key, value, metadata and transaction are proven. Of a reference it is proven which key
