@@ -237,6 +237,9 @@ enum im_err engine_tx_pos(struct store *s, uint64_t tx, bool nowait, uint64_t *p
 
 /* ---- reading.c ---- */
 
+/* Under STORE_NOWAIT a longer value is left to a thread that may take its time. */
+#define ENGINE_NOWAIT_VALUE_MAX (64u * 1024)
+
 /* A transaction's record in memory; section and values are one piece of the arena. */
 struct engine_record {
 	struct record_tx head;

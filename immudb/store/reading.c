@@ -281,6 +281,9 @@ fetch_value(struct store *s, const struct record_entry *r, struct engine_read ho
 	uint8_t *p;
 	enum im_err err;
 
+	/* Reading, hashing and packing much takes as long as waiting for a little. */
+	if ((how.flags & STORE_NOWAIT) && r->value_len > ENGINE_NOWAIT_VALUE_MAX)
+		return IM_ERR_WOULD_BLOCK;
 	if (is_inline(r)) {
 		out->value = inline_value(r);
 	} else {

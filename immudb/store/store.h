@@ -197,7 +197,8 @@ enum im_err store_write_wait(struct store *s, struct store_write *w);
 
 /* Options of a read, to be or-ed. */
 enum store_read_flags {
-	STORE_NOWAIT = 1,      /* IM_ERR_WOULD_BLOCK instead of waiting for the disk */
+	STORE_NOWAIT =
+	    1, /* IM_ERR_WOULD_BLOCK instead of waiting for the disk, or reading a large value */
 	STORE_WITH_HIDDEN = 2, /* deleted and expired entries are found too */
 	STORE_NO_VALUE = 4     /* leave the value (and its check) out */
 };

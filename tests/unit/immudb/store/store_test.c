@@ -228,6 +228,10 @@ test_large_values(void **state)
 
 			assert_int_equal(store_get(f->s, &q, &f->arena, &v), IM_OK);
 			assert_true(bytes_equal(v.value, e[i].value));
+			/* What takes long is not done by who must not wait, though it is in memory. */
+			q.flags = STORE_NOWAIT;
+			assert_int_equal(store_get(f->s, &q, &f->arena, &v),
+			    sizes[i] > 65536 ? IM_ERR_WOULD_BLOCK : IM_OK);
 		}
 		reopen(f);
 	}
