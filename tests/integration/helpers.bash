@@ -130,12 +130,14 @@ refute_text() {
 	return 1
 }
 
-# stable: hides what differs from run to run: digests, server identities, times and ports.
+# stable: hides what differs from run to run: digests, server identities, times, ports and the folder
+# of the test.
 stable() {
 	sed -E -e 's/[0-9a-f]{64}/<hash>/g' \
 		-e 's/[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z/<time>/g' \
 		-e 's/\b[0-9a-v]{20}\b/<identity>/g' \
-		-e "s/\\b${PORT:-none}\\b/<port>/g"
+		-e "s/\\b${PORT:-none}\\b/<port>/g" \
+		-e "s#$BATS_TEST_TMPDIR#<folder>#g"
 }
 
 # expect_golden NAME: the output equals tests/golden/NAME; GOLDEN_UPDATE=1 writes it instead.
