@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <sqlite3.h>
 
-#include "meta/meta.h"
+#include "meta/meta_journal.h"
 
 /*
  * Private to meta/: the handle, and prepared statements that are kept for its life. A statement is
@@ -52,7 +52,15 @@
 	X(SETTING_GET, "SELECT value FROM settings WHERE database = ?1 AND name = ?2") \
 	X(SETTING_PUT, \
 	    "INSERT INTO settings (database, name, value) VALUES (?1, ?2, ?3) " \
-	    "ON CONFLICT (database, name) DO UPDATE SET value = excluded.value")
+	    "ON CONFLICT (database, name) DO UPDATE SET value = excluded.value") \
+	X(JOURNAL_ADD, "INSERT INTO journal (at, entry) VALUES (?1, ?2)") \
+	X(JOURNAL_LIST, "SELECT number, entry FROM journal ORDER BY number LIMIT ?1") \
+	X(JOURNAL_DROP, "DELETE FROM journal WHERE number <= ?1") \
+	X(JOURNAL_SKIP, "INSERT OR IGNORE INTO journal (number, at, entry) VALUES (?1, 0, x'')") \
+	X(JOURNAL_SKIPPED, "DELETE FROM journal WHERE number = ?1 AND length(entry) = 0") \
+	X(JOURNAL_COPY, \
+	    "INSERT INTO journal (at, entry) SELECT at, entry FROM journal WHERE number = ?1") \
+	X(JOURNAL_REMOVE, "DELETE FROM journal WHERE number = ?1")
 
 enum meta_statement {
 #define X(name, sql) META_SQL_##name,
@@ -92,6 +100,9 @@ enum im_err meta_step(struct meta *m, sqlite3_stmt *stmt);
 
 /* A text column, cut to size - 1 bytes; the tables hold nothing longer. */
 void meta_column(sqlite3_stmt *stmt, int column, char *out, size_t size);
+
+/* Queues an action, if it is not NULL, in the transaction that makes the change. The handle is taken. */
+enum im_err meta_journal_write(struct meta *m, const struct meta_action *action);
 
 /* BEGIN IMMEDIATE; to be ended by meta_transaction_end(). The handle is taken. */
 enum im_err meta_transaction_begin(struct meta *m);

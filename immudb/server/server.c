@@ -133,6 +133,10 @@ server_open_folder(struct server *s)
 		return err;
 	if (!s->options.auth && databases_client_count(s->databases) > 1)
 		return err_set(IM_ERR_CONFIG, "auth should be on: there are other databases");
+	err = journal_start(s->meta,
+	    databases_find(s->databases, bytes_str(DATABASE_SYSTEM))->store, &s->journal);
+	if (err != IM_OK)
+		return err;
 	memcpy(id.data, meta_identity(s->meta), sizeof id.data);
 	xid_format(&id, s->identity);
 	return IM_OK;
@@ -289,6 +293,7 @@ server_stop(struct server *s)
 	http_server_stop(s->http);
 	workers_stop(s->passwords);
 	workers_stop(s->readers);
+	journal_stop(s->journal);
 	/* Closing answers the writes under way, which may still ask for a pool and be told no. */
 	databases_close(s->databases);
 	rpc_server_free(s->rpc);

@@ -5,6 +5,7 @@
 #include "http/http_server.h"
 #include "rpc/rpc_server.h"
 #include "server/databases.h"
+#include "server/journal.h"
 #include "server/server.h"
 #include "server/sessions.h"
 #include "server/throttle.h"
@@ -33,6 +34,7 @@ struct server {
 	int lock_fd;
 	struct meta *meta;
 	struct databases *databases;
+	struct journal *journal;
 	struct sessions *sessions;
 	struct throttle *throttle;
 	struct workers *readers;
