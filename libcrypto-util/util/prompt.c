@@ -119,18 +119,24 @@ prompt_password(const char *prompt, struct buf *out)
 	return err;
 }
 
+enum im_err
+prompt_line(const char *question, struct buf *out)
+{
+	if (!isatty(STDIN_FILENO))
+		return err_set(IM_ERR_FORMAT, "stdin is not a terminal");
+	prompt_say(question);
+	prompt_caught = 0;
+	return prompt_read_line(out);
+}
+
 bool
 prompt_confirm(const char *question)
 {
 	struct buf answer;
 	bool yes;
 
-	if (!isatty(STDIN_FILENO))
-		return false;
-	prompt_say(question);
-	prompt_caught = 0;
 	buf_init(&answer, PROMPT_MAX_BYTES);
-	yes = prompt_read_line(&answer) == IM_OK && answer.len &&
+	yes = prompt_line(question, &answer) == IM_OK && answer.len &&
 	    (answer.data[0] == 'y' || answer.data[0] == 'Y');
 	buf_free(&answer);
 	return yes;

@@ -20,6 +20,12 @@
 enum im_err prompt_password(const char *prompt, struct buf *out);
 
 /*
+ * Asks for a line on stderr when stdin is a terminal, and puts it into out, without its end and echoed as
+ * it is typed. IM_ERR_FORMAT at the end of input or when stdin is not a terminal, IM_ERR_LIMIT, IM_ERR_IO.
+ */
+enum im_err prompt_line(const char *question, struct buf *out);
+
+/*
  * Asks a yes/no question on stderr when stdin is a terminal. Returns true for an answer that begins
  * with y or Y; everything else, end of input and a stdin that is not a terminal are false.
  */

@@ -172,11 +172,10 @@ has_credentials(const struct options *o)
 	return *options_string(o, "username") && *options_string(o, "password");
 }
 
-/* The password of the options, else from the terminal or the input's first line. */
-static enum im_err
-get_password(const struct options *o, struct buf *out)
+enum im_err
+session_password(struct session *s, struct buf *out)
 {
-	const char *password = options_string(o, "password");
+	const char *password = options_string(s->options, "password");
 	enum im_err err;
 
 	if (*password) {
@@ -192,21 +191,29 @@ get_password(const struct options *o, struct buf *out)
 }
 
 enum im_err
+session_login_with(struct session *s, const char *user, const char *password, const char **warning)
+{
+	enum im_err err = immu_login(s->c, user, password, warning);
+
+	if (!err)
+		err = set_user(s, user);
+	if (!err)
+		s->is_own_session = s->link->owns_session = false;
+	return err ? err : session_store(s);
+}
+
+enum im_err
 session_login(struct session *s, const char *user, const char **warning)
 {
 	struct buf password;
 	enum im_err err;
 
 	buf_init(&password, PROMPT_MAX_BYTES + 1);
-	err = get_password(s->options, &password);
+	err = session_password(s, &password);
 	if (!err)
-		err = immu_login(s->c, user, (const char *)password.data, warning);
+		err = session_login_with(s, user, (const char *)password.data, warning);
 	buf_wipe(&password);
-	if (!err)
-		err = set_user(s, user);
-	if (!err)
-		s->is_own_session = s->link->owns_session = false;
-	return err ? err : session_store(s);
+	return err;
 }
 
 enum im_err

@@ -67,6 +67,13 @@ session_ask(struct session *s, const struct immu_request *request, struct immu_r
 /* Whether the command is the variant of its kind that proves what it does: "safe...". */
 bool session_is_safe(const struct session *s);
 
+/* The password of the options, else from the terminal or the input's first line. Wipe it. */
+enum im_err session_password(struct session *s, struct buf *out);
+
+/* session_login() with a password that is known. */
+enum im_err
+session_login_with(struct session *s, const char *user, const char *password, const char **warning);
+
 /* Stores the connection's session for the next command. */
 enum im_err session_store(struct session *s);
 
