@@ -35,8 +35,9 @@ enum meta_level {
 #define META_ALL_DATABASES "*"
 
 /*
- * A database is written down before its folder is made and ready only after; a crash in between
- * leaves creating, which is rolled forward at the next start.
+ * A database is written down before its folder is made and ready only after, and is deleting before
+ * its folder is removed; a crash in between leaves creating or deleting, which are rolled forward at
+ * the next start.
  */
 enum meta_database_state {
 	META_DATABASE_CREATING = 0,
@@ -119,16 +120,41 @@ meta_permission(struct meta *m, const char *user, const char *database, enum met
 /*
  * Creates a database. It is written as creating, make(arg, folder) makes its folder, and it is
  * written as ready. When make fails nothing stays behind in the file, and its error is returned.
- * IM_ERR_EXISTS, IM_ERR_DATABASE_NAME.
+ * IM_ERR_DATABASE_EXISTS, IM_ERR_DATABASE_NAME.
  */
 enum im_err meta_database_create(struct meta *m, const struct meta_database *database,
     enum im_err (*make)(void *arg, const char *folder), void *arg);
 
+/* One setting of a database, by name. */
+struct meta_setting {
+	const char *name;
+	int64_t value;
+};
+
 /*
- * The first half of meta_database_create(): writes the database as creating, for
- * meta_database_roll_forward() to finish, now or when the next start has more luck.
+ * The first half of meta_database_create(): writes the database as creating, with its settings, for
+ * meta_database_roll_forward() to finish, now or when the next start has more luck; or for
+ * meta_database_ready() when its folder is there, or meta_database_cancel() when it never will be.
  */
-enum im_err meta_database_begin(struct meta *m, const struct meta_database *database);
+enum im_err meta_database_begin(struct meta *m, const struct meta_database *database,
+    const struct meta_setting *settings, size_t count);
+
+/* A database that is being created is ready, or is forgotten. IM_ERR_DATABASE_NOT_FOUND. */
+enum im_err meta_database_ready(struct meta *m, const char *name);
+enum im_err meta_database_cancel(struct meta *m, const char *name);
+
+/*
+ * Writes a database that is ready as deleting, from where it only goes on: its folder is to be
+ * removed, and then it is forgotten. IM_ERR_DATABASE_NOT_FOUND.
+ */
+enum im_err meta_database_delete(struct meta *m, const char *name);
+
+/* Forgets a database that is deleting, with its settings and all permissions on it. */
+enum im_err meta_database_forget(struct meta *m, const char *name);
+
+/* The oldest database in a state. IM_ERR_NOT_FOUND when there is none. */
+enum im_err
+meta_database_find(struct meta *m, enum meta_database_state state, struct meta_database *out);
 
 /*
  * Finishes what was begun, or what a crash left half-done: calls make for every database in state

@@ -6,7 +6,11 @@
  *   (none) ----> creating ------------------> ready        meta_database_create()
  *   (none) ----> creating                                  meta_database_begin()
  *                creating ------------------> ready        meta_database_roll_forward()
- *                creating --> (none)                       meta_database_create(), folder failed
+ *                creating --> (none)                       meta_database_create(), folder failed;
+ *                                                          meta_database_cancel()
+ *        delete                  folder removed
+ *  ready ----> deleting                                    meta_database_delete()
+ *              deleting --------------------> (none)       meta_database_forget()
  *
  * Invariant: a folder exists only for a database that is written here.
  */
@@ -61,34 +65,132 @@ meta_database_exec(struct meta *m, enum meta_statement id, const char *name)
 	return err;
 }
 
+/* The row and its settings; the handle is taken, and a transaction begun. */
 static enum im_err
-meta_database_add(struct meta *m, const struct meta_database *database)
+meta_database_insert(struct meta *m, const struct meta_database *database,
+    const struct meta_setting *settings, size_t count)
 {
 	enum im_err err;
-	sqlite3_stmt *stmt = meta_lock(m, META_SQL_DATABASE_ADD, &err);
+	sqlite3_stmt *stmt = meta_statement(m, META_SQL_DATABASE_ADD, &err);
+
+	if (!stmt)
+		return err;
+	meta_bind(stmt, 1, bytes_str(database->name));
+	meta_bind(stmt, 2, bytes_str(database->folder));
+	meta_bind(stmt, 3, bytes_str(database->created_by));
+	sqlite3_bind_int64(stmt, 4, database->created_at_s);
+	err = meta_exec(m, stmt);
+	for (size_t i = 0; i < count && err == IM_OK; i++) {
+		stmt = meta_statement(m, META_SQL_SETTING_PUT, &err);
+		if (!stmt)
+			break;
+		meta_bind(stmt, 1, bytes_str(database->name));
+		meta_bind(stmt, 2, bytes_str(settings[i].name));
+		sqlite3_bind_int64(stmt, 3, settings[i].value);
+		err = meta_exec(m, stmt);
+	}
+	return err;
+}
+
+enum im_err
+meta_database_begin(struct meta *m, const struct meta_database *database,
+    const struct meta_setting *settings, size_t count)
+{
+	enum im_err err = meta_database_name_check(bytes_str(database->name));
+
+	if (err == IM_OK)
+		err = meta_database_name_check(bytes_str(database->folder));
+	if (err != IM_OK)
+		return err;
+	pthread_mutex_lock(&m->mutex);
+	err = meta_transaction_begin(m);
+	if (err == IM_OK)
+		err = meta_transaction_end(m, meta_database_insert(m, database, settings, count));
+	meta_unlock(m);
+	if (err == IM_ERR_EXISTS)
+		return err_set(
+		    IM_ERR_DATABASE_EXISTS, "database %s already exists", database->name);
+	return err;
+}
+
+/* As meta_database_exec(), when that must change a row. */
+static enum im_err
+meta_database_change(struct meta *m, enum meta_statement id, const char *name)
+{
+	enum im_err err;
+	sqlite3_stmt *stmt = meta_lock(m, id, &err);
 
 	if (stmt) {
-		meta_bind(stmt, 1, bytes_str(database->name));
-		meta_bind(stmt, 2, bytes_str(database->folder));
-		meta_bind(stmt, 3, bytes_str(database->created_by));
-		sqlite3_bind_int64(stmt, 4, database->created_at_s);
+		meta_bind(stmt, 1, bytes_str(name));
 		err = meta_exec(m, stmt);
+	}
+	if (err == IM_OK && sqlite3_changes(m->db) == 0)
+		err = err_set(IM_ERR_DATABASE_NOT_FOUND, "database %s does not exist", name);
+	meta_unlock(m);
+	return err;
+}
+
+enum im_err
+meta_database_ready(struct meta *m, const char *name)
+{
+	return meta_database_change(m, META_SQL_DATABASE_READY, name);
+}
+
+enum im_err
+meta_database_cancel(struct meta *m, const char *name)
+{
+	return meta_database_change(m, META_SQL_DATABASE_DROP, name);
+}
+
+enum im_err
+meta_database_delete(struct meta *m, const char *name)
+{
+	return meta_database_change(m, META_SQL_DATABASE_DELETING, name);
+}
+
+/* Runs a statement on a name within a transaction. */
+static enum im_err
+meta_database_part(struct meta *m, enum meta_statement id, const char *name)
+{
+	enum im_err err;
+	sqlite3_stmt *stmt = meta_statement(m, id, &err);
+
+	if (!stmt)
+		return err;
+	meta_bind(stmt, 1, bytes_str(name));
+	return meta_exec(m, stmt);
+}
+
+enum im_err
+meta_database_forget(struct meta *m, const char *name)
+{
+	enum im_err err;
+
+	pthread_mutex_lock(&m->mutex);
+	err = meta_transaction_begin(m);
+	if (err == IM_OK) {
+		err = meta_database_part(m, META_SQL_LEVEL_DROP_ALL, name);
+		if (err == IM_OK)
+			err = meta_database_part(m, META_SQL_DATABASE_FORGET, name);
+		err = meta_transaction_end(m, err);
 	}
 	meta_unlock(m);
 	return err;
 }
 
 enum im_err
-meta_database_begin(struct meta *m, const struct meta_database *database)
+meta_database_find(struct meta *m, enum meta_database_state state, struct meta_database *out)
 {
-	enum im_err err = meta_database_name_check(bytes_str(database->name));
+	enum im_err err;
+	sqlite3_stmt *stmt = meta_lock(m, META_SQL_DATABASE_IN_STATE, &err);
 
+	if (stmt) {
+		sqlite3_bind_int(stmt, 1, (int)state);
+		err = meta_step(m, stmt);
+	}
 	if (err == IM_OK)
-		err = meta_database_name_check(bytes_str(database->folder));
-	if (err == IM_OK)
-		err = meta_database_add(m, database);
-	if (err == IM_ERR_EXISTS)
-		return err_set(IM_ERR_EXISTS, "database %s already exists", database->name);
+		meta_database_read(stmt, out);
+	meta_unlock(m);
 	return err;
 }
 
@@ -96,7 +198,7 @@ enum im_err
 meta_database_create(struct meta *m, const struct meta_database *database,
     enum im_err (*make)(void *arg, const char *folder), void *arg)
 {
-	enum im_err err = meta_database_begin(m, database);
+	enum im_err err = meta_database_begin(m, database, NULL, 0);
 
 	if (err != IM_OK)
 		return err;
@@ -116,19 +218,12 @@ meta_database_roll_forward(
 	enum im_err err;
 
 	for (;;) {
-		sqlite3_stmt *stmt = meta_lock(m, META_SQL_DATABASE_CREATING, &err);
-
-		if (stmt)
-			err = meta_step(m, stmt);
-		if (err == IM_OK)
-			meta_database_read(stmt, &database);
-		meta_unlock(m);
-		if (err == IM_OK)
-			err = make(arg, database.folder);
-		else
+		err = meta_database_find(m, META_DATABASE_CREATING, &database);
+		if (err != IM_OK)
 			return err == IM_ERR_NOT_FOUND ? IM_OK : err;
+		err = make(arg, database.folder);
 		if (err == IM_OK)
-			err = meta_database_exec(m, META_SQL_DATABASE_READY, database.name);
+			err = meta_database_ready(m, database.name);
 		if (err != IM_OK)
 			return err;
 	}

@@ -44,11 +44,14 @@
 	X(DATABASE_LIST, \
 	    "SELECT name, folder, state, created_by, created_at FROM databases " \
 	    "ORDER BY number") \
-	X(DATABASE_CREATING, \
+	X(DATABASE_IN_STATE, \
 	    "SELECT name, folder, state, created_by, created_at FROM databases " \
-	    "WHERE state = 0 ORDER BY number LIMIT 1") \
+	    "WHERE state = ?1 ORDER BY number LIMIT 1") \
 	X(DATABASE_READY, "UPDATE databases SET state = 1 WHERE name = ?1 AND state = 0") \
 	X(DATABASE_DROP, "DELETE FROM databases WHERE name = ?1 AND state = 0") \
+	X(DATABASE_DELETING, "UPDATE databases SET state = 2 WHERE name = ?1 AND state = 1") \
+	X(DATABASE_FORGET, "DELETE FROM databases WHERE name = ?1 AND state = 2") \
+	X(LEVEL_DROP_ALL, "DELETE FROM permissions WHERE database = ?1") \
 	X(SETTING_GET, "SELECT value FROM settings WHERE database = ?1 AND name = ?2") \
 	X(SETTING_PUT, \
 	    "INSERT INTO settings (database, name, value) VALUES (?1, ?2, ?3) " \

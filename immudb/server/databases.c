@@ -8,26 +8,30 @@
  */
 #include "server/databases.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "rpc/batch.h"
+#include "server/database_folder.h"
 #include "util/clock.h"
 #include "util/log.h"
 
-/* Name of the setting that says which version the headers of new transactions have. */
+/* Names of the settings: the version of the headers of new transactions; synced or not. */
 #define DATABASES_SETTING_HEADER "writeTxHeaderVersion"
+#define DATABASES_SETTING_SYNCED "synced"
+#define DATABASES_SETTINGS 2
 #define DATABASES_HEADER_VERSION 1
-#define DATABASES_MAX 1024
-/* What is kept of a long name when a number follows. */
-#define DATABASES_FOLDER_STEM 120
 
 struct databases {
 	struct databases_options options;
-	size_t count;
-	struct database list[DATABASES_MAX];
+	pthread_mutex_t operations; /* held by what creates, deletes or changes a database */
+	pthread_mutex_t mutex;      /* covers what follows, and the settings of every database */
+	void (*observe)(void *ctx, struct database *db);
+	void *observe_ctx;
+	/* Grows at its end only; read without the mutex. */
+	_Atomic size_t count;
+	struct database *list[DATABASES_STRUCTS_MAX];
 };
 
 /*
@@ -49,11 +53,45 @@ databases_answers_end(void *ctx)
 	rpc_batch_end();
 }
 
+/* Reads what was set of a database; what never was, is as the server's options say. */
+static enum im_err
+databases_load_settings(struct databases *d, const char *name, struct database_settings *out)
+{
+	int64_t version = DATABASES_HEADER_VERSION, synced = !d->options.unsynced;
+	enum im_err err =
+	    meta_setting_get(d->options.meta, name, DATABASES_SETTING_HEADER, &version);
+
+	if (err == IM_OK)
+		err = meta_setting_get(d->options.meta, name, DATABASES_SETTING_SYNCED, &synced);
+	if (err == IM_OK && (version < 0 || version > TX_HEADER_VERSION_MAX))
+		err = err_set(IM_ERR_CONFIG, "database %s: header version %lld is not known", name,
+		    (long long)version);
+	if (strcmp(name, DATABASE_SYSTEM) == 0)
+		synced = true;
+	*out = (struct database_settings){(uint16_t)version, synced != 0};
+	return err;
+}
+
+/* What is to be written of a change. */
+static size_t
+databases_list_settings(
+    const struct database_change *change, struct meta_setting out[DATABASES_SETTINGS])
+{
+	size_t n = 0;
+
+	if (change->has_header_version)
+		out[n++] =
+		    (struct meta_setting){DATABASES_SETTING_HEADER, change->to.header_version};
+	if (change->has_synced)
+		out[n++] = (struct meta_setting){DATABASES_SETTING_SYNCED, change->to.synced};
+	return n;
+}
+
 static enum im_err
 databases_store_open(struct databases *d, const char *name, const char *folder, struct store **out)
 {
 	char dir[VFS_PATH_MAX];
-	int64_t version = DATABASES_HEADER_VERSION;
+	struct database_settings settings = {0};
 	struct store_options options = {.dir = dir,
 	    .name = name,
 	    .answers_begin = databases_answers_begin,
@@ -61,18 +99,15 @@ databases_store_open(struct databases *d, const char *name, const char *folder, 
 	enum im_err err = vfs_path(dir, d->options.dir, folder);
 
 	if (err == IM_OK)
-		err = meta_setting_get(d->options.meta, name, DATABASES_SETTING_HEADER, &version);
-	if (err == IM_OK && (version < 0 || version > TX_HEADER_VERSION_MAX))
-		err = err_set(IM_ERR_CONFIG, "database %s: header version %lld is not known", name,
-		    (long long)version);
+		err = databases_load_settings(d, name, &settings);
 	if (err != IM_OK)
 		return err;
-	options.header_version = (uint16_t)version;
-	options.unsynced = d->options.unsynced && strcmp(name, DATABASE_SYSTEM) != 0;
+	options.header_version = settings.header_version;
+	options.unsynced = !settings.synced;
 	return store_open(&options, out);
 }
 
-/* Makes the folder of a database by opening it once; it has no settings yet. */
+/* Makes the folder of a database by opening it once. */
 static enum im_err
 databases_make_folder(void *arg, const char *folder)
 {
@@ -84,41 +119,47 @@ databases_make_folder(void *arg, const char *folder)
 	return err;
 }
 
-/* The name itself, unless something else has that name already: then with a number behind it. */
+/* Of a new data folder; see databases_create() for those that come later. */
 static enum im_err
-databases_choose_folder(struct databases *d, const char *name, char folder[META_DATABASE_MAX + 1])
-{
-	char path[VFS_PATH_MAX];
-	struct stat st;
-	unsigned i;
-	enum im_err err;
-
-	snprintf(folder, META_DATABASE_MAX + 1, "%s", name);
-	for (i = 1; i <= DATABASES_MAX; i++) {
-		err = vfs_path(path, d->options.dir, folder);
-		if (err != IM_OK)
-			return err;
-		if (lstat(path, &st) != 0)
-			return IM_OK;
-		snprintf(folder, META_DATABASE_MAX + 1, "%.*s_%u", DATABASES_FOLDER_STEM, name, i);
-	}
-	return err_set(IM_ERR_EXISTS, "no name left for a folder of database %s", name);
-}
-
-static enum im_err
-databases_create(struct databases *d, const char *name)
+databases_create_first(struct databases *d, const char *name)
 {
 	struct meta_database row = {.created_by = "immudb", .created_at_s = clock_wall_s()};
-	enum im_err err = databases_choose_folder(d, name, row.folder);
+	enum im_err err = database_folder_choose(d->options.dir, name, row.folder);
 
 	if (err != IM_OK)
 		return err;
 	snprintf(row.name, sizeof row.name, "%s", name);
 	/* A start that fails here must not leave a folder that no row explains. */
-	err = meta_database_begin(d->options.meta, &row);
+	err = meta_database_begin(d->options.meta, &row, NULL, 0);
 	if (err == IM_OK)
 		err = meta_database_roll_forward(d->options.meta, databases_make_folder, d);
 	return err;
+}
+
+static struct database *
+databases_new_struct(const struct meta_database *row)
+{
+	struct database *db = calloc(1, sizeof *db);
+
+	if (!db)
+		return NULL;
+	memcpy(db->name, row->name, sizeof db->name);
+	memcpy(db->folder, row->folder, sizeof db->folder);
+	memcpy(db->created_by, row->created_by, sizeof db->created_by);
+	db->created_at_s = row->created_at_s;
+	db->is_system = strcmp(row->name, DATABASE_SYSTEM) == 0;
+	return db;
+}
+
+/* From now on everybody sees it. Called under operations, or before there is anybody. */
+static void
+databases_publish(struct databases *d, struct database *db)
+{
+	size_t count = atomic_load_explicit(&d->count, memory_order_relaxed);
+
+	db->number = count;
+	d->list[count] = db;
+	atomic_store_explicit(&d->count, count + 1, memory_order_release);
 }
 
 /* Remembers a row; its store is opened later, because the metadata file is busy now. */
@@ -126,14 +167,14 @@ static enum im_err
 databases_add(void *arg, const struct meta_database *row)
 {
 	struct databases *d = arg;
-	struct database *database = &d->list[d->count];
+	struct database *db;
 
 	if (d->count == DATABASES_MAX)
 		return err_set(IM_ERR_LIMIT, "more than %d databases", DATABASES_MAX);
-	memcpy(database->name, row->name, sizeof database->name);
-	memcpy(database->folder, row->folder, sizeof database->folder);
-	database->is_system = strcmp(row->name, DATABASE_SYSTEM) == 0;
-	d->count++;
+	db = databases_new_struct(row);
+	if (!db)
+		return IM_ERR_NOMEM;
+	databases_publish(d, db);
 	return IM_OK;
 }
 
@@ -143,9 +184,13 @@ databases_open_all(struct databases *d)
 	enum im_err err = meta_database_list(d->options.meta, databases_add, d);
 	size_t i;
 
-	for (i = 0; i < d->count && err == IM_OK; i++)
-		err =
-		    databases_store_open(d, d->list[i].name, d->list[i].folder, &d->list[i].store);
+	for (i = 0; i < d->count && err == IM_OK; i++) {
+		struct database *db = d->list[i];
+
+		err = databases_load_settings(d, db->name, &db->settings);
+		if (err == IM_OK)
+			err = databases_store_open(d, db->name, db->folder, &db->store);
+	}
 	return err;
 }
 
@@ -153,16 +198,15 @@ databases_open_all(struct databases *d)
 static enum im_err
 databases_check_orphan(const struct databases *d, const char *name)
 {
-	char dir[VFS_PATH_MAX], marker[VFS_PATH_MAX];
-	enum im_err err = vfs_path(dir, d->options.dir, name);
+	const char *dir = d->options.dir;
+	bool marked;
+	enum im_err err = database_folder_is_marked(dir, name, &marked);
 
-	if (err == IM_OK)
-		err = vfs_path(marker, dir, STORE_MARKER_NAME);
-	if (err == IM_OK && access(marker, F_OK) == 0)
+	if (err == IM_OK && marked)
 		err = err_set(IM_ERR_CORRUPT,
-		    "%s/%s is missing or empty, but there is a database in %s: restore it from a "
-		    "backup, or move the database away",
-		    d->options.dir, META_FILE_NAME, dir);
+		    "%s/%s is missing or empty, but there is a database in %s/%s: restore it from "
+		    "a backup, or move the database away",
+		    dir, META_FILE_NAME, dir, name);
 	return err;
 }
 
@@ -176,7 +220,7 @@ databases_create_missing(struct databases *d, const char *name)
 	if (err != IM_ERR_DATABASE_NOT_FOUND)
 		return err;
 	err = databases_check_orphan(d, name);
-	return err == IM_OK ? databases_create(d, name) : err;
+	return err == IM_OK ? databases_create_first(d, name) : err;
 }
 
 static enum im_err
@@ -230,6 +274,8 @@ databases_open(const struct databases_options *options, struct databases **out)
 	if (!d)
 		return IM_ERR_NOMEM;
 	d->options = *options;
+	pthread_mutex_init(&d->operations, NULL);
+	pthread_mutex_init(&d->mutex, NULL);
 	err = databases_prepare(d);
 	if (err == IM_OK)
 		err = databases_open_all(d);
@@ -255,44 +301,169 @@ databases_close(struct databases *d)
 
 	if (!d)
 		return;
-	for (i = 0; i < d->count; i++)
-		store_close(d->list[i].store);
+	for (i = 0; i < d->count; i++) {
+		store_close(d->list[i]->store);
+		free(d->list[i]);
+	}
+	pthread_mutex_destroy(&d->operations);
+	pthread_mutex_destroy(&d->mutex);
 	free(d);
+}
+
+/* ---- Looking up ---- */
+
+struct database *
+databases_next(struct databases *d, const struct database *previous)
+{
+	size_t i = previous ? previous->number + 1 : 0;
+
+	return i < atomic_load_explicit(&d->count, memory_order_acquire) ? d->list[i] : NULL;
 }
 
 struct database *
 databases_find(struct databases *d, struct bytes name)
 {
-	size_t i;
+	struct database *db = NULL;
 
-	for (i = 0; i < d->count; i++)
-		if (bytes_equal(bytes_str(d->list[i].name), name))
-			return &d->list[i];
+	while ((db = databases_next(d, db)) != NULL)
+		if (bytes_equal(bytes_str(db->name), name))
+			return db;
 	return NULL;
 }
 
 struct database *
 databases_default(struct databases *d)
 {
-	size_t i;
+	struct database *db = NULL;
 
-	for (i = 0; i < d->count && d->list[i].is_system; i++)
+	while ((db = databases_next(d, db)) != NULL && db->is_system)
 		;
-	return &d->list[i < d->count ? i : 0];
+	return db ? db : databases_next(d, NULL);
 }
 
 size_t
-databases_client_count(const struct databases *d)
+databases_client_count(struct databases *d)
 {
-	size_t i, n = 0;
+	struct database *db = NULL;
+	size_t n = 0;
 
-	for (i = 0; i < d->count; i++)
-		n += !d->list[i].is_system;
+	while ((db = databases_next(d, db)) != NULL)
+		n += !db->is_system;
 	return n;
 }
 
-struct database *
-databases_at(struct databases *d, size_t i)
+void
+databases_settings(struct databases *d, const struct database *db, struct database_settings *out)
 {
-	return i < d->count ? &d->list[i] : NULL;
+	pthread_mutex_lock(&d->mutex);
+	*out = db->settings;
+	pthread_mutex_unlock(&d->mutex);
+}
+
+void
+databases_observe(struct databases *d, void (*fn)(void *ctx, struct database *db), void *ctx)
+{
+	struct database *db = NULL;
+
+	pthread_mutex_lock(&d->mutex);
+	d->observe = fn;
+	d->observe_ctx = ctx;
+	while ((db = databases_next(d, db)) != NULL)
+		fn(ctx, db);
+	pthread_mutex_unlock(&d->mutex);
+}
+
+/* ---- Creating ---- */
+
+static enum im_err
+databases_check_new(struct databases *d, const struct database_new *new)
+{
+	enum im_err err = meta_database_name_check(new->name);
+
+	if (err != IM_OK)
+		return err;
+	if (bytes_equal(new->name, bytes_str(DATABASE_SYSTEM)) ||
+	    bytes_equal(new->name, bytes_str(DATABASE_DEFAULT)))
+		return IM_ERR_DATABASE_RESERVED;
+	if (databases_find(d, new->name))
+		return err_set(IM_ERR_DATABASE_EXISTS, "database %.*s already exists",
+		    (int)new->name.len, (const char *)new->name.data);
+	if (new->settings.to.header_version > TX_HEADER_VERSION_MAX)
+		return err_set(IM_ERR_ARGUMENT, "%s: header version %u is not known",
+		    err_text(IM_ERR_ARGUMENT), new->settings.to.header_version);
+	if (databases_client_count(d) >= DATABASES_MAX || d->count == DATABASES_STRUCTS_MAX)
+		return err_set(IM_ERR_LIMIT, "%s: there are %zu databases", err_text(IM_ERR_LIMIT),
+		    databases_client_count(d));
+	return IM_OK;
+}
+
+/* The row is written: makes the folder and says so, or takes both back. */
+static enum im_err
+databases_finish_create(struct databases *d, struct database *db)
+{
+	enum im_err err = databases_load_settings(d, db->name, &db->settings), undo;
+
+	if (err == IM_OK)
+		err = databases_store_open(d, db->name, db->folder, &db->store);
+	if (err == IM_OK)
+		err = meta_database_ready(d->options.meta, db->name);
+	if (err == IM_OK)
+		return IM_OK;
+	store_close(db->store);
+	db->store = NULL;
+	undo = database_folder_remove(d->options.dir, db->folder);
+	/* What cannot be taken back is finished by the next start. */
+	if (undo == IM_OK)
+		undo = meta_database_cancel(d->options.meta, db->name);
+	if (undo != IM_OK)
+		log_error("database %s was created by half: %s", db->name, err_text(undo));
+	return err;
+}
+
+static enum im_err
+databases_create_locked(struct databases *d, const struct database_new *new, struct database **out)
+{
+	struct meta_database row = {.created_at_s = clock_wall_s()};
+	struct meta_setting settings[DATABASES_SETTINGS];
+	size_t count = databases_list_settings(&new->settings, settings);
+	struct database *db;
+	enum im_err err = databases_check_new(d, new);
+
+	if (err != IM_OK)
+		return err;
+	snprintf(
+	    row.name, sizeof row.name, "%.*s", (int)new->name.len, (const char *)new->name.data);
+	snprintf(row.created_by, sizeof row.created_by, "%s", new->created_by);
+	err = database_folder_choose(d->options.dir, row.name, row.folder);
+	if (err != IM_OK)
+		return err;
+	db = databases_new_struct(&row);
+	if (!db)
+		return IM_ERR_NOMEM;
+	err = meta_database_begin(d->options.meta, &row, settings, count);
+	if (err == IM_OK)
+		err = databases_finish_create(d, db);
+	if (err != IM_OK) {
+		free(db);
+		return err;
+	}
+	pthread_mutex_lock(&d->mutex);
+	if (d->observe)
+		d->observe(d->observe_ctx, db);
+	databases_publish(d, db);
+	pthread_mutex_unlock(&d->mutex);
+	*out = db;
+	return IM_OK;
+}
+
+enum im_err
+databases_create(struct databases *d, const struct database_new *new, struct database **out)
+{
+	enum im_err err;
+
+	*out = NULL;
+	pthread_mutex_lock(&d->operations);
+	err = databases_create_locked(d, new, out);
+	pthread_mutex_unlock(&d->operations);
+	return err;
 }

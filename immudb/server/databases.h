@@ -7,19 +7,42 @@
 #include "store/store.h"
 
 /*
- * The open databases, by name. The set is fixed while the server runs; every function but open and
- * close may be called from any thread and never waits.
+ * The databases of the data folder, by name. A database that was deleted keeps its struct, of which
+ * nothing is used any more, until all are closed, so that whoever still holds one is told. Every
+ * function but open and close may be called from any thread; those that say so wait for the disk.
  */
 struct databases;
+
+/* Databases at a time. */
+#define DATABASES_MAX 1024
+/* Databases that may be created in one life of the server, deleted ones included. */
+#define DATABASES_STRUCTS_MAX 16384
 
 /* The database of administrative actions; clients may read it only. */
 #define DATABASE_SYSTEM "systemdb"
 /* The first database of a new folder, unless another name is asked for. */
 #define DATABASE_DEFAULT "defaultdb"
 
+/* What can be set of a database. It holds from the next time its store is opened. */
+struct database_settings {
+	uint16_t header_version; /* of new transactions: 0 or 1 */
+	bool synced;             /* a write is answered when it is on the disk; else each second */
+};
+
+/* Which settings to set; the others keep their value, or the default for a new database. */
+struct database_change {
+	bool has_header_version;
+	bool has_synced;
+	struct database_settings to;
+};
+
 struct database {
 	char name[META_DATABASE_MAX + 1];
 	char folder[META_DATABASE_MAX + 1]; /* in the data folder */
+	char created_by[META_USER_MAX + 1];
+	int64_t created_at_s;              /* unix seconds */
+	size_t number;                     /* in the order of creation */
+	struct database_settings settings; /* see databases_settings() */
 	struct store *store;
 	bool is_system;
 	/* Of the requests that run on it; see dispatch.c. */
@@ -52,9 +75,32 @@ struct database *databases_find(struct databases *d, struct bytes name);
 struct database *databases_default(struct databases *d);
 
 /* Databases of clients, that is without the system database. */
-size_t databases_client_count(const struct databases *d);
+size_t databases_client_count(struct databases *d);
 
-/* The database number i, in order of creation; NULL after the last. */
-struct database *databases_at(struct databases *d, size_t i);
+/* The database created after previous, the oldest one for NULL; NULL after the newest. */
+struct database *databases_next(struct databases *d, const struct database *previous);
+
+/* The settings as they were last set. */
+void
+databases_settings(struct databases *d, const struct database *db, struct database_settings *out);
+
+/* A database to create. */
+struct database_new {
+	struct bytes name;
+	const char *created_by;
+	struct database_change settings;
+};
+
+/*
+ * Creates a database, ready for use. Waits for the disk. IM_ERR_DATABASE_NAME and
+ * IM_ERR_DATABASE_RESERVED with what is wrong, IM_ERR_DATABASE_EXISTS, IM_ERR_LIMIT (there are
+ * DATABASES_MAX), IM_ERR_ARGUMENT for a setting that cannot be, errors of store_open(); then nothing
+ * is left behind.
+ */
+enum im_err
+databases_create(struct databases *d, const struct database_new *new, struct database **out);
+
+/* Calls fn for every store, now and when it is opened later, before the first write. */
+void databases_observe(struct databases *d, void (*fn)(void *ctx, struct database *db), void *ctx);
 
 #endif

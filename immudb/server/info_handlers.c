@@ -27,14 +27,13 @@ handle_ServerInfo(struct call *c)
 	Immudb__Schema__ServerInfoResponse *out =
 	    message_new(call_arena(c), &immudb__schema__server_info_response__descriptor);
 	struct store_stats stats;
-	struct database *db;
-	size_t i;
+	struct database *db = NULL;
 
 	if (!out)
 		return IM_ERR_NOMEM;
 	out->version = (char *)(uintptr_t)IMMUDB_VERSION;
 	out->startedat = c->server->started_s;
-	for (i = 0; (db = databases_at(c->server->databases, i)) != NULL; i++) {
+	while ((db = databases_next(c->server->databases, db)) != NULL) {
 		store_stats(db->store, &stats);
 		out->numtransactions += (int64_t)stats.tx;
 		out->databasesdisksize += (int64_t)stats.disk_bytes;

@@ -16,14 +16,6 @@ handle_EndSession(struct call *c)
 }
 
 enum im_err
-handle_CreateDatabaseV2(struct call *c)
-{
-	(void)c;
-	return err_set(
-	    IM_ERR_UNIMPLEMENTED, "%s: CreateDatabaseV2", err_text(IM_ERR_UNIMPLEMENTED));
-}
-
-enum im_err
 handle_UpdateDatabaseV2(struct call *c)
 {
 	(void)c;
@@ -53,13 +45,6 @@ handle_DeleteDatabase(struct call *c)
 }
 
 enum im_err
-handle_DatabaseListV2(struct call *c)
-{
-	(void)c;
-	return err_set(IM_ERR_UNIMPLEMENTED, "%s: DatabaseListV2", err_text(IM_ERR_UNIMPLEMENTED));
-}
-
-enum im_err
 handle_GetDatabaseSettingsV2(struct call *c)
 {
 	(void)c;
@@ -79,20 +64,6 @@ handle_CompactIndex(struct call *c)
 {
 	(void)c;
 	return err_set(IM_ERR_UNIMPLEMENTED, "%s: CompactIndex", err_text(IM_ERR_UNIMPLEMENTED));
-}
-
-enum im_err
-handle_CreateDatabase(struct call *c)
-{
-	(void)c;
-	return err_set(IM_ERR_UNIMPLEMENTED, "%s: CreateDatabase", err_text(IM_ERR_UNIMPLEMENTED));
-}
-
-enum im_err
-handle_DatabaseList(struct call *c)
-{
-	(void)c;
-	return err_set(IM_ERR_UNIMPLEMENTED, "%s: DatabaseList", err_text(IM_ERR_UNIMPLEMENTED));
 }
 
 enum im_err

@@ -27,6 +27,8 @@
 #define SERVER_LOCK_NAME "immudb.lock"
 #define SERVER_PASSWORD_THREADS 2
 #define SERVER_PASSWORD_QUEUE 128
+#define SERVER_ADMIN_THREADS 2
+#define SERVER_ADMIN_QUEUE 256
 #define SERVER_READ_THREADS_MIN 4
 #define SERVER_READ_QUEUE 4096
 #define SERVER_THROTTLE_ENTRIES 8192
@@ -162,6 +164,9 @@ server_start_workers(struct server *s)
 		err = workers_start(
 		    "password", SERVER_PASSWORD_THREADS, SERVER_PASSWORD_QUEUE, &s->passwords);
 	if (err == IM_OK)
+		err = workers_start(
+		    "admin", SERVER_ADMIN_THREADS, SERVER_ADMIN_QUEUE, &s->administrators);
+	if (err == IM_OK)
 		err = metrics_add_process(s->metrics);
 	return err == IM_OK ? server_metrics_add(s) : err;
 }
@@ -221,12 +226,11 @@ server_ready(void *arg)
 {
 	struct server *s = arg;
 	struct store_stats stats;
-	struct database *db;
-	size_t i;
+	struct database *db = NULL;
 
 	if (atomic_load(&s->stopping))
 		return err_set(IM_ERR_CLOSED, "the server is stopping");
-	for (i = 0; (db = databases_at(s->databases, i)) != NULL; i++) {
+	while ((db = databases_next(s->databases, db)) != NULL) {
 		store_stats(db->store, &stats);
 		if (stats.read_only)
 			return err_set(IM_ERR_READ_ONLY, "database %s is read-only", db->name);
@@ -291,12 +295,14 @@ server_stop(struct server *s)
 	if (s->rpc)
 		rpc_server_stop(s->rpc, SERVER_DRAIN_MS);
 	http_server_stop(s->http);
+	workers_stop(s->administrators);
 	workers_stop(s->passwords);
 	workers_stop(s->readers);
 	journal_stop(s->journal);
 	/* Closing answers the writes under way, which may still ask for a pool and be told no. */
 	databases_close(s->databases);
 	rpc_server_free(s->rpc);
+	workers_free(s->administrators);
 	workers_free(s->passwords);
 	workers_free(s->readers);
 	if (s->metrics)

@@ -118,16 +118,29 @@ server_metrics_collect(void *arg)
 {
 	struct server *s = arg;
 	struct server_metrics *m = &s->series;
-	struct database *db;
-	size_t i;
+	struct database *db = NULL;
+	size_t count = 0;
 
 	metric_set(m->uptime, (double)(clock_monotonic_ns() - s->started_ns) / SERVER_NS_PER_HOUR);
 	metric_set(m->sessions, (double)sessions_count(s->sessions));
-	for (i = 0; (db = databases_at(s->databases, i)) != NULL; i++)
+	while ((db = databases_next(s->databases, db)) != NULL) {
 		server_metrics_show(s, db);
-	metric_set(m->databases, (double)i);
+		count++;
+	}
+	metric_set(m->databases, (double)count);
 	metric_set(metric_labelled(m->waiting, "reader"), (double)workers_waiting(s->readers));
 	metric_set(metric_labelled(m->waiting, "password"), (double)workers_waiting(s->passwords));
+}
+
+/* Says to an open store which series its commit path feeds. */
+static void
+server_metrics_observe(void *ctx, struct database *db)
+{
+	struct server *s = ctx;
+	struct store_metrics feed = {metric_labelled(s->series.commit_seconds, db->name),
+	    metric_labelled(s->series.commit_txs, db->name)};
+
+	store_observe(db->store, &feed);
 }
 
 /* The figures of the engine, and what its commit path feeds. */
@@ -148,23 +161,17 @@ server_metrics_engine(struct server *s)
 	    .bounds = batch_bounds,
 	    .bound_count = sizeof batch_bounds / sizeof *batch_bounds};
 	bool histograms = s->options.histograms;
-	struct metric_family *seconds_family =
-	    histograms ? metrics_family(s->metrics, &seconds) : NULL;
-	struct metric_family *txs_family = histograms ? metrics_family(s->metrics, &txs) : NULL;
-	struct database *db;
 	size_t i;
+
+	s->series.commit_seconds = histograms ? metrics_family(s->metrics, &seconds) : NULL;
+	s->series.commit_txs = histograms ? metrics_family(s->metrics, &txs) : NULL;
 
 	for (i = 0; i < SERVER_FIGURES; i++)
 		s->series.figures[i] = server_family_db(s, server_metrics_figures[i].type,
 		    server_metrics_figures[i].name, server_metrics_figures[i].help);
 	s->series.read_only = server_family_db(s, METRIC_GAUGE, "immudb_database_read_only",
 	    "1 when a database refuses writes: damage, or no space for the log.");
-	for (i = 0; (db = databases_at(s->databases, i)) != NULL; i++) {
-		struct store_metrics feed = {metric_labelled(seconds_family, db->name),
-		    metric_labelled(txs_family, db->name)};
-
-		store_observe(db->store, &feed);
-	}
+	databases_observe(s->databases, server_metrics_observe, s);
 }
 
 enum im_err

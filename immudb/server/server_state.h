@@ -25,6 +25,8 @@ struct server_metrics {
 	struct metric *seconds[RPC_METHOD_COUNT]; /* latency; NULL without histograms */
 	struct metric *in_flight;
 	struct metric_family *figures[SERVER_FIGURES]; /* of the engine, by database */
+	struct metric_family *commit_seconds,
+	    *commit_txs; /* by database; NULL without histograms */
 	struct metric_family *read_only, *waiting;
 	struct metric *uptime, *sessions, *databases;
 };
@@ -39,7 +41,8 @@ struct server {
 	struct throttle *throttle;
 	struct workers *readers;
 	struct workers *passwords;
-	struct sign_private_key *key; /* NULL: states are not signed */
+	struct workers *administrators; /* creates, loads, unloads, deletes databases */
+	struct sign_private_key *key;   /* NULL: states are not signed */
 	struct metrics *metrics;
 	struct server_metrics series;
 	struct rpc_server *rpc;

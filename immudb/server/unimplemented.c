@@ -14,9 +14,33 @@
 
 const struct unimplemented_field unimplemented_fields[] = {
     {"Chunk", "metadata"},
+    {"DatabaseNullableSettings", "ahtSettings"},
+    {"DatabaseNullableSettings", "autoload"},
+    {"DatabaseNullableSettings", "commitLogMaxOpenedFiles"},
+    {"DatabaseNullableSettings", "embeddedValues"},
+    {"DatabaseNullableSettings", "excludeCommitTime"},
+    {"DatabaseNullableSettings", "fileSize"},
+    {"DatabaseNullableSettings", "indexSettings"},
+    {"DatabaseNullableSettings", "maxActiveTransactions"},
+    {"DatabaseNullableSettings", "maxConcurrency"},
+    {"DatabaseNullableSettings", "maxIOConcurrency"},
+    {"DatabaseNullableSettings", "maxKeyLen"},
+    {"DatabaseNullableSettings", "maxTxEntries"},
+    {"DatabaseNullableSettings", "maxValueLen"},
+    {"DatabaseNullableSettings", "mvccReadSetLimit"},
+    {"DatabaseNullableSettings", "preallocFiles"},
+    {"DatabaseNullableSettings", "readTxPoolSize"},
+    {"DatabaseNullableSettings", "replicationSettings"},
+    {"DatabaseNullableSettings", "truncationSettings"},
+    {"DatabaseNullableSettings", "txLogCacheSize"},
+    {"DatabaseNullableSettings", "txLogMaxOpenedFiles"},
+    {"DatabaseNullableSettings", "vLogCacheSize"},
+    {"DatabaseNullableSettings", "vLogMaxOpenedFiles"},
+    {"DatabaseNullableSettings", "writeBufferSize"},
     {"ExportTxRequest", "allowPreCommitted"},
     {"ExportTxRequest", "replicaState"},
     {"ExportTxRequest", "skipIntegrityCheck"},
+    {"FlushIndexRequest", "cleanupPercentage"},
 };
 
 const size_t unimplemented_field_count = sizeof unimplemented_fields / sizeof *unimplemented_fields;

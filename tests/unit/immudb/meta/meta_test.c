@@ -262,7 +262,7 @@ meta_database_failures(void **state)
 	assert_int_equal(meta_database_create(m, &bad, folder_note, &fine), IM_ERR_DATABASE_NAME);
 	assert_string_equal(fine.text, "");
 	assert_int_equal(meta_database_create(m, &db, folder_note, &fine), IM_OK);
-	assert_int_equal(meta_database_create(m, &db, folder_note, &fine), IM_ERR_EXISTS);
+	assert_int_equal(meta_database_create(m, &db, folder_note, &fine), IM_ERR_DATABASE_EXISTS);
 	assert_int_equal(meta_database_get(m, bytes_str("db"), &found), IM_OK);
 	assert_int_equal(found.state, META_DATABASE_READY);
 	assert_string_equal(found.folder, "db");
@@ -277,9 +277,9 @@ meta_database_begun(void **state)
 	struct names made = {"", IM_ERR_NOMEM};
 	struct meta_database db = database_of("begun"), bad = database_of("Be"), found;
 
-	assert_int_equal(meta_database_begin(m, &bad), IM_ERR_DATABASE_NAME);
-	assert_int_equal(meta_database_begin(m, &db), IM_OK);
-	assert_int_equal(meta_database_begin(m, &db), IM_ERR_EXISTS);
+	assert_int_equal(meta_database_begin(m, &bad, NULL, 0), IM_ERR_DATABASE_NAME);
+	assert_int_equal(meta_database_begin(m, &db, NULL, 0), IM_OK);
+	assert_int_equal(meta_database_begin(m, &db, NULL, 0), IM_ERR_DATABASE_EXISTS);
 	assert_int_equal(meta_database_roll_forward(m, folder_note, &made), IM_ERR_NOMEM);
 	assert_int_equal(meta_database_get(m, bytes_str("begun"), &found), IM_OK);
 	assert_int_equal(found.state, META_DATABASE_CREATING);

@@ -11,6 +11,22 @@
 
 #define MESSAGE(name, NAME) Immudb__Schema__##name name = IMMUDB__SCHEMA__##NAME##__INIT
 
+/* Whether a message, or one inside it, has such a field. */
+static bool
+has_field(const ProtobufCMessageDescriptor *d, const struct unimplemented_field *row)
+{
+	unsigned i;
+
+	if (strcmp(d->short_name, row->message) == 0 &&
+	    protobuf_c_message_descriptor_get_field_by_name(d, row->field))
+		return true;
+	for (i = 0; i < d->n_fields; i++)
+		if (d->fields[i].type == PROTOBUF_C_TYPE_MESSAGE &&
+		    has_field(d->fields[i].descriptor, row))
+			return true;
+	return false;
+}
+
 static void
 fields_exist(void **state)
 {
@@ -22,11 +38,7 @@ fields_exist(void **state)
 	for (i = 0; i < unimplemented_field_count; i++) {
 		found = false;
 		for (j = 0; j < RPC_METHOD_COUNT; j++)
-			if (strcmp(rpc_methods[j].request->short_name,
-				unimplemented_fields[i].message) == 0 &&
-			    protobuf_c_message_descriptor_get_field_by_name(
-				rpc_methods[j].request, unimplemented_fields[i].field))
-				found = true;
+			found |= has_field(rpc_methods[j].request, &unimplemented_fields[i]);
 		snprintf(name, sizeof name, "%s.%s", unimplemented_fields[i].message,
 		    unimplemented_fields[i].field);
 		if (!found)
