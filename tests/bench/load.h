@@ -14,6 +14,8 @@
 
 #define LOAD_VALUE_BYTES_MAX (64u * 1024)
 #define LOAD_ENTRIES_MAX 1024u
+/* Scores are whole numbers below this. */
+#define LOAD_SCORES 1000000u
 
 enum load_op {
 	LOAD_SET,

@@ -4,9 +4,6 @@
  */
 #include "load.h"
 
-/* Scores are whole numbers below this. */
-#define SCORES 1000000u
-
 #define M(Name) Immudb__Schema__##Name
 
 static uint8_t set_name[] = "set";
@@ -20,7 +17,7 @@ data_of(uint8_t *p, size_t len)
 static double
 random_score(struct load *l)
 {
-	return (double)(bench_random(&l->random) % SCORES);
+	return (double)(bench_random(&l->random) % LOAD_SCORES);
 }
 
 static void

@@ -1,6 +1,6 @@
 /*
- * The redis protocol for the load generator: SET and GET with binary keys and values, and MSET for
- * several entries.
+ * The redis protocol for the load generator: SET and GET with binary keys and values, MSET for several
+ * entries; ZADD, DEL and ZRANGEBYSCORE; and SETs between MULTI and EXEC.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,56 +15,163 @@ put_bulk(struct buf *b, const void *data, size_t len)
 	buf_append(b, "\r\n", 2);
 }
 
+/* The beginning of a command with so many parts, its name included. */
 static void
-redis_request(struct load *l, struct load_conn *c)
+put_command(struct buf *b, const char *name, uint64_t parts)
 {
-	const struct load_options *o = &l->options;
+	buf_printf(b, "*%" PRIu64 "\r\n", parts);
+	put_bulk(b, name, strlen(name));
+}
+
+static void
+put_number(struct buf *b, uint64_t number)
+{
+	char text[24];
+	int len = snprintf(text, sizeof text, "%" PRIu64, number);
+
+	put_bulk(b, text, (size_t)len);
+}
+
+static void
+put_next_key(struct load *l, struct buf *b)
+{
 	uint8_t key[BENCH_KEY_BYTES];
 
-	if (o->op == LOAD_GET) {
-		buf_append_str(&c->out, "*2\r\n$3\r\nGET\r\n");
-		load_key_pick(l, key);
-		put_bulk(&c->out, key, sizeof key);
-		return;
-	}
-	buf_printf(&c->out, "*%" PRIu64 "\r\n", 1 + 2 * o->entries);
-	buf_append_str(&c->out, o->entries == 1 ? "$3\r\nSET\r\n" : "$4\r\nMSET\r\n");
+	load_key_make(l, l->next_key++, key);
+	put_bulk(b, key, sizeof key);
+}
+
+static void
+put_sets(struct load *l, struct buf *b)
+{
+	const struct load_options *o = &l->options;
+
+	put_command(b, o->entries == 1 ? "SET" : "MSET", 1 + 2 * o->entries);
 	for (uint64_t i = 0; i < o->entries; i++) {
-		load_key_make(l, l->next_key++, key);
-		put_bulk(&c->out, key, sizeof key);
-		put_bulk(&c->out, l->value, o->value_bytes);
+		put_next_key(l, b);
+		put_bulk(b, l->value, o->value_bytes);
 	}
 }
 
-/* Bytes of the answer at the start of in; 0 when it is not complete. */
+static void
+put_transaction(struct load *l, struct buf *b)
+{
+	put_command(b, "MULTI", 1);
+	for (uint64_t i = 0; i < l->options.entries; i++) {
+		put_command(b, "SET", 3);
+		put_next_key(l, b);
+		put_bulk(b, l->value, l->options.value_bytes);
+	}
+	put_command(b, "EXEC", 1);
+}
+
+static void
+put_zadd(struct load *l, struct buf *b)
+{
+	put_command(b, "ZADD", 4);
+	put_bulk(b, "set", 3);
+	put_number(b, bench_random(&l->random) % LOAD_SCORES);
+	put_next_key(l, b);
+}
+
+/* From a random score in the lower half on, as the same request of the other wire. */
+static void
+put_zrange(struct load *l, struct buf *b)
+{
+	put_command(b, "ZRANGEBYSCORE", 8);
+	put_bulk(b, "set", 3);
+	put_number(b, bench_random(&l->random) % LOAD_SCORES / 2);
+	put_bulk(b, "+inf", 4);
+	put_bulk(b, "WITHSCORES", 10);
+	put_bulk(b, "LIMIT", 5);
+	put_number(b, 0);
+	put_number(b, l->options.entries);
+}
+
+static void
+redis_request(struct load *l, struct load_conn *c)
+{
+	uint8_t key[BENCH_KEY_BYTES];
+
+	switch (l->options.op) {
+	case LOAD_GET:
+		put_command(&c->out, "GET", 2);
+		load_key_pick(l, key);
+		put_bulk(&c->out, key, sizeof key);
+		break;
+	case LOAD_ZADD:
+		put_zadd(l, &c->out);
+		break;
+	case LOAD_ZSCAN:
+		put_zrange(l, &c->out);
+		break;
+	case LOAD_DELETE:
+		put_command(&c->out, "DEL", 2);
+		put_next_key(l, &c->out);
+		break;
+	case LOAD_EXEC:
+		put_transaction(l, &c->out);
+		break;
+	default:
+		put_sets(l, &c->out);
+	}
+}
+
+/* The number in a line after its first byte. */
 static size_t
-redis_answer_size(struct bytes in)
+line_number(const uint8_t *line)
+{
+	size_t number = 0;
+
+	for (size_t i = 1; line[i] >= '0' && line[i] <= '9'; i++)
+		number = number * 10 + (size_t)(line[i] - '0');
+	return number;
+}
+
+/* Bytes of the answer at the start of in, which is no list; 0 when it is not complete. */
+static size_t
+item_size(struct bytes in)
 {
 	const uint8_t *end = in.len ? memchr(in.data, '\n', in.len) : NULL;
-	size_t line, bulk = 0;
+	size_t line;
 
 	if (!end)
 		return 0;
 	line = (size_t)(end + 1 - in.data);
-	if (in.data[0] == '+' || in.data[0] == ':')
+	if (in.data[0] == '+' || in.data[0] == ':' || in.data[0] == '*')
 		return line;
 	if (in.data[0] != '$' || in.data[1] == '-')
 		load_refused("redis", bytes_of(in.data, line - 1));
-	for (size_t i = 1; in.data[i] >= '0' && in.data[i] <= '9'; i++)
-		bulk = bulk * 10 + (size_t)(in.data[i] - '0');
-	bulk += line + 2;
-	return bulk <= in.len ? bulk : 0;
+	line += line_number(in.data) + 2;
+	return line <= in.len ? line : 0;
 }
 
+/* Likewise of a list, or of what is none. No list here has another in it. */
+static size_t
+answer_size(struct bytes in)
+{
+	size_t used = item_size(in), size;
+
+	if (used == 0 || in.data[0] != '*')
+		return used;
+	for (size_t left = line_number(in.data); left > 0; left--) {
+		size = item_size(bytes_of(in.data + used, in.len - used));
+		if (size == 0)
+			return 0;
+		used += size;
+	}
+	return used;
+}
+
+/* A transaction is answered when its list comes; what is said before that does not count. */
 static size_t
 redis_answers(struct load *l, struct bytes in, uint64_t *count)
 {
 	size_t used = 0, size;
 
-	(void)l;
-	while ((size = redis_answer_size(bytes_of(in.data + used, in.len - used))) > 0) {
+	while ((size = answer_size(bytes_of(in.data + used, in.len - used))) > 0) {
+		*count += l->options.op != LOAD_EXEC || in.data[used] == '*';
 		used += size;
-		++*count;
 	}
 	return used;
 }
