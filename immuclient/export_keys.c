@@ -21,9 +21,23 @@ struct exporting {
 	enum im_err err;
 };
 
-/* The offline proof of this very version, and persisted trust in what proves it. */
+static void
+write_row(struct exporting *x, const struct immu_entry *e, struct immu_bytes proof)
+{
+	output_record_begin(x->lines, NULL);
+	output_bytes(x->lines, "key", show_bytes(e->via ? e->via->key : e->key));
+	output_bytes(x->lines, "value", show_bytes(e->value));
+	output_u64(x->lines, "tx", e->tx);
+	if (e->metadata.expires)
+		output_time(x->lines, "expires_at", e->metadata.expires_at);
+	if (proof.len > 0)
+		output_base64(x->lines, "proof_base64", show_bytes(proof));
+	output_record_end(x->lines);
+}
+
+/* A row of what is proven of this very version, whatever the list said of it, with the proof. */
 static enum im_err
-export_proof(struct exporting *x, const struct immu_entry *e)
+export_proven(struct exporting *x, const struct immu_entry *e)
 {
 	struct immu_bytes key = e->via ? e->via->key : e->key;
 	struct immu_request request = {.op = IMMU_OP_GET,
@@ -37,7 +51,7 @@ export_proof(struct exporting *x, const struct immu_entry *e)
 
 	if (err)
 		return err;
-	output_base64(x->lines, "proof_base64", show_bytes(r->proof));
+	write_row(x, &r->entries[0], r->proof);
 	immu_result_free(r);
 	return IM_OK;
 }
@@ -52,18 +66,15 @@ export_entry(void *arg, const struct immu_entry *e)
 		x->references++;
 		return true;
 	}
-	output_record_begin(x->lines, NULL);
-	output_bytes(x->lines, "key", show_bytes(e->via ? e->via->key : e->key));
-	output_bytes(x->lines, "value", show_bytes(e->value));
-	output_u64(x->lines, "tx", e->tx);
-	if (e->metadata.expires)
-		output_time(x->lines, "expires_at", e->metadata.expires_at);
 	if (x->with_proofs)
-		x->err = export_proof(x, e);
-	output_record_end(x->lines);
+		x->err = export_proven(x, e);
+	else
+		write_row(x, e, (struct immu_bytes){NULL, 0});
+	if (x->err)
+		return false;
 	x->rows++;
 	output_progress(x->s->out, "%" PRIu64 " rows", x->rows);
-	return !x->err && interrupt_count() == 0 && !output_is_broken(x->lines);
+	return interrupt_count() == 0 && !output_is_broken(x->lines);
 }
 
 static enum im_err

@@ -15,6 +15,7 @@
 #include "interrupt.h"
 #include "shell.h"
 #include "util/clock.h"
+#include "util/text.h"
 
 #define LINE_MAX_BYTES (4u * 1024 * 1024)
 #define LINE_MEMORY (64u * 1024 * 1024)
@@ -39,8 +40,13 @@ shell_prompt(void *ctx)
 	const char *database = sh->link.c ? immu_database(sh->link.c) : "";
 
 	buf_clear(&sh->prompt);
-	if (*user)
-		buf_printf(&sh->prompt, "%s@%s ", user, database);
+	/* The server says what its default database is called. */
+	if (*user) {
+		text_append_printable(&sh->prompt, bytes_str(user));
+		buf_append_u8(&sh->prompt, '@');
+		text_append_printable(&sh->prompt, bytes_str(database));
+		buf_append_u8(&sh->prompt, ' ');
+	}
 	buf_append_str(&sh->prompt, "immuclient> ");
 	buf_append_u8(&sh->prompt, '\0');
 	return sh->prompt.err ? "immuclient> " : (const char *)sh->prompt.data;

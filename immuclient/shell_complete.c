@@ -1,10 +1,57 @@
-/* What may follow in a line of the shell, by the command table. Neighbour: shell.c. */
+/*
+ * What may follow in a line of the shell, by the command table, and what of it can be put in. Neighbours:
+ * shell.c, shell_edit.c.
+ */
 #include <string.h>
 
 #include "shell.h"
 #include "util/text.h"
 
 static const char *const builtins[] = {"exit", "quit", "help", "clear", "timing"};
+
+void
+shell_candidates_add(struct shell_candidates *c, struct bytes word)
+{
+	struct bytes copy;
+
+	if (c->count == SHELL_CANDIDATES_MAX)
+		return;
+	copy = arena_copy(c->arena, word);
+	if (copy.len == word.len && copy.len)
+		c->list[c->count++] = copy;
+}
+
+/* How many bytes two words begin with alike. */
+static size_t
+common_len(struct bytes a, struct bytes b)
+{
+	size_t n = 0;
+
+	while (n < a.len && n < b.len && a.data[n] == b.data[n])
+		n++;
+	return n;
+}
+
+struct bytes
+shell_candidates_common(const struct shell_candidates *c, struct bytes stem)
+{
+	struct bytes first = c->count ? c->list[0] : stem;
+	size_t n = first.len, end = stem.len;
+
+	for (size_t i = 0; i < c->count; i++) {
+		size_t same = common_len(first, c->list[i]);
+
+		/* Keys are what others wrote, and answers what a server says. */
+		if (!bytes_has_prefix(c->list[i], stem))
+			return bytes_of(NULL, 0);
+		n = same < n ? same : n;
+	}
+	while (end < n && first.data[end] >= ' ' && first.data[end] != 0x7f)
+		end++;
+	while (end > stem.len && end < first.len && (first.data[end] & 0xc0) == 0x80)
+		end--;
+	return bytes_of(first.data + stem.len, end - stem.len);
+}
 
 static void
 add(struct shell_candidates *out, const char *word, struct bytes stem)

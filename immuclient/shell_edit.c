@@ -34,36 +34,6 @@ struct shell_edit {
 
 /* ---- Completion ---- */
 
-void
-shell_candidates_add(struct shell_candidates *c, struct bytes word)
-{
-	struct bytes copy;
-
-	if (c->count == SHELL_CANDIDATES_MAX)
-		return;
-	copy = arena_copy(c->arena, word);
-	if (copy.len == word.len && copy.len)
-		c->list[c->count++] = copy;
-}
-
-/* How many bytes all candidates begin with alike, cut at whole characters. */
-static size_t
-common_prefix(const struct shell_candidates *c)
-{
-	size_t n = c->list[0].len;
-
-	for (size_t i = 1; i < c->count; i++) {
-		size_t k = 0;
-
-		while (k < n && k < c->list[i].len && c->list[i].data[k] == c->list[0].data[k])
-			k++;
-		n = k;
-	}
-	while (n > 0 && n < c->list[0].len && (c->list[0].data[n] & 0xc0) == 0x80)
-		n--;
-	return n;
-}
-
 static void
 show_candidates(const struct shell_candidates *c)
 {
@@ -84,17 +54,18 @@ show_candidates(const struct shell_candidates *c)
 
 /* Inserts what all candidates have in common behind the stem; false when that is nothing. */
 static bool
-insert_common(EditLine *el, const struct shell_candidates *c, size_t stem_len, char quote)
+insert_common(EditLine *el, const struct shell_candidates *c, struct bytes stem, char quote)
 {
-	size_t n = common_prefix(c);
+	struct bytes common = shell_candidates_common(c, stem);
+	bool is_whole = c->count == 1 && stem.len + common.len == c->list[0].len;
 	struct buf text;
 	bool done;
 
 	buf_init(&text, COMPLETION_MEMORY);
-	shell_quote(&text, bytes_of(c->list[0].data + stem_len, n - stem_len), quote);
-	if (c->count == 1 && quote)
+	shell_quote(&text, common, quote);
+	if (is_whole && quote)
 		buf_append_u8(&text, (uint8_t)quote);
-	if (c->count == 1)
+	if (is_whole)
 		buf_append_u8(&text, ' ');
 	done = text.len > 0;
 	buf_append_u8(&text, '\0');
@@ -126,7 +97,7 @@ complete_in(struct shell_edit *e, struct arena *arena)
 	e->source->complete(e->source->ctx, &before, stem, &c);
 	if (c.count == 0)
 		return CC_ERROR;
-	if (insert_common(e->el, &c, stem.len, before.quote))
+	if (insert_common(e->el, &c, stem, before.quote))
 		return CC_REFRESH;
 	show_candidates(&c);
 	return CC_REDISPLAY;

@@ -21,6 +21,12 @@ struct shell_candidates {
 /* Adds one; more than SHELL_CANDIDATES_MAX are left out. */
 void shell_candidates_add(struct shell_candidates *c, struct bytes word);
 
+/*
+ * What all candidates have in common behind the stem, as a view of one of them: whole characters only,
+ * and none that a line cannot hold. Empty when there is nothing, or one does not begin with the stem.
+ */
+struct bytes shell_candidates_common(const struct shell_candidates *c, struct bytes stem);
+
 struct shell_edit_source {
 	/* The prompt for a new line; lives until it is asked for again. */
 	const char *(*prompt)(void *ctx);

@@ -132,13 +132,26 @@ file_write_all(int fd, const char *path, struct bytes content)
 	return IM_OK;
 }
 
+/* What is neither a file nor a link to one must not be renamed away: /dev/null is everybody's. */
+static enum im_err
+check_replaceable(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) != 0 || S_ISREG(st.st_mode) || S_ISLNK(st.st_mode))
+		return IM_OK;
+	return err_set(IM_ERR_IO, "%s: not a regular file", path);
+}
+
 enum im_err
 file_replace(const char *path, struct bytes content)
 {
 	char temp[FILE_MAX_PATH];
-	enum im_err err;
+	enum im_err err = check_replaceable(path);
 	int fd, n;
 
+	if (err)
+		return err;
 	n = snprintf(temp, sizeof temp, "%s.XXXXXX", path);
 	if (n < 0 || (size_t)n >= sizeof temp)
 		return err_set(IM_ERR_LIMIT, "%s: path too long", path);

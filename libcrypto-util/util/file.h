@@ -32,7 +32,8 @@ enum im_err file_read_line(const char *path, size_t max_bytes, struct buf *out);
 /*
  * Replaces a file's content in one durable step: a temporary file of mode 0600 in the same folder,
  * synced, renamed over path, the folder synced. At any moment, power cuts included, path holds the
- * old content or the new. The folder must exist.
+ * old content or the new. The folder must exist. IM_ERR_IO also for a path that is a device, a pipe, a
+ * socket or a folder.
  */
 enum im_err file_replace(const char *path, struct bytes content);
 

@@ -91,7 +91,10 @@ enum im_err immu_proof_check_file(
 /* Releases a report. NULL is accepted. */
 void immu_proof_report_free(struct immu_proof_report *report);
 
-/* Writes result->proof to a file in one durable step, mode 0600. IM_ERR_ARGUMENT if there is none. */
+/*
+ * Writes result->proof to a file in one durable step, mode 0600; what is a pipe, a device or a link is
+ * written into instead. IM_ERR_ARGUMENT if there is none.
+ */
 enum im_err immu_proof_save(const struct immu_result *result, const char *path);
 
 #ifdef __cplusplus

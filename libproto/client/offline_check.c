@@ -359,9 +359,10 @@ read_file(struct check *k, struct bytes file)
 	if (file.len > IMMU_PROOF_MAX)
 		return err_set(IM_ERR_LIMIT, "the file is longer than %u bytes", IMMU_PROOF_MAX);
 	err = offline_parse(file, &k->arena, &k->container, &fault);
-	k->public.kind = (enum immu_proof_kind)k->container.kind;
 	if (err)
 		return err == IM_ERR_NOMEM ? err : blame_fault(k, &fault, err);
+	if (k->container.kind <= IMMU_PROOF_EVIDENCE)
+		k->public.kind = (enum immu_proof_kind)k->container.kind;
 	err = check_layout(k);
 	if (!err)
 		err = read_subject(k);
@@ -548,14 +549,21 @@ static void
 list_unproven(struct check *k)
 {
 	bool is_entry = k->container.kind == IMMU_PROOF_ENTRY;
+	const Immudb__Schema__Reference *ref = k->via.entry ? k->via.entry->referencedby : NULL;
 
 	if (is_entry)
 		note_unproven(k, "that this is the latest value of the key");
+	if (ref && ref->attx == 0)
+		note_unproven(k, "that the reference stood for this version of the key");
+	if (ref && ref->revision > 0)
+		note_unproven(k, "the revision of the reference");
 	if (is_entry && k->entry.entry && k->entry.entry->revision > 0)
 		note_unproven(k, "the revision of the entry");
 	if (!is_entry)
 		note_unproven(k, "the length of values that are not in the file");
 	note_unproven(k, "where and when the file was written, and by which program");
+	if (!k->public.signature_checked)
+		note_unproven(k, "the name of the database");
 	if (!k->public.signature_checked)
 		note_unproven(k,
 		    k->signature ? "that the server signed the newer state: no public key was given"

@@ -67,6 +67,9 @@ place_key(const struct walk *w, const struct immu_result *page, size_t i, struct
 	struct immu_bytes key = scanned_key(&page->entries[i]);
 
 	(void)w;
+	/* An item without a place would stand behind any other one, and so would the same one again. */
+	if (key.len == 0)
+		return IM_ERR_PROTOCOL;
 	buf_append(out, key.data, key.len);
 	return out->err;
 }

@@ -48,6 +48,43 @@ commands_complete(void **state)
 	expect("nosuch", "", false);
 }
 
+/* What completion puts behind the stem when there are these keys, a NULL behind the last. */
+static void
+expect_common(const char *stem, const char *const *keys, const char *want)
+{
+	struct bytes list[4], got;
+	struct shell_candidates c = {.list = list};
+
+	for (; keys[c.count]; c.count++)
+		list[c.count] = bytes_str(keys[c.count]);
+	got = shell_candidates_common(&c, bytes_str(stem));
+	assert_int_equal(got.len, strlen(want));
+	if (got.len)
+		assert_memory_equal(got.data, want, got.len);
+}
+
+#define COMMON(stem, want, ...) \
+	expect_common((stem), (const char *const[]){__VA_ARGS__, NULL}, (want))
+
+static void
+keys_have_a_common_beginning(void **state)
+{
+	(void)state;
+	COMMON("ab", "cd", "abcd1", "abcd2");
+	COMMON("ab", "", "ab", "abc");
+	COMMON("", "abc", "abc");
+	/* Half a character is not put in: these share its first byte. */
+	COMMON("a", "", "a\xc3\xa9", "a\xc3\xa8");
+	/* A key that goes on with a byte that continues nothing takes nothing of the stem away. */
+	COMMON("\xc3\xa9", "", "\xc3\xa9\x80", "\xc3\xa9\x81");
+	/* A server that answers other keys than those that begin with the stem. */
+	COMMON("abc", "", "x");
+	COMMON("abc", "", "abcd", "ab");
+	/* Bytes that steer the terminal, or end a line. */
+	COMMON("a", "b", "ab\x1b[2J");
+	COMMON("a", "", "a\nb");
+}
+
 static void
 flags_complete(void **state)
 {
@@ -78,6 +115,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(commands_complete),
+	    cmocka_unit_test(keys_have_a_common_beginning),
 	    cmocka_unit_test(flags_complete),
 	    cmocka_unit_test(keys_where_keys_belong),
 	};

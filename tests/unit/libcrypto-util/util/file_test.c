@@ -82,6 +82,12 @@ replacing_is_whole_and_private(void **state)
 	assert_int_equal(mkdir(folder_file(&folder, "dir"), 0700), 0);
 	assert_err(IM_ERR_IO, file_replace(folder.file, bytes_str("x")));
 	assert_int_equal(rmdir(folder.file), 0);
+	/* Who may write into the folder, as root may into /dev, must not lose what is there. */
+	assert_int_equal(mkfifo(folder_file(&folder, "pipe"), 0600), 0);
+	assert_err(IM_ERR_IO, file_replace(folder_file(&folder, "pipe"), bytes_str("x")));
+	assert_int_equal(lstat(folder_file(&folder, "pipe"), &st), 0);
+	assert_true(S_ISFIFO(st.st_mode));
+	assert_int_equal(unlink(folder_file(&folder, "pipe")), 0);
 	assert_int_equal(unlink(into), 0);
 	assert_int_equal(unlink(folder_file(&folder, "ten")), 0);
 	assert_int_equal(unlink(folder_file(&folder, "secret")), 0);

@@ -9,12 +9,15 @@
 
 #include <cmocka.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "client/immu_proof.h"
 #include "client/offline_container.h"
 #include "fake_keys.h"
 #include "fake_wire.h"
 #include "temp_dir.h"
+#include "util/crc32c.h"
 #include "util/file.h"
 
 #define SERVER "c9b1p4a5gk3s0h9o1q20"
@@ -119,6 +122,16 @@ check(struct immu_bytes file, const struct immu_proof_options *o)
 	return err;
 }
 
+static bool
+says_unproven(const struct immu_proof_report *report, const char *text)
+{
+	size_t i = 0;
+
+	while (i < report->not_proven_len && strcmp(report->not_proven[i], text) != 0)
+		i++;
+	return i < report->not_proven_len;
+}
+
 /* ---- Honest files ---- */
 
 static void
@@ -150,6 +163,31 @@ an_entry(void **state)
 	immu_result_free(r);
 }
 
+/* What is not a proof has no kind that a reader could take for one. */
+static void
+kinds_that_are_none(void **state)
+{
+	struct world *w = *state;
+	struct immu_result *r = prove_key(w, "k");
+	uint8_t head[64];
+	struct immu_proof_report *report;
+
+	assert_int_equal(
+	    immu_proof_check(immu_str("root:x:0:0:root:/root:/bin/bash"), NULL, &report),
+	    IM_ERR_FORMAT);
+	assert_int_equal(report->kind, 0);
+	immu_proof_report_free(report);
+	memcpy(head, r->proof.data, sizeof head);
+	be16_put(head + 10, 0x3a3a);
+	be32_put(head + OFFLINE_HEAD_SIZE - OFFLINE_SUM_SIZE,
+	    crc32c(0, head, OFFLINE_HEAD_SIZE - OFFLINE_SUM_SIZE));
+	assert_int_not_equal(
+	    immu_proof_check((struct immu_bytes){head, sizeof head}, NULL, &report), IM_OK);
+	assert_int_equal(report->kind, 0);
+	immu_proof_report_free(report);
+	immu_result_free(r);
+}
+
 static void
 behind_a_reference(void **state)
 {
@@ -170,6 +208,15 @@ behind_a_reference(void **state)
 		assert_int_equal(report->entry->via->at_tx, i == 0 ? 0 : 4);
 		assert_memory_equal(report->entry->via->key.data, keys[i], strlen(keys[i]));
 		assert_memory_equal(report->entry->key.data, "k", 1);
+		assert_true(report->entry->via->revision > 0);
+		assert_true(says_unproven(report, "the revision of the reference"));
+		assert_int_equal(i == 0,
+		    says_unproven(report, "that the reference stood for this version of the key"));
+		assert_false(says_unproven(report, "the name of the database"));
+		immu_proof_report_free(report);
+		/* The signature is what covers the name. */
+		assert_int_equal(immu_proof_check(r->proof, NULL, &report), IM_OK);
+		assert_true(says_unproven(report, "the name of the database"));
 		immu_proof_report_free(report);
 		immu_result_free(r);
 	}
@@ -218,9 +265,16 @@ saved_and_read(void **state)
 	struct world *w = *state;
 	struct immu_result *r = prove_key(w, "k"), *plain;
 	struct immu_proof_report *report;
+	struct stat st;
 	char path[TEMP_DIR_MAX + 32];
 
 	snprintf(path, sizeof path, "%s/proof", w->folder);
+	/* What is not a file is written into, not renamed away. */
+	assert_int_equal(symlink("/dev/full", path), 0);
+	assert_int_equal(immu_proof_save(r, path), IM_ERR_IO);
+	assert_int_equal(lstat(path, &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
+	assert_int_equal(unlink(path), 0);
 	assert_int_equal(immu_proof_save(r, path), IM_OK);
 	assert_int_equal(immu_proof_check_file(path, NULL, &report), IM_OK);
 	assert_memory_equal(report->entry->value.data, "value", 5);
@@ -506,6 +560,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(an_entry),
 	    TEST(behind_a_reference),
+	    TEST(kinds_that_are_none),
 	    TEST(a_transaction),
 	    TEST(a_write),
 	    TEST(saved_and_read),
