@@ -81,6 +81,16 @@ static const struct option_def daemon_option_table[] = {
 	.target = "admin-password",
 	.help = "File whose first line is the superadmin's password",
 	.group = "Security"},
+    {.name = "force-admin-password",
+	.type = OPTION_BOOL,
+	.default_text = "false",
+	.help = "Give the superadmin the password of admin-password at this start, whatever it was",
+	.group = "Security"},
+    {.name = "require-password-change",
+	.type = OPTION_BOOL,
+	.default_text = "false",
+	.help = "With the default password the superadmin may do nothing but change it",
+	.group = "Security"},
     {.name = "signingKey",
 	.type = OPTION_PATH,
 	.aliases = "signing-key",
@@ -130,7 +140,7 @@ static const struct option_def daemon_option_table[] = {
     {.name = "maintenance",
 	.type = OPTION_BOOL,
 	.default_text = "false",
-	.help = "Maintenance mode; not implemented: the server refuses to start with it",
+	.help = "Maintenance mode: local clients only, who read and repair users without login",
 	.group = "Security"},
     {.name = "metrics-address",
 	.type = OPTION_STRING,
@@ -172,7 +182,7 @@ static const struct option_def daemon_option_table[] = {
 };
 
 /* Options that may be present, but not switched on. */
-static const char *const daemon_not_implemented[] = {"mtls", "maintenance"};
+static const char *const daemon_not_implemented[] = {"mtls"};
 
 static int
 daemon_version(struct command_call *call)
@@ -239,6 +249,9 @@ daemon_server_options(const struct options *o, struct server_options *out)
 	    .unix_path = options_string(o, "unix-socket"),
 	    .signing_key = options_string(o, "signingKey"),
 	    .admin_password = options_string(o, "admin-password"),
+	    .force_admin_password = options_bool(o, "force-admin-password"),
+	    .require_password_change = options_bool(o, "require-password-change"),
+	    .maintenance = options_bool(o, "maintenance"),
 	    .auth = options_bool(o, "auth"),
 	    .devmode = options_bool(o, "devmode"),
 	    .max_message_bytes = (size_t)options_size(o, "max-recv-msg-size"),

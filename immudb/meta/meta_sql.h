@@ -35,6 +35,20 @@
 	X(LEVEL_GET, \
 	    "SELECT max(level) FROM permissions " \
 	    "WHERE user = ?1 AND database IN (?2, '*')") \
+	X(LEVEL_ENTRY, "SELECT level FROM permissions WHERE user = ?1 AND database = ?2") \
+	X(LEVEL_HIGHEST, "SELECT max(level) FROM permissions WHERE user = ?1") \
+	X(LEVEL_COVERS, \
+	    "SELECT NOT EXISTS (SELECT 1 FROM permissions t WHERE t.user = ?2 AND NOT EXISTS (" \
+	    "SELECT 1 FROM permissions a WHERE a.user = ?1 AND a.database IN (t.database, '*') " \
+	    "AND a.level >= max(t.level, 254)))") \
+	X(USER_IS_ACTIVE, "SELECT active FROM users WHERE name = ?1") \
+	X(SYSADMIN_COUNT, \
+	    "SELECT count(*) FROM permissions p JOIN users u ON u.name = p.user " \
+	    "WHERE p.database = '*' AND p.level = 255 AND u.active = 1") \
+	X(GRANT_LIST, \
+	    "SELECT u.name, '', u.active, u.created_by, u.created_at, p.database, p.level " \
+	    "FROM users u LEFT JOIN permissions p ON p.user = u.name ORDER BY u.name, p.database") \
+	X(DATABASE_EXISTS, "SELECT 1 FROM databases WHERE name = ?1 AND state = 1") \
 	X(DATABASE_ADD, \
 	    "INSERT INTO databases (name, folder, state, created_by, created_at) " \
 	    "VALUES (?1, ?2, 0, ?3, ?4)") \
@@ -106,6 +120,14 @@ void meta_column(sqlite3_stmt *stmt, int column, char *out, size_t size);
 
 /* Queues an action, if it is not NULL, in the transaction that makes the change. The handle is taken. */
 enum im_err meta_journal_write(struct meta *m, const struct meta_action *action);
+
+/* meta_users.c, for meta_change.c; the handle is taken. */
+bool meta_user_name_ok(const char *name);
+enum im_err meta_level_check(enum meta_level level);
+enum im_err
+meta_level_write(struct meta *m, const char *user, const char *database, enum meta_level level);
+enum im_err meta_user_write(struct meta *m, const struct meta_user *user);
+void meta_user_read(sqlite3_stmt *stmt, struct meta_user *out);
 
 /* BEGIN IMMEDIATE; to be ended by meta_transaction_end(). The handle is taken. */
 enum im_err meta_transaction_begin(struct meta *m);

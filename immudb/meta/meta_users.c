@@ -7,7 +7,7 @@
  */
 #include "meta/meta_sql.h"
 
-static bool
+bool
 meta_user_name_ok(const char *name)
 {
 	size_t i;
@@ -22,7 +22,7 @@ meta_user_name_ok(const char *name)
 	return i >= 1 && i <= META_USER_MAX;
 }
 
-static enum im_err
+enum im_err
 meta_level_check(enum meta_level level)
 {
 	switch (level) {
@@ -36,8 +36,7 @@ meta_level_check(enum meta_level level)
 	return err_set(IM_ERR_ARGUMENT, "unrecognized permission");
 }
 
-/* The handle is taken. */
-static enum im_err
+enum im_err
 meta_level_write(struct meta *m, const char *user, const char *database, enum meta_level level)
 {
 	enum im_err err;
@@ -53,8 +52,7 @@ meta_level_write(struct meta *m, const char *user, const char *database, enum me
 	return meta_exec(m, stmt);
 }
 
-/* The handle is taken. */
-static enum im_err
+enum im_err
 meta_user_write(struct meta *m, const struct meta_user *user)
 {
 	enum im_err err;
@@ -93,7 +91,7 @@ meta_user_create(
 	return err;
 }
 
-static void
+void
 meta_user_read(sqlite3_stmt *stmt, struct meta_user *out)
 {
 	memset(out, 0, sizeof *out);

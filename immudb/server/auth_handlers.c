@@ -3,11 +3,15 @@
  * checked in the two threads of the password pool, never in a callback of the transport.
  *
  * Invariants: an unknown user costs as much time as a wrong password; nothing tells the two apart;
- * a password is wiped from the request's memory once it was checked.
+ * a password is wiped from the request's memory once it was checked; a session has the rights that its
+ * user has at the moment it starts, whatever changed while the password was checked.
  */
 #include "crypto/password.h"
 #include "server/call.h"
 #include "util/log.h"
+
+/* Times that rights may change while one session is started. */
+#define AUTH_TRIES_MAX 16
 
 #define AUTH_WARNING \
 	"immudb user has the default password: please change it to ensure proper security"
@@ -29,7 +33,6 @@ auth_compare(struct server *s, struct bytes name, struct bytes password, struct 
 		return found;
 	err =
 	    found == IM_OK ? password_check(password, user->hash) : password_check_dummy(password);
-	explicit_bzero(user->hash, sizeof user->hash);
 	return err;
 }
 
@@ -63,7 +66,7 @@ auth_queue(struct call *c, ProtobufCBinaryData name, ProtobufCBinaryData passwor
 	return err;
 }
 
-/* Who logs in. The password is gone afterwards. */
+/* Who logs in. The password is gone afterwards; the user's hash is left for auth_enter(). */
 static enum im_err
 auth_check(
     struct call *c, ProtobufCBinaryData name, ProtobufCBinaryData password, struct meta_user *user)
@@ -81,6 +84,7 @@ auth_check(
 		explicit_bzero(password.data, password.len);
 	if (err == IM_ERR_CREDENTIALS) {
 		throttle_failed(s->throttle, who, peer->address);
+		journal_login_failed(s->journal, who, peer->address);
 		log_warn_limited("failed login from %s", peer->address);
 	}
 	if (err != IM_OK)
@@ -94,18 +98,18 @@ auth_check(
 	return IM_OK;
 }
 
-/* Starts the session; its text comes from the arena. */
+/* The level of a session's user on a database. */
 static enum im_err
-auth_start(struct call *c, const struct session *session, char **text)
+auth_level(const struct call *c, const struct session *session, const struct database *db,
+    enum meta_level *level)
 {
-	enum im_err err;
+	enum im_err err = IM_OK;
 
-	*text = arena_alloc(call_arena(c), SESSION_TEXT_MAX);
-	if (!*text)
-		return IM_ERR_NOMEM;
-	err = sessions_start(c->server->sessions, session, *text);
-	if (err == IM_OK)
-		rpc_request_set_authenticated(c->request);
+	*level = META_LEVEL_SYSADMIN;
+	if (session->user[0])
+		err = meta_permission(c->server->meta, session->user, db->name, level);
+	if (err == IM_OK && db->is_system && *level != META_LEVEL_SYSADMIN)
+		*level = META_LEVEL_NONE;
 	return err;
 }
 
@@ -121,7 +125,7 @@ auth_bind(struct call *c, struct session *session, struct bytes name)
 		return err_set(IM_ERR_DATABASE_NOT_FOUND, "%.*s does not exist",
 		    (int)(name.len < META_DATABASE_MAX ? name.len : META_DATABASE_MAX),
 		    name.len ? (const char *)name.data : "");
-	err = meta_permission(c->server->meta, session->user, db->name, &level);
+	err = auth_level(c, session, db, &level);
 	if (err != IM_OK)
 		return err;
 	if (level == META_LEVEL_NONE)
@@ -131,42 +135,104 @@ auth_bind(struct call *c, struct session *session, struct bytes name)
 	return IM_OK;
 }
 
+/* A login whose password was right. */
+struct auth_entry {
+	struct meta_user user;
+	enum session_kind kind;
+	const char *database; /* NULL: none is selected */
+	bool any_user;        /* also one without permission there, whose session then has none */
+};
+
+/* What the user may do now, unless the one who proved to be it is not any more. */
+static enum im_err
+auth_read_rights(struct call *c, const struct auth_entry *entry, struct session *session)
+{
+	struct server *s = c->server;
+	struct meta_user now;
+	enum meta_level all;
+	enum im_err err;
+
+	*session = (struct session){.kind = entry->kind, .epoch = sessions_epoch(s->sessions)};
+	memcpy(session->user, entry->user.name, sizeof session->user);
+	session->must_change_password = c->default_password && s->options.require_password_change;
+	err = meta_user_get(s->meta, bytes_str(entry->user.name), &now);
+	if (err == IM_ERR_NOT_FOUND || (err == IM_OK && strcmp(now.hash, entry->user.hash) != 0))
+		err = IM_ERR_CREDENTIALS;
+	if (err == IM_OK && !now.active)
+		err = IM_ERR_USER_INACTIVE;
+	explicit_bzero(&now, sizeof now);
+	if (err == IM_OK)
+		err = meta_permission(s->meta, session->user, META_ALL_DATABASES, &all);
+	session->is_sysadmin = err == IM_OK && all == META_LEVEL_SYSADMIN;
+	if (err == IM_OK && entry->database) {
+		err = auth_bind(c, session, bytes_str(entry->database));
+		if (err == IM_ERR_DATABASE_PERMISSION && entry->any_user)
+			err = IM_OK;
+	}
+	return err;
+}
+
+/* Starts a session; its text comes from the arena. Errors as sessions_start(). */
+static enum im_err
+auth_start(struct call *c, const struct session *session, char **text)
+{
+	enum im_err err;
+
+	*text = arena_alloc(call_arena(c), SESSION_TEXT_MAX);
+	if (!*text)
+		return IM_ERR_NOMEM;
+	err = sessions_start(c->server->sessions, session, c->request->peer->address, *text);
+	if (err == IM_OK)
+		rpc_request_set_authenticated(c->request);
+	return err;
+}
+
+/* Starts the session of a login with the rights of now. */
+static enum im_err
+auth_enter(struct call *c, struct auth_entry *entry, char **text)
+{
+	struct session session;
+	enum im_err err = IM_ERR_ILLEGAL_STATE;
+
+	for (int i = 0; err == IM_ERR_ILLEGAL_STATE && i < AUTH_TRIES_MAX; i++) {
+		err = auth_read_rights(c, entry, &session);
+		if (err == IM_OK)
+			err = auth_start(c, &session, text);
+	}
+	explicit_bzero(&entry->user, sizeof entry->user);
+	return err == IM_ERR_ILLEGAL_STATE ? IM_ERR_BUSY : err;
+}
+
 enum im_err
 handle_Login(struct call *c)
 {
 	const Immudb__Schema__LoginRequest *in = (const void *)c->in;
 	Immudb__Schema__LoginResponse *out;
-	struct session session = {.kind = SESSION_TOKEN};
-	struct meta_user user;
+	struct auth_entry entry = {.kind = SESSION_TOKEN, .any_user = true};
 	enum im_err err;
 
 	if (!c->server->options.auth)
 		return IM_ERR_AUTH_DISABLED;
 	if (!c->may_block)
 		return auth_queue(c, in->user, in->password);
-	err = auth_check(c, in->user, in->password, &user);
+	err = auth_check(c, in->user, in->password, &entry.user);
 	if (err != IM_OK)
 		return err;
-	memcpy(session.user, user.name, sizeof session.user);
 	/* With several databases to choose from, the client has to say which one it means. */
-	if (databases_client_count(c->server->databases) == 1) {
-		err = auth_bind(
-		    c, &session, bytes_str(databases_default(c->server->databases)->name));
-		if (err != IM_OK && err != IM_ERR_DATABASE_PERMISSION)
-			return err;
-	}
+	if (databases_client_count(c->server->databases) == 1)
+		entry.database = databases_default(c->server->databases)->name;
 	out = message_new(call_arena(c), &immudb__schema__login_response__descriptor);
 	if (!out)
 		return IM_ERR_NOMEM;
 	if (c->default_password)
 		out->warning = message_data(bytes_str(AUTH_WARNING));
 	c->answer = &out->base;
-	return auth_start(c, &session, &out->token);
+	return auth_enter(c, &entry, &out->token);
 }
 
 /* The database named by the request in lower case, or the default one. */
 static enum im_err
-auth_session_database(struct call *c, const char *name, struct session *session)
+auth_session_database(struct call *c, const char *name, const char **out)
 {
 	char *lower = arena_str(call_arena(c), bytes_str(name));
 	size_t i;
@@ -176,8 +242,8 @@ auth_session_database(struct call *c, const char *name, struct session *session)
 	for (i = 0; lower[i]; i++)
 		if (lower[i] >= 'A' && lower[i] <= 'Z')
 			lower[i] = (char)(lower[i] - 'A' + 'a');
-	return auth_bind(c, session,
-	    bytes_str(lower[0] ? lower : databases_default(c->server->databases)->name));
+	*out = lower[0] ? lower : databases_default(c->server->databases)->name;
+	return IM_OK;
 }
 
 enum im_err
@@ -185,19 +251,16 @@ handle_OpenSession(struct call *c)
 {
 	const Immudb__Schema__OpenSessionRequest *in = (const void *)c->in;
 	Immudb__Schema__OpenSessionResponse *out;
-	struct session session = {.kind = SESSION_OPEN};
-	struct meta_user user;
+	struct auth_entry entry = {.kind = SESSION_OPEN};
 	enum im_err err;
 
 	if (!c->server->options.auth)
 		return IM_ERR_AUTH_DISABLED;
 	if (!c->may_block)
 		return auth_queue(c, in->username, in->password);
-	err = auth_check(c, in->username, in->password, &user);
-	if (err != IM_OK)
-		return err;
-	memcpy(session.user, user.name, sizeof session.user);
-	err = auth_session_database(c, in->databasename, &session);
+	err = auth_check(c, in->username, in->password, &entry.user);
+	if (err == IM_OK)
+		err = auth_session_database(c, in->databasename, &entry.database);
 	if (err != IM_OK)
 		return err;
 	out = message_new(call_arena(c), &immudb__schema__open_session_response__descriptor);
@@ -205,7 +268,26 @@ handle_OpenSession(struct call *c)
 		return IM_ERR_NOMEM;
 	out->serveruuid = c->server->identity;
 	c->answer = &out->base;
-	return auth_start(c, &session, &out->sessionid);
+	return auth_enter(c, &entry, &out->sessionid);
+}
+
+/* A token for another database, beside the one of the session that asks. */
+static enum im_err
+auth_use_token(struct call *c, struct bytes name, char **text)
+{
+	struct session session = c->session;
+	enum im_err err = IM_ERR_ILLEGAL_STATE;
+
+	session.kind = SESSION_TOKEN;
+	for (int i = 0; err == IM_ERR_ILLEGAL_STATE && i < AUTH_TRIES_MAX; i++) {
+		session.epoch = sessions_epoch(c->server->sessions);
+		err = call_check_session(c);
+		if (err == IM_OK)
+			err = auth_bind(c, &session, name);
+		if (err == IM_OK)
+			err = auth_start(c, &session, text);
+	}
+	return err == IM_ERR_ILLEGAL_STATE ? IM_ERR_BUSY : err;
 }
 
 /*
@@ -222,15 +304,15 @@ handle_UseDatabase(struct call *c)
 
 	if (!c->may_block)
 		return IM_ERR_WOULD_BLOCK;
-	err = auth_bind(c, &session, bytes_str(in->databasename));
-	if (err != IM_OK)
-		return err;
 	out = message_new(call_arena(c), &immudb__schema__use_database_reply__descriptor);
 	if (!out)
 		return IM_ERR_NOMEM;
 	c->answer = &out->base;
 	if (session.kind == SESSION_TOKEN)
-		return auth_start(c, &session, &out->token);
+		return auth_use_token(c, bytes_str(in->databasename), &out->token);
+	err = auth_bind(c, &session, bytes_str(in->databasename));
+	if (err != IM_OK)
+		return err;
 	out->token = arena_str(call_arena(c), c->request->session);
 	if (!out->token)
 		return IM_ERR_NOMEM;
@@ -238,18 +320,11 @@ handle_UseDatabase(struct call *c)
 	    c->server->sessions, c->request->session, session.database, session.level);
 }
 
-static enum im_err
-auth_answer_empty(struct call *c)
-{
-	c->answer = message_new(call_arena(c), &immudb__schema__empty__descriptor);
-	return c->answer ? IM_OK : IM_ERR_NOMEM;
-}
-
 /* Finding the session was its use. */
 enum im_err
 handle_KeepAlive(struct call *c)
 {
-	return auth_answer_empty(c);
+	return call_answer_empty(c);
 }
 
 enum im_err
@@ -257,7 +332,8 @@ handle_Logout(struct call *c)
 {
 	enum im_err err = sessions_end(c->server->sessions, c->request->session);
 
-	return err == IM_OK ? auth_answer_empty(c) : err;
+	c->ends_session = true;
+	return err == IM_OK ? call_answer_empty(c) : err;
 }
 
 enum im_err

@@ -22,6 +22,8 @@ struct call {
 	ProtobufCMessage *answer;   /* what a handler that returns IM_OK has left here */
 	bool may_block;             /* runs in a pool, not in a callback of the transport */
 	bool default_password;      /* auth_handlers.c: logged in with the known password */
+	bool is_maintenance;        /* nobody logged in, in maintenance mode: may repair */
+	bool ends_session;          /* answered although its session has ended: it did that */
 	uint64_t since;             /* the client's state, of the verifiable methods */
 	struct store_write write;
 };
@@ -48,6 +50,15 @@ void call_finish(struct call *c, enum im_err err);
  * whose transaction is written already (write.header.id) is always accepted.
  */
 void call_queue(struct call *c, struct workers *pool);
+
+/*
+ * Whether the session of the call is still there; a call that goes on for long asks now and then, and
+ * none is answered without. IM_ERR_NOT_LOGGED_IN, IM_ERR_SESSION_NOT_FOUND, IM_ERR_TOKEN_EXPIRED.
+ */
+enum im_err call_check_session(const struct call *c);
+
+/* IM_OK with an answer that says nothing; IM_ERR_NOMEM. */
+enum im_err call_answer_empty(struct call *c);
 
 /* Where everything that the answer points to comes from. */
 static inline struct arena *

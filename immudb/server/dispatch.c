@@ -4,12 +4,14 @@
  * rpc/methods.def says what each method needs.
  *
  * Invariants:
- * 1. Deny by default: a handler runs only after admit() said yes to the method's row of the table.
+ * 1. Deny by default: a handler runs only after permission_check() said yes to the method's row.
  * 2. The permission is the one on the database that the call runs on, taken when the session was
  *    bound to it.
- * 3. Every call is finished exactly once, by call_finish(), which also counts it.
+ * 3. Every call is finished exactly once, by call_finish(), which also counts it. It is not answered
+ *    once its session has ended, however long before it was let in.
  */
 #include "server/call.h"
+#include "server/permissions.h"
 #include "server/unimplemented.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -47,12 +49,33 @@ call_error_text(struct arena *a, enum im_err err)
 	return text ? text : fixed;
 }
 
+enum im_err
+call_check_session(const struct call *c)
+{
+	if (!c->session.user[0] || c->ends_session)
+		return IM_OK;
+	return sessions_check(c->server->sessions, c->request->session, &c->session);
+}
+
+enum im_err
+call_answer_empty(struct call *c)
+{
+	c->answer = message_new(call_arena(c), &immudb__schema__empty__descriptor);
+	return c->answer ? IM_OK : IM_ERR_NOMEM;
+}
+
 void
 call_finish(struct call *c, enum im_err err)
 {
 	struct rpc_request *request = c->request;
-	int64_t now_ns = server_metrics_count(c->server, request, err);
+	enum im_err ended = call_check_session(c);
+	int64_t now_ns;
 
+	if (ended != IM_OK) {
+		err_clear();
+		err = ended;
+	}
+	now_ns = server_metrics_count(c->server, request, err);
 	if (c->database) {
 		atomic_fetch_sub_explicit(&c->database->pending, 1, memory_order_relaxed);
 		atomic_store_explicit(&c->database->completed_ns, now_ns, memory_order_relaxed);
@@ -107,29 +130,63 @@ call_queue(struct call *c, struct workers *pool)
 		call_finish(c, err);
 }
 
+static bool
+dispatch_is_local(const struct call *c)
+{
+	return c->request->peer->is_loopback || c->server->options.devmode;
+}
+
 /* Without authentication: nobody is known, everybody local may work on the default database. */
 static enum im_err
 dispatch_admit_anyone(struct call *c)
 {
 	const struct rpc_method *method = c->request->method;
 
-	if (!c->request->peer->is_loopback && !c->server->options.devmode)
-		return IM_ERR_LOCAL_ONLY;
-	if (method->flags & RPC_NEEDS_DATABASE) {
-		c->session.database = databases_default(c->server->databases);
-		c->session.level = META_LEVEL_ADMIN;
+	if (!(method->flags & RPC_NEEDS_DATABASE))
+		return method->flags & RPC_NO_LOGIN ? IM_OK : IM_ERR_AUTH_NEEDED;
+	c->session.database = databases_default(c->server->databases);
+	c->session.level = META_LEVEL_ADMIN;
+	return IM_OK;
+}
+
+/*
+ * In maintenance mode whoever is local and not logged in repairs users, and reads; without authentication
+ * also the default database, otherwise what was selected with UseDatabase.
+ */
+static enum im_err
+dispatch_admit_maintenance(struct call *c)
+{
+	struct server *s = c->server;
+
+	if (!(c->request->method->flags & RPC_MAINTENANCE))
+		return IM_ERR_MAINTENANCE;
+	if (c->request->method->flags & RPC_NO_LOGIN)
 		return IM_OK;
+	if (c->request->session.len) {
+		enum im_err err = sessions_find(s->sessions, c->request->session, &c->session);
+
+		c->is_maintenance = !c->session.user[0];
+		return err;
 	}
-	return method->flags & RPC_NO_LOGIN ? IM_OK : IM_ERR_AUTH_DISABLED;
+	c->is_maintenance = c->session.is_sysadmin = true;
+	if (!s->options.auth)
+		c->session.database = databases_default(s->databases);
+	c->session.level = META_LEVEL_SYSADMIN;
+	return IM_OK;
 }
 
 /* Who asks. */
 static enum im_err
 dispatch_identify(struct call *c)
 {
+	const struct server_options *o = &c->server->options;
 	enum im_err err;
 
-	if (!c->server->options.auth)
+	if ((!o->auth || o->maintenance) && !dispatch_is_local(c))
+		return IM_ERR_LOCAL_ONLY;
+	if (o->maintenance)
+		err = dispatch_admit_maintenance(c);
+	else if (!o->auth)
 		err = dispatch_admit_anyone(c);
 	else if (c->request->method->flags & RPC_NO_LOGIN)
 		return IM_OK;
@@ -144,20 +201,12 @@ dispatch_identify(struct call *c)
 static enum im_err
 dispatch_admit(struct call *c)
 {
-	const struct rpc_method *method = c->request->method;
 	enum im_err err = dispatch_identify(c);
 
-	if (err != IM_OK)
+	if (err == IM_OK)
+		err = permission_check(c);
+	if (err != IM_OK || !(c->request->method->flags & RPC_NEEDS_DATABASE))
 		return err;
-	if (!(method->flags & RPC_NEEDS_DATABASE))
-		return method->permission == RPC_PERMISSION_NONE ? IM_OK : IM_ERR_PERMISSION;
-	if (!c->session.database)
-		return IM_ERR_NO_DATABASE;
-	if ((int)c->session.level < (int)method->permission)
-		return IM_ERR_PERMISSION;
-	if (c->session.database->is_system && (method->flags & RPC_WRITES))
-		return err_set(IM_ERR_PERMISSION, "%s: %s is read-only to clients",
-		    err_text(IM_ERR_PERMISSION), DATABASE_SYSTEM);
 	c->database = c->session.database;
 	atomic_fetch_add_explicit(&c->database->pending, 1, memory_order_relaxed);
 	return IM_OK;
@@ -209,7 +258,7 @@ dispatch_authenticate(
 	struct session found;
 
 	(void)method;
-	if (!s->options.auth)
+	if (!s->options.auth || (s->options.maintenance && !session.len))
 		return peer->is_loopback || s->options.devmode ? IM_OK : IM_ERR_LOCAL_ONLY;
 	return sessions_find(s->sessions, session, &found);
 }

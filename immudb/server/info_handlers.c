@@ -35,7 +35,9 @@ handle_ServerInfo(struct call *c)
 	out->startedat = c->server->started_s;
 	while ((db = databases_next(c->server->databases, db)) != NULL) {
 		store_stats(db->store, &stats);
-		out->numtransactions += (int64_t)stats.tx;
+		/* What clients wrote; how much is administered is not everybody's business. */
+		if (!db->is_system)
+			out->numtransactions += (int64_t)stats.tx;
 		out->databasesdisksize += (int64_t)stats.disk_bytes;
 		out->numdatabases++;
 	}

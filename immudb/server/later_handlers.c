@@ -2,20 +2,6 @@
 #include "server/call.h"
 
 enum im_err
-handle_SessionList(struct call *c)
-{
-	(void)c;
-	return err_set(IM_ERR_UNIMPLEMENTED, "%s: SessionList", err_text(IM_ERR_UNIMPLEMENTED));
-}
-
-enum im_err
-handle_EndSession(struct call *c)
-{
-	(void)c;
-	return err_set(IM_ERR_UNIMPLEMENTED, "%s: EndSession", err_text(IM_ERR_UNIMPLEMENTED));
-}
-
-enum im_err
 handle_UpdateDatabaseV2(struct call *c)
 {
 	(void)c;
@@ -64,40 +50,4 @@ handle_CompactIndex(struct call *c)
 {
 	(void)c;
 	return err_set(IM_ERR_UNIMPLEMENTED, "%s: CompactIndex", err_text(IM_ERR_UNIMPLEMENTED));
-}
-
-enum im_err
-handle_ListUsers(struct call *c)
-{
-	(void)c;
-	return err_set(IM_ERR_UNIMPLEMENTED, "%s: ListUsers", err_text(IM_ERR_UNIMPLEMENTED));
-}
-
-enum im_err
-handle_CreateUser(struct call *c)
-{
-	(void)c;
-	return err_set(IM_ERR_UNIMPLEMENTED, "%s: CreateUser", err_text(IM_ERR_UNIMPLEMENTED));
-}
-
-enum im_err
-handle_ChangePassword(struct call *c)
-{
-	(void)c;
-	return err_set(IM_ERR_UNIMPLEMENTED, "%s: ChangePassword", err_text(IM_ERR_UNIMPLEMENTED));
-}
-
-enum im_err
-handle_ChangePermission(struct call *c)
-{
-	(void)c;
-	return err_set(
-	    IM_ERR_UNIMPLEMENTED, "%s: ChangePermission", err_text(IM_ERR_UNIMPLEMENTED));
-}
-
-enum im_err
-handle_SetActiveUser(struct call *c)
-{
-	(void)c;
-	return err_set(IM_ERR_UNIMPLEMENTED, "%s: SetActiveUser", err_text(IM_ERR_UNIMPLEMENTED));
 }

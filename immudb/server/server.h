@@ -19,8 +19,12 @@ struct server_options {
 	const char *unix_path;      /* additional unix socket; NULL or "": none */
 	const char *signing_key;    /* PEM file; NULL or "": states are not signed */
 	const char *admin_password; /* of the first user of a new folder */
+	bool force_admin_password;  /* admin_password also replaces the one of an old folder */
+	bool
+	    require_password_change; /* before anything else, while the password is the known one */
 	bool auth;
 	bool devmode;
+	bool maintenance; /* local clients only, nothing but reading and repair of users */
 	size_t max_message_bytes;
 	size_t max_sessions;
 	int64_t token_life_ms;

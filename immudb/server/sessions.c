@@ -11,25 +11,32 @@
 #include "server/sessions.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
 #include "crypto/hash.h"
 #include "util/base64.h"
 #include "util/clock.h"
+#include "util/hex.h"
 #include "util/log.h"
 
 #define SESSION_TOKEN_LEN 32
 /* How long an expired session is remembered, and how often the table is swept. */
 #define SESSION_KEEP_NS (60 * CLOCK_NS_PER_S)
 #define SESSION_BUCKETS_MIN 64
+/* One part in so many is kept for users who have few sessions. */
+#define SESSION_RESERVE 8
 
 struct session_entry {
 	struct session_entry *next; /* in its bucket */
 	struct hash digest;
 	struct session session;
+	char id[SESSION_ID_SIZE];
+	char address[SESSION_ADDRESS_SIZE];
 	int64_t expires_ns;
-	int64_t used_ns;
+	int64_t opened_ns, used_ns;
 };
 
 struct sessions {
@@ -39,6 +46,8 @@ struct sessions {
 	size_t bucket_count; /* a power of two */
 	size_t count;        /* entries, expired ones included */
 	int64_t sweep_ns;    /* when to look for expired entries again */
+	/* Written under the mutex. */
+	_Atomic uint64_t epoch;
 };
 
 static struct session_entry **
@@ -142,28 +151,6 @@ sessions_sweep(struct sessions *s, int64_t now)
 	s->sweep_ns = now + SESSION_KEEP_NS;
 }
 
-/*
- * The only user who can have more than half of all sessions: each session of another takes one of
- * theirs away, and who is left at the end is the one. NULL when there are no sessions.
- */
-static const char *
-sessions_majority_candidate(const struct sessions *s)
-{
-	const struct session_entry *candidate = NULL;
-	size_t i, lead = 0;
-
-	for (i = 0; i < s->bucket_count; i++)
-		for (const struct session_entry *e = s->buckets[i]; e; e = e->next) {
-			if (lead == 0)
-				candidate = e;
-			if (strcmp(candidate->session.user, e->session.user) == 0)
-				lead++;
-			else
-				lead--;
-		}
-	return candidate ? candidate->session.user : NULL;
-}
-
 /* The link to the user's least recently used session; *count is how many there are. */
 static struct session_entry **
 sessions_least_used(struct sessions *s, const char *user, size_t *count)
@@ -183,25 +170,34 @@ sessions_least_used(struct sessions *s, const char *user, size_t *count)
 	return found;
 }
 
-/* The table is full: who has most of it gives way. The mutex is held. */
-static void
-sessions_make_room(struct sessions *s)
+/* Sessions that are left to users who have less than half of all; none in a table of one. */
+static size_t
+sessions_reserve(const struct sessions *s)
 {
-	const char *user = sessions_majority_candidate(s);
-	struct session_entry **link, *gone;
-	size_t count;
+	return s->options.max > 1 ? (s->options.max + SESSION_RESERVE - 1) / SESSION_RESERVE : 0;
+}
 
-	if (!user)
-		return;
+/* Whether there is a place for one more session of the user, who may lose one for it. Mutex is held. */
+static bool
+sessions_make_room(struct sessions *s, const char *user)
+{
+	size_t room = s->count < s->options.max ? s->options.max - s->count : 0, count;
+	struct session_entry **link, *gone;
+
+	if (room > sessions_reserve(s))
+		return true;
 	link = sessions_least_used(s, user, &count);
-	if (count <= s->count / 2)
-		return;
-	log_warn_limited("all %zu sessions are in use: the least used one of user %s ends",
-	    s->options.max, user);
+	if (room > 0 && count < s->options.max - count)
+		return true;
+	if (!link)
+		return false;
+	log_warn_limited("user %s has %zu of %zu sessions: the least used one ends", user, count,
+	    s->options.max);
 	gone = *link;
 	*link = gone->next;
 	free(gone);
 	s->count--;
+	return true;
 }
 
 /* A session id ends in the padding of base64 and a token does not: so an unknown one can be told. */
@@ -239,33 +235,60 @@ session_expiry(const struct sessions *s, enum session_kind kind, int64_t now)
 	return now + (kind == SESSION_OPEN ? s->options.idle_ns : s->options.token_life_ns);
 }
 
-enum im_err
-sessions_start(struct sessions *s, const struct session *session, char text[SESSION_TEXT_MAX])
+/* A new entry, in no bucket yet, and its text. */
+static enum im_err
+session_make(const struct session *session, const char *address, char text[SESSION_TEXT_MAX],
+    struct session_entry **out)
 {
-	int64_t now = s->options.now_ns();
-	struct session_entry *e = calloc(1, sizeof *e), **bucket;
+	struct session_entry *e = calloc(1, sizeof *e);
+	uint8_t id[(SESSION_ID_SIZE - 1) / 2];
 	enum im_err err = e ? session_make_text(session->kind, text) : IM_ERR_NOMEM;
 
+	if (err == IM_OK && getrandom(id, sizeof id, 0) != (ssize_t)sizeof id)
+		err = err_set(IM_ERR_INTERNAL, "no random bytes available");
 	if (err != IM_OK) {
 		free(e);
 		return err;
 	}
 	hash_sha256(bytes_str(text), &e->digest);
+	hex_encode(bytes_of(id, sizeof id), e->id);
+	snprintf(e->address, sizeof e->address, "%s", address);
 	e->session = *session;
+	*out = e;
+	return IM_OK;
+}
+
+uint64_t
+sessions_epoch(const struct sessions *s)
+{
+	return atomic_load(&s->epoch);
+}
+
+enum im_err
+sessions_start(struct sessions *s, const struct session *session, const char *address,
+    char text[SESSION_TEXT_MAX])
+{
+	int64_t now = s->options.now_ns();
+	struct session_entry *e = NULL, **bucket;
+	enum im_err err = session_make(session, address, text, &e);
+
+	if (err != IM_OK)
+		return err;
 	e->expires_ns = session_expiry(s, session->kind, now);
-	e->used_ns = now;
+	e->opened_ns = e->used_ns = now;
 	pthread_mutex_lock(&s->mutex);
 	sessions_sweep(s, now);
-	if (s->count >= s->options.max)
-		sessions_make_room(s);
-	if (s->count < s->options.max) {
+	if (session->epoch != s->epoch)
+		err = IM_ERR_ILLEGAL_STATE;
+	else if (!sessions_make_room(s, session->user))
+		err = IM_ERR_TOO_MANY_SESSIONS;
+	if (err == IM_OK) {
 		bucket = sessions_bucket(s, &e->digest);
 		e->next = *bucket;
 		*bucket = e;
 		s->count++;
 		e = NULL;
 	} else {
-		err = IM_ERR_TOO_MANY_SESSIONS;
 		explicit_bzero(text, SESSION_TEXT_MAX);
 	}
 	pthread_mutex_unlock(&s->mutex);
@@ -309,6 +332,7 @@ sessions_find(struct sessions *s, struct bytes text, struct session *out)
 	link = sessions_lookup(s, text, now, &err);
 	if (link) {
 		*out = (*link)->session;
+		out->epoch = s->epoch;
 		(*link)->used_ns = now;
 		if (out->kind == SESSION_OPEN)
 			(*link)->expires_ns = session_expiry(s, SESSION_OPEN, now);
@@ -358,8 +382,96 @@ void
 sessions_end_user(struct sessions *s, const char *user)
 {
 	pthread_mutex_lock(&s->mutex);
+	s->epoch++;
 	sessions_remove(s, session_of_user, user);
 	pthread_mutex_unlock(&s->mutex);
+}
+
+enum im_err
+sessions_check(struct sessions *s, struct bytes text, const struct session *found)
+{
+	int64_t now;
+	enum im_err err;
+
+	if (found->epoch == atomic_load(&s->epoch))
+		return IM_OK;
+	now = s->options.now_ns();
+	pthread_mutex_lock(&s->mutex);
+	sessions_lookup(s, text, now, &err);
+	pthread_mutex_unlock(&s->mutex);
+	return err;
+}
+
+/* One more for the list. The mutex is held. */
+static void
+sessions_show(const struct session_entry *e, struct session_info *out)
+{
+	*out = (struct session_info){
+	    .session = e->session, .opened_ns = e->opened_ns, .used_ns = e->used_ns};
+	memcpy(out->id, e->id, sizeof out->id);
+	memcpy(out->address, e->address, sizeof out->address);
+}
+
+enum im_err
+sessions_list(struct sessions *s, const char *user, struct bytes own, struct arena *a,
+    struct session_list *out)
+{
+	int64_t now = s->options.now_ns();
+	const struct session_entry *e;
+	enum im_err err = IM_OK;
+	struct hash digest;
+
+	hash_sha256(own, &digest);
+	*out = (struct session_list){.own = SIZE_MAX};
+	pthread_mutex_lock(&s->mutex);
+	out->items = arena_calloc(a, s->count, sizeof *out->items);
+	if (s->count && !out->items)
+		err = IM_ERR_NOMEM;
+	for (size_t i = 0; err == IM_OK && i < s->bucket_count; i++)
+		for (e = s->buckets[i]; e; e = e->next) {
+			if (e->expires_ns <= now || (user && !session_of_user(e, user)))
+				continue;
+			if (hash_equal(&e->digest, &digest))
+				out->own = out->len;
+			sessions_show(e, &out->items[out->len++]);
+		}
+	pthread_mutex_unlock(&s->mutex);
+	return err;
+}
+
+/* The link to the entry with that id. The mutex is held. */
+static struct session_entry **
+sessions_lookup_id(struct sessions *s, const char *id)
+{
+	struct session_entry **link;
+
+	for (size_t i = 0; i < s->bucket_count; i++)
+		for (link = &s->buckets[i]; *link; link = &(*link)->next)
+			if (strcmp((*link)->id, id) == 0)
+				return link;
+	return NULL;
+}
+
+enum im_err
+sessions_end_id(struct sessions *s, const char *id, const char *user, struct session *ended)
+{
+	int64_t now = s->options.now_ns();
+	struct session_entry **link, *gone = NULL;
+	bool found;
+
+	pthread_mutex_lock(&s->mutex);
+	link = sessions_lookup_id(s, id);
+	if (link && (*link)->expires_ns > now && (!user || session_of_user(*link, user))) {
+		gone = *link;
+		*link = gone->next;
+		s->count--;
+		s->epoch++;
+		*ended = gone->session;
+	}
+	pthread_mutex_unlock(&s->mutex);
+	found = gone != NULL;
+	free(gone);
+	return found ? IM_OK : IM_ERR_SESSION_NOT_FOUND;
 }
 
 size_t

@@ -1,7 +1,10 @@
 #ifndef SERVER_SESSIONS_H
 #define SERVER_SESSIONS_H
 
+#include <stdbool.h>
+
 #include "meta/meta.h"
+#include "util/arena.h"
 #include "util/bytes.h"
 
 /*
@@ -34,6 +37,21 @@ struct session {
 	char user[META_USER_MAX + 1];
 	struct database *database; /* borrowed; NULL when none is selected */
 	enum meta_level level;     /* of user on database; META_LEVEL_NONE without database */
+	bool is_sysadmin;          /* on all databases */
+	bool must_change_password; /* before anything else */
+	uint64_t epoch;            /* sessions_epoch() before the user's rights were read */
+};
+
+/* Room for the name of a session, which is not its token: 12 hexadecimal digits and NUL. */
+#define SESSION_ID_SIZE 13
+#define SESSION_ADDRESS_SIZE 64
+
+/* A session as it is shown. */
+struct session_info {
+	char id[SESSION_ID_SIZE];
+	char address[SESSION_ADDRESS_SIZE]; /* who started it */
+	struct session session;
+	int64_t opened_ns, used_ns; /* clock_monotonic_ns() */
 };
 
 /* A table without sessions; NULL without memory. Free with sessions_free(). */
@@ -43,12 +61,20 @@ struct sessions *sessions_new(const struct sessions_options *options);
 void sessions_free(struct sessions *s);
 
 /*
- * Starts a session and writes its text. When max are alive and one user has more than half of them,
- * that user's least recently used one ends, so that nobody can keep others out; otherwise
- * IM_ERR_TOO_MANY_SESSIONS. IM_ERR_NOMEM, IM_ERR_INTERNAL without random bytes.
+ * Goes up whenever somebody's rights change. Who reads rights to start a session reads this before, so
+ * that a change in between is not missed.
  */
-enum im_err
-sessions_start(struct sessions *s, const struct session *session, char text[SESSION_TEXT_MAX]);
+uint64_t sessions_epoch(const struct sessions *s);
+
+/*
+ * Starts a session of a client at address and writes its text. When there is no room the same user's
+ * least recently used one ends, never another user's; IM_ERR_TOO_MANY_SESSIONS when the user has none.
+ * Who has half of all sessions or more finds no room before the last eighth, which is left to others.
+ * IM_ERR_ILLEGAL_STATE when the epoch is not that of the session: its user's rights are to be read
+ * again. IM_ERR_NOMEM, IM_ERR_INTERNAL without random bytes.
+ */
+enum im_err sessions_start(struct sessions *s, const struct session *session, const char *address,
+    char text[SESSION_TEXT_MAX]);
 
 /*
  * Finds the session of a text and counts as its use. IM_ERR_NOT_LOGGED_IN for an empty or unknown
@@ -65,6 +91,30 @@ enum im_err sessions_end(struct sessions *s, struct bytes text);
 
 /* Ends all sessions of a user: its password, permissions or activity changed. */
 void sessions_end_user(struct sessions *s, const char *user);
+
+/*
+ * Whether a session found before is still there; does not count as its use. As long as nobody's rights
+ * have changed since, this costs nothing. Errors as sessions_find().
+ */
+enum im_err sessions_check(struct sessions *s, struct bytes text, const struct session *found);
+
+/*
+ * Copies what is known of the sessions alive, of one user or (NULL) of all, into a; *own (SIZE_MAX:
+ * none) is the place of the session with that text. IM_ERR_NOMEM.
+ */
+struct session_list {
+	struct session_info *items;
+	size_t len, own;
+};
+enum im_err sessions_list(struct sessions *s, const char *user, struct bytes own, struct arena *a,
+    struct session_list *out);
+
+/*
+ * Ends the session with that id, if it is one of that user (NULL: of anybody); *ended is what it was.
+ * IM_ERR_SESSION_NOT_FOUND.
+ */
+enum im_err
+sessions_end_id(struct sessions *s, const char *id, const char *user, struct session *ended);
 
 /* Sessions alive. */
 size_t sessions_count(struct sessions *s);

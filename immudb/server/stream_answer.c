@@ -31,7 +31,9 @@ stream_answer_refill(struct stream_answer *s)
 
 	arena_rewind(call_arena(c), &s->mark);
 	s->nparts = s->part = s->entry_bytes = 0;
-	err = s->next(s);
+	err = call_check_session(c);
+	if (err == IM_OK)
+		err = s->next(s);
 	if (err != IM_OK || s->entry_bytes <= s->charged)
 		return err;
 	if (!rpc_request_charge(c->request, s->entry_bytes - s->charged))

@@ -14,6 +14,7 @@
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 #include <openssl/rand.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #define PASSWORD_LOG_N 15
@@ -28,6 +29,8 @@
 #define PASSWORD_MEMORY_SLACK (UINT64_C(1) << 20)
 /* base64 with padding and NUL of n bytes. */
 #define PASSWORD_BASE64_MAX(n) (((n) + 2) / 3 * 4 + 1)
+
+static _Atomic uint64_t password_run_count;
 
 struct password_form {
 	unsigned log_n;
@@ -61,6 +64,7 @@ password_derive(
 	EVP_KDF_CTX *ctx;
 	EVP_KDF *kdf;
 
+	atomic_fetch_add_explicit(&password_run_count, 1, memory_order_relaxed);
 	ERR_clear_error();
 	kdf = EVP_KDF_fetch(NULL, "SCRYPT", NULL);
 	ctx = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
@@ -189,4 +193,32 @@ password_check_dummy(struct bytes password)
 	enum im_err err = password_compare(password, &form);
 
 	return err == IM_OK ? IM_ERR_CREDENTIALS : err;
+}
+
+uint64_t
+password_runs(void)
+{
+	return atomic_load_explicit(&password_run_count, memory_order_relaxed);
+}
+
+enum im_err
+password_check_choice(struct bytes password)
+{
+	bool upper = false, digit = false, mark = false;
+
+	if (password.len < PASSWORD_CHOSEN_MIN || password.len > PASSWORD_CHOSEN_MAX)
+		return IM_ERR_WEAK_PASSWORD;
+	for (size_t i = 0; i < password.len; i++) {
+		uint8_t c = password.data[i];
+
+		if (c <= ' ' || c >= 0x7f)
+			return IM_ERR_WEAK_PASSWORD;
+		if (c >= 'A' && c <= 'Z')
+			upper = true;
+		else if (c >= '0' && c <= '9')
+			digit = true;
+		else if (c < 'a' || c > 'z')
+			mark = true;
+	}
+	return upper && digit && mark ? IM_OK : IM_ERR_WEAK_PASSWORD;
 }

@@ -34,4 +34,18 @@ enum im_err password_check(struct bytes password, const char *encoded);
  */
 enum im_err password_check_dummy(struct bytes password);
 
+/* Times scrypt has run in this process, for metrics and for tests of what an attempt costs. */
+uint64_t password_runs(void);
+
+/* What a new password must be. */
+#define PASSWORD_CHOSEN_MIN 8
+#define PASSWORD_CHOSEN_MAX 32
+
+/*
+ * Whether somebody may choose this password: PASSWORD_CHOSEN_MIN to PASSWORD_CHOSEN_MAX ASCII letters,
+ * digits and punctuation marks, one or more of them an upper-case letter, one a digit and one a mark.
+ * IM_OK or IM_ERR_WEAK_PASSWORD. Pure.
+ */
+enum im_err password_check_choice(struct bytes password);
+
 #endif

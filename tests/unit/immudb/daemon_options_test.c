@@ -154,7 +154,7 @@ names(void **state)
 static void
 not_implemented(void **state)
 {
-	static const char *const flags[] = {"--mtls", "--maintenance", "-m"};
+	static const char *const flags[] = {"--mtls", "-m"};
 	struct options *o;
 	size_t i;
 

@@ -599,7 +599,7 @@ server_without_auth(void **state)
 	start(f, &options);
 	assert_int_equal(login(f, "immudb", "immudb"), IM_ERR_AUTH_DISABLED);
 	assert_int_equal(set(f, "k", "v", NULL), IM_OK);
-	assert_int_equal(ask(f, RPC_METHOD_KeepAlive, NULL, NULL), IM_ERR_AUTH_DISABLED);
+	assert_int_equal(ask(f, RPC_METHOD_KeepAlive, NULL, NULL), IM_ERR_AUTH_NEEDED);
 	assert_int_equal(ask(f, RPC_METHOD_Health, NULL, NULL), IM_OK);
 }
 

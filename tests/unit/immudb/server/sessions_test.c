@@ -51,7 +51,7 @@ start(struct sessions *s, const char *user, enum session_kind kind, char text[SE
 {
 	struct session session = session_of(user, kind);
 
-	assert_int_equal(sessions_start(s, &session, text), IM_OK);
+	assert_int_equal(sessions_start(s, &session, "127.0.0.1:1", text), IM_OK);
 }
 
 static enum im_err
@@ -143,24 +143,27 @@ static void
 sessions_limit(void **state)
 {
 	char a[SESSION_TEXT_MAX], b[SESSION_TEXT_MAX], c[SESSION_TEXT_MAX], d[SESSION_TEXT_MAX];
-	struct session session = session_of("d", SESSION_TOKEN);
+	struct session session = session_of("d", SESSION_TOKEN),
+		       another = session_of("e", SESSION_TOKEN);
 
 	start(*state, "a", SESSION_OPEN, a);
 	start(*state, "b", SESSION_TOKEN, b);
 	start(*state, "c", SESSION_TOKEN, c);
-	assert_int_equal(sessions_start(*state, &session, d), IM_ERR_TOO_MANY_SESSIONS);
+	assert_int_equal(
+	    sessions_start(*state, &session, "127.0.0.1:1", d), IM_ERR_TOO_MANY_SESSIONS);
 	assert_string_equal(d, "");
 	/* An expired session makes room at once. */
 	fake_now += IDLE;
-	assert_int_equal(sessions_start(*state, &session, d), IM_OK);
-	assert_int_equal(sessions_start(*state, &session, a), IM_ERR_TOO_MANY_SESSIONS);
+	assert_int_equal(sessions_start(*state, &session, "127.0.0.1:1", d), IM_OK);
+	assert_int_equal(
+	    sessions_start(*state, &another, "127.0.0.1:1", a), IM_ERR_TOO_MANY_SESSIONS);
 	assert_int_equal(sessions_end(*state, bytes_str(b)), IM_OK);
 	assert_int_equal(find(*state, b), IM_ERR_NOT_LOGGED_IN);
 	assert_int_equal(sessions_end(*state, bytes_str(b)), IM_ERR_NOT_LOGGED_IN);
-	assert_int_equal(sessions_start(*state, &session, a), IM_OK);
+	assert_int_equal(sessions_start(*state, &another, "127.0.0.1:1", a), IM_OK);
 }
 
-/* Who has most of a full table gives way, with what is used least. */
+/* Who has half of the table loses a session of their own before the last eighth, never another's. */
 static void
 sessions_of_a_hog_give_way(void **state)
 {
@@ -169,17 +172,69 @@ sessions_of_a_hog_give_way(void **state)
 
 	start(*state, "hog", SESSION_TOKEN, a);
 	start(*state, "hog", SESSION_TOKEN, b);
-	start(*state, "b", SESSION_TOKEN, c);
 	fake_now += 1;
 	assert_int_equal(find(*state, a), IM_OK);
-	start(*state, "c", SESSION_TOKEN, d);
+	start(*state, "hog", SESSION_TOKEN, c);
 	assert_int_equal(find(*state, a), IM_OK);
 	assert_int_equal(find(*state, b), IM_ERR_NOT_LOGGED_IN);
+	start(*state, "b", SESSION_TOKEN, b);
+	assert_int_equal(sessions_count(*state), 3);
+	/* The table is full: who has a session exchanges it, who has none is refused. */
+	assert_int_equal(sessions_start(*state, &another, "unix", d), IM_ERR_TOO_MANY_SESSIONS);
+	start(*state, "b", SESSION_TOKEN, d);
+	assert_int_equal(find(*state, b), IM_ERR_NOT_LOGGED_IN);
+	assert_int_equal(find(*state, a), IM_OK);
 	assert_int_equal(find(*state, c), IM_OK);
 	assert_int_equal(find(*state, d), IM_OK);
-	/* Now nobody has most of it. */
-	assert_int_equal(sessions_start(*state, &another, b), IM_ERR_TOO_MANY_SESSIONS);
-	assert_int_equal(sessions_count(*state), 3);
+}
+
+/* Rights that changed while somebody logged in are read again; sessions found before are looked at. */
+static void
+sessions_know_of_changed_rights(void **state)
+{
+	char a[SESSION_TEXT_MAX], b[SESSION_TEXT_MAX];
+	struct session session = session_of("alice", SESSION_TOKEN), out, other;
+
+	start(*state, "alice", SESSION_TOKEN, a);
+	start(*state, "bob", SESSION_TOKEN, b);
+	assert_int_equal(sessions_find(*state, bytes_str(a), &out), IM_OK);
+	assert_int_equal(sessions_find(*state, bytes_str(b), &other), IM_OK);
+	assert_int_equal(sessions_check(*state, bytes_str(a), &out), IM_OK);
+	sessions_end_user(*state, "alice");
+	assert_int_equal(sessions_check(*state, bytes_str(a), &out), IM_ERR_NOT_LOGGED_IN);
+	assert_int_equal(sessions_check(*state, bytes_str(b), &other), IM_OK);
+	assert_int_equal(sessions_start(*state, &session, "unix", a), IM_ERR_ILLEGAL_STATE);
+	session.epoch = sessions_epoch(*state);
+	assert_int_equal(sessions_start(*state, &session, "unix", a), IM_OK);
+}
+
+static void
+sessions_are_listed_and_ended_by_id(void **state)
+{
+	char a[SESSION_TEXT_MAX], b[SESSION_TEXT_MAX], id[SESSION_ID_SIZE];
+	struct session_list list;
+	struct session ended;
+	struct arena arena;
+
+	arena_init(&arena, 1u << 20);
+	start(*state, "alice", SESSION_OPEN, a);
+	start(*state, "bob", SESSION_TOKEN, b);
+	assert_int_equal(sessions_list(*state, NULL, bytes_str(b), &arena, &list), IM_OK);
+	assert_int_equal(list.len, 2);
+	assert_string_equal(list.items[list.own].session.user, "bob");
+	assert_int_equal(sessions_list(*state, "alice", bytes_str(b), &arena, &list), IM_OK);
+	assert_int_equal(list.len, 1);
+	assert_true(list.own == SIZE_MAX);
+	assert_string_equal(list.items[0].address, "127.0.0.1:1");
+	assert_null(strstr(a, list.items[0].id));
+	memcpy(id, list.items[0].id, sizeof id);
+	assert_int_equal(sessions_end_id(*state, id, "bob", &ended), IM_ERR_SESSION_NOT_FOUND);
+	assert_int_equal(sessions_end_id(*state, "", NULL, &ended), IM_ERR_SESSION_NOT_FOUND);
+	assert_int_equal(sessions_end_id(*state, id, "alice", &ended), IM_OK);
+	assert_string_equal(ended.user, "alice");
+	assert_int_equal(find(*state, a), IM_ERR_SESSION_NOT_FOUND);
+	assert_int_equal(find(*state, b), IM_OK);
+	arena_free(&arena);
 }
 
 static void
@@ -226,6 +281,8 @@ main(void)
 	    SESSIONS_TEST(sessions_open_lives_while_used),
 	    SESSIONS_TEST(sessions_limit),
 	    SESSIONS_TEST(sessions_of_a_hog_give_way),
+	    SESSIONS_TEST(sessions_know_of_changed_rights),
+	    SESSIONS_TEST(sessions_are_listed_and_ended_by_id),
 	    SESSIONS_TEST(sessions_end_with_their_user),
 	    SESSIONS_TEST(sessions_are_rebound),
 	};
