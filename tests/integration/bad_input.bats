@@ -129,3 +129,52 @@ refused() {
 	run -0 immuclient set k v
 	stop_server
 }
+
+@test "revisions, limits and transactions that do not exist" {
+	start_server
+	login_admin
+	immuclient set k v
+	immuclient set other v
+	immuclient set --expires-at 2001-01-01T00:00:00Z old v
+	for revision in 2 99 -1 -99; do
+		run -3 immuclient get "k@$revision"
+		refused "invalid key revision number"
+	done
+	run -3 immuclient get old
+	refused "key not found"
+	run -3 immuclient reference r k --tx 2
+	refused "key not found"
+	run -3 immuclient reference r k --tx 99
+	refused "tx not found"
+	run -3 immuclient reference r old
+	refused "key not found"
+	run -3 immuclient tx 99
+	refused "tx not found"
+	run -2 immuclient scan --limit -1
+	refused "limit"
+	run -2 immuclient history k --offset x
+	refused "offset"
+	run -0 immuclient --value-only scan --limit 1000000
+	[[ $output == $'v\nv' ]]
+	stop_server
+}
+
+@test "keys with any bytes" {
+	start_server
+	login_admin
+	# NUL, newline, a format, an escape sequence, what is no UTF-8.
+	for key in 610062 0a 25732564 1b5b33316d c328ff; do
+		run -0 immuclient --hex set "$key" "$key"
+		run -0 immuclient --hex --value-only safeget "$key"
+		[[ $output == "$key" ]]
+		run -0 immuclient --hex zadd "$key" 1 "$key"
+		for command in "get $key" "history $key" "zscan $key" scan; do
+			# shellcheck disable=SC2086 # a command and its key
+			run -0 immuclient --hex --output json $command
+			jq -e . <<<"$output" >/dev/null
+		done
+	done
+	run -0 immuclient --output json scan
+	[[ $(jq '[.[] | .key // (.key_base64 | @base64d)] | length' <<<"$output") == 5 ]]
+	stop_server
+}
