@@ -227,9 +227,10 @@ enum im_err
 entries_room(struct call *c, const Immudb__Schema__Entry *entry, size_t *used)
 {
 	size_t max = c->server->options.max_message_bytes;
+	bool is_first = *used == 0;
 
 	*used += entry->key.len + entry->value.len + ENTRY_OVERHEAD;
-	if (*used <= max)
+	if (*used <= max || is_first)
 		return IM_OK;
 	return err_set(IM_ERR_MESSAGE_SIZE, "%s: the answer would be larger than %zu bytes",
 	    err_text(IM_ERR_MESSAGE_SIZE), max);

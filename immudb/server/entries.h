@@ -67,7 +67,8 @@ enum im_err entries_skip(struct call *c, struct store_cursor *cursor, uint64_t n
 
 /*
  * Counts an entry towards the size of the answer. IM_ERR_MESSAGE_SIZE when the answer would pass the
- * largest message, so that it need not be built to know.
+ * largest message, so that it need not be built to know. The first one may always be there, as in the
+ * answer to Get: what was written can be listed, and be it one by one.
  */
 enum im_err entries_room(struct call *c, const Immudb__Schema__Entry *entry, size_t *used);
 

@@ -33,14 +33,18 @@ tx_span_of(const Immudb__Schema__TxScanRequest *in, uint64_t newest, struct tx_s
 	return IM_OK;
 }
 
-/* Counts a transaction towards the answer, which has to stay within one message. */
+/*
+ * Counts a transaction towards the answer, which has to stay within one message. The first one may
+ * always be there, as in the answer to TxById.
+ */
 static enum im_err
 tx_scan_room(struct call *c, const Immudb__Schema__Tx *tx, size_t *used)
 {
 	size_t max = c->server->options.max_message_bytes;
+	bool is_first = *used == 0;
 
 	*used += protobuf_c_message_get_packed_size(&tx->base);
-	if (*used <= max)
+	if (*used <= max || is_first)
 		return IM_OK;
 	return err_set(IM_ERR_MESSAGE_SIZE,
 	    "%s: the answer would be larger than %zu bytes: ask for fewer transactions",

@@ -188,9 +188,9 @@ zscan_collect(struct call *c, struct walk *w, size_t limit, Immudb__Schema__ZEnt
 		err = zscan_next(c, w, &z);
 		if (err != IM_OK)
 			break;
-		used += z->set.len + z->key.len;
 		out->entries[out->n_entries++] = z;
 		err = entries_room(c, z->entry, &used);
+		used += z->set.len + z->key.len;
 	}
 	return err == IM_ERR_NOT_FOUND ? IM_OK : err;
 }

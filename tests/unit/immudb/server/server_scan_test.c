@@ -235,6 +235,44 @@ scan_too_large(void **state)
 	assert_keys(scan(f, &in), "k0 k1 k2 k3 k4");
 }
 
+/* What Get answers can be listed, too: a value that alone fills the largest message. */
+static void
+lists_of_the_largest_value(void **state)
+{
+	struct fixture *f = *state;
+	M(ScanRequest) in = scan_request("", "", "");
+	M(HistoryRequest) history = IMMUDB__SCHEMA__HISTORY_REQUEST__INIT;
+	M(ZScanRequest) zscan = IMMUDB__SCHEMA__ZSCAN_REQUEST__INIT;
+	M(TxScanRequest) txs = IMMUDB__SCHEMA__TX_SCAN_REQUEST__INIT;
+	M(EntriesSpec) spec = IMMUDB__SCHEMA__ENTRIES_SPEC__INIT;
+	M(EntryTypeSpec) kv = IMMUDB__SCHEMA__ENTRY_TYPE_SPEC__INIT;
+	size_t len = options_of(f).max_message_bytes - 1;
+	char *value = malloc(len + 1);
+
+	assert_non_null(value);
+	memset(value, 'v', len);
+	value[len] = '\0';
+	write_value(f, "big", value);
+	write_member(f, "set", 1, "big");
+	write_value(f, "small", "v");
+	free(value);
+	in.limit = 1;
+	assert_keys(scan(f, &in), "big");
+	in.limit = 2;
+	assert_int_equal(ask(f, RPC_METHOD_Scan, &in.base, NULL), IM_ERR_MESSAGE_SIZE);
+	history.key = message_data(bytes_str("big"));
+	assert_int_equal(ask(f, RPC_METHOD_History, &history.base, NULL), IM_OK);
+	zscan.set = message_data(bytes_str("set"));
+	assert_int_equal(ask(f, RPC_METHOD_ZScan, &zscan.base, NULL), IM_OK);
+	kv.action = IMMUDB__SCHEMA__ENTRY_TYPE_ACTION__RAW_VALUE;
+	spec.kventriesspec = &kv;
+	txs.entriesspec = &spec;
+	txs.initialtx = txs.limit = 1;
+	assert_int_equal(ask(f, RPC_METHOD_TxScan, &txs.base, NULL), IM_OK);
+	txs.limit = 2;
+	assert_int_equal(ask(f, RPC_METHOD_TxScan, &txs.base, NULL), IM_ERR_MESSAGE_SIZE);
+}
+
 static void
 scan_get_all(void **state)
 {
@@ -371,6 +409,7 @@ main(void)
 	    TEST(scan_any_bytes),
 	    TEST(scan_refusals),
 	    TEST(scan_too_large),
+	    TEST(lists_of_the_largest_value),
 	    TEST(scan_get_all),
 	    TEST(scan_get_all_snapshot),
 	    TEST(scan_get_refusals),
