@@ -42,8 +42,9 @@ run_wrong(const struct run *r, const char *format, ...) __attribute__((format(pr
 void run_expect(
     const struct run *r, const char *what, enum im_err err, const struct model_faults *faults);
 
-/* Writes: draw one and make it; make one whose answer is not waited for, as the server is killed. */
+/* Writes: draw one and make it; many at once; many that are under way when the server is killed. */
 void write_random(struct run *r);
+void write_many(struct run *r);
 void write_and_kill(struct run *r);
 
 /* Reads: draw one, make it and compare. */

@@ -359,3 +359,22 @@ model_apply(struct model *m, const struct model_write *w)
 			add_version(m, e);
 	}
 }
+
+void
+model_truncate(struct model *m, uint64_t tx)
+{
+	size_t kept = 0;
+
+	m->tx = tx;
+	for (unsigned key = 0; key < SAMPLE_KEYS; key++) {
+		struct model_history *h = &m->keys[key];
+
+		while (h->len > 0 && h->items[h->len - 1].tx > tx)
+			h->len--;
+	}
+	/* A member has the transaction that added it first. */
+	for (size_t i = 0; i < m->members_len; i++)
+		if (m->members[i].tx <= tx)
+			m->members[kept++] = m->members[i];
+	m->members_len = kept;
+}

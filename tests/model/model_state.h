@@ -87,6 +87,9 @@ void model_judge(const struct model *m, const struct model_write *w, struct mode
 /* Does a write that nothing forbids. */
 void model_apply(struct model *m, const struct model_write *w);
 
+/* Forgets all transactions after that one. */
+void model_truncate(struct model *m, uint64_t tx);
+
 void model_fault(struct model_faults *faults, enum im_err err);
 bool model_expects(const struct model_faults *faults, enum im_err err);
 

@@ -18,11 +18,12 @@
 
 #define ROUNDS 1u
 #define ROUNDS_LONG 60u
-#define STEPS 600u
+#define STEPS 450u
 /* Every so many steps. */
 #define COMPARE_EVERY 100u
 #define RESTART_EVERY 75u
 #define STREAM_EVERY 40u
+#define MANY_EVERY 10u
 
 static struct run run;
 
@@ -55,7 +56,10 @@ one_round(struct run *r, uint64_t seed)
 	sample_seed(seed);
 	run_begin(r);
 	for (r->step = 1; r->step <= STEPS; r->step++) {
-		write_random(r);
+		if (r->step % MANY_EVERY == 0)
+			write_many(r);
+		else
+			write_random(r);
 		read_random(r);
 		read_random(r);
 		if (r->step % STREAM_EVERY == 0)

@@ -13,6 +13,8 @@
 /* An expiration that has passed, and one that will not. */
 #define LONG_AGO 1
 #define FAR_AWAY 4102444800
+/* Writes under way at a time. */
+#define FLIGHTS_MAX 24u
 
 static uint64_t next_value = 1;
 
@@ -243,12 +245,50 @@ write_random(struct run *r)
 	immu_result_free(result);
 }
 
-/* ---- A write that is under way when the server is killed ---- */
+/* ---- Many writes under way ---- */
+
+/* A write that was sent, and what is to become of it when all before it were answered as expected. */
+struct flight {
+	struct run *r;
+	struct model_faults faults;
+	uint64_t tx; /* the newest transaction after it */
+	enum im_err err;
+	uint64_t answered_tx;
+	bool is_answered;
+};
 
 static void
-keep_outcome(void *arg, const struct immu_result *result)
+land(void *arg, const struct immu_result *result)
 {
-	*(enum im_err *)arg = result->err;
+	struct flight *f = arg;
+
+	f->is_answered = true;
+	f->err = result->err;
+	f->answered_tx = result->err == IM_OK ? result->header.id : 0;
+}
+
+/* The model does each write at once: the server has to do them in the order they are sent. */
+static void
+submit_random(struct run *r, struct flight *f)
+{
+	static struct request request;
+	struct model_write w;
+	enum im_err err;
+
+	*f = (struct flight){.r = r};
+	draw_write(&r->m, &w);
+	/* That must be there when the request comes, which depends on how fast those before it are. */
+	w.since_tx = 0;
+	model_judge(&r->m, &w, &f->faults);
+	make_request(&w, &request);
+	note(r, &w, &f->faults);
+	f->tx = r->m.tx;
+	err = immu_submit(r->c, &request.r, land, f);
+	/* What the library refuses is not sent. */
+	if (err != IM_OK) {
+		f->is_answered = true;
+		f->err = err;
+	}
 }
 
 static bool
@@ -256,6 +296,33 @@ is_cut_off(enum im_err err)
 {
 	return err == IM_ERR_CANCELLED || err == IM_ERR_CONNECTION_LOST ||
 	    err == IM_ERR_UNREACHABLE || err == IM_ERR_SHUTDOWN;
+}
+
+static void
+check_landed(const struct flight *f)
+{
+	if (!f->is_answered)
+		run_wrong(f->r, "a write is not answered");
+	run_expect(f->r, "one of many writes", f->err, &f->faults);
+	if (f->err == IM_OK && f->answered_tx != f->tx)
+		run_wrong(f->r, "transaction %llu instead of %llu",
+		    (unsigned long long)f->answered_tx, (unsigned long long)f->tx);
+}
+
+void
+write_many(struct run *r)
+{
+	struct flight flights[FLIGHTS_MAX];
+	size_t n = 2 + sample_draw(FLIGHTS_MAX - 1);
+	enum im_err err;
+
+	for (size_t i = 0; i < n; i++)
+		submit_random(r, &flights[i]);
+	err = immu_wait(r->c);
+	if (err != IM_OK)
+		run_wrong(r, "wait: %s", immu_error_text(err));
+	for (size_t i = 0; i < n; i++)
+		check_landed(&flights[i]);
 }
 
 /* The number of the newest transaction. */
@@ -275,27 +342,28 @@ newest_tx(struct run *r)
 void
 write_and_kill(struct run *r)
 {
-	static struct request request;
-	enum im_err outcome = IM_ERR_CANCELLED;
-	struct model_faults faults;
-	struct model_write w;
-	uint64_t tx;
+	struct flight flights[FLIGHTS_MAX];
+	size_t n = 1 + sample_draw(FLIGHTS_MAX);
+	uint64_t acknowledged = r->m.tx, tx;
 
-	draw_write(&r->m, &w);
-	model_judge(&r->m, &w, &faults);
-	make_request(&w, &request);
-	/* What the library refuses is not under way. */
-	if (immu_submit(r->c, &request.r, keep_outcome, &outcome) == IM_OK && sample_once_in(2))
-		immu_poll(r->c, (int)sample_draw(3));
+	for (size_t i = 0; i < n; i++)
+		submit_random(r, &flights[i]);
+	if (sample_once_in(2))
+		immu_poll(r->c, (int)sample_draw(4));
 	run_stop(r, SIGKILL);
 	immu_close(r->c);
 	run_start(r);
-	if (!is_cut_off(outcome))
-		run_expect(r, "write before a kill", outcome, &faults);
+	for (size_t i = 0; i < n; i++) {
+		if (is_cut_off(flights[i].err))
+			continue;
+		check_landed(&flights[i]);
+		if (flights[i].err == IM_OK)
+			acknowledged = flights[i].tx;
+	}
+	/* What was acknowledged is there, and what was not, up to anywhere. */
 	tx = newest_tx(r);
-	/* What was acknowledged is there; what was not may be. */
-	if (faults.len == 0 && (outcome == IM_OK || tx == r->m.tx + 1))
-		note(r, &w, &faults);
-	if (tx != r->m.tx)
-		run_wrong(r, "after a kill the newest transaction is %llu", (unsigned long long)tx);
+	if (tx < acknowledged || tx > r->m.tx)
+		run_wrong(r, "after a kill the newest transaction is %llu, acknowledged was %llu",
+		    (unsigned long long)tx, (unsigned long long)acknowledged);
+	model_truncate(&r->m, tx);
 }
