@@ -181,7 +181,7 @@ command_get(struct command_call *call)
 	return session_run(call, SESSION_LOGGED_IN, get);
 }
 
-/* Writes the value of an older version anew, unless the key was changed meanwhile. */
+/* Writes the value of an older version anew. */
 static enum im_err
 restore(struct session *s)
 {

@@ -136,11 +136,22 @@ set_user(struct session *s, const char *user)
 	return s->link->user.err;
 }
 
-/* Whether the stored session is one for this server and for --username. */
+/* Who the session must be of: --username, or whoever the shell is; else anyone. */
+static const char *
+wanted_user(const struct session *s)
+{
+	const char *user = options_string(s->options, "username");
+
+	return s->link->is_shell && *(const char *)s->link->user.data
+	    ? (const char *)s->link->user.data
+	    : user;
+}
+
+/* Whether the stored session is one for this server and for who is wanted. */
 static bool
 is_wanted(const struct session *s, const struct session_record *record, const char *address)
 {
-	const char *user = options_string(s->options, "username");
+	const char *user = wanted_user(s);
 
 	return strcmp((const char *)record->address.data, address) == 0 &&
 	    (!*user || strcmp((const char *)record->user.data, user) == 0);
@@ -272,14 +283,55 @@ apply_database(struct session *s)
 	return err;
 }
 
+/* A shell is one user, until login makes it another one. */
+static enum im_err
+check_same_user(const struct session *s)
+{
+	const char *user = options_string(s->options, "username");
+	const char *present = (const char *)s->link->user.data;
+
+	if (options_origin(s->options, "username") != OPTION_FROM_FLAG || !*present ||
+	    strcmp(user, present) == 0)
+		return IM_OK;
+	return err_set(
+	    IM_ERR_USAGE, "this is a shell of %s; \"login %s\" changes that", present, user);
+}
+
+/* On a new connection a shell goes on where it was, whatever the stored session is on. */
+static enum im_err
+return_to_database(struct session *s)
+{
+	const char *database = (const char *)s->link->database.data;
+	enum im_err err;
+
+	if (!s->link->is_shell || !*database || strcmp(database, immu_database(s->c)) == 0)
+		return IM_OK;
+	err = immu_use(s->c, database);
+	s->link->owns_session = !err;
+	return err;
+}
+
+/* Where a shell is after a command that did not go elsewhere for itself alone. */
+static void
+remember_database(const struct session *s)
+{
+	struct buf *database = &s->link->database;
+
+	if (!s->link->is_shell || s->is_own_session || !s->c || !*immu_database(s->c))
+		return;
+	buf_clear(database);
+	buf_append_str(database, immu_database(s->c));
+	buf_append_u8(database, '\0');
+}
+
 static enum im_err
 enter(struct session *s)
 {
-	enum im_err err;
+	enum im_err err = check_same_user(s);
 
 	/* In a shell the connection goes on as the command before left it. */
-	if (*immu_token(s->c))
-		return apply_database(s);
+	if (err || *immu_token(s->c))
+		return err ? err : apply_database(s);
 	err = with_session_file(s, resume_from);
 
 	if (err == IM_ERR_NOT_LOGGED_IN && has_credentials(s->options)) {
@@ -288,6 +340,8 @@ enter(struct session *s)
 		/* A server without authentication knows no sessions; any other one will refuse. */
 		err = immu_resume(s->c, "", "");
 	}
+	if (!err)
+		err = return_to_database(s);
 	return err ? err : apply_database(s);
 }
 
@@ -351,7 +405,8 @@ lost_user(const struct session *s)
 static enum im_err
 renew(struct session *s, const char *user, session_work *work)
 {
-	const char *database = immu_database(s->c);
+	const char *place = s->link->is_shell ? (const char *)s->link->database.data : "";
+	const char *database = *place ? place : immu_database(s->c);
 	char *same = arena_str(&s->memory, bytes_str(database));
 	enum im_err err = same ? IM_OK : IM_ERR_NOMEM;
 
@@ -389,7 +444,9 @@ session_link_init(struct session_link *link, bool is_shell)
 	*link = (struct session_link){.is_shell = is_shell};
 	buf_init(&link->user, PATH_MAX_BYTES);
 	buf_append_u8(&link->user, '\0');
-	return link->user.err;
+	buf_init(&link->database, PATH_MAX_BYTES);
+	buf_append_u8(&link->database, '\0');
+	return link->user.err ? link->user.err : link->database.err;
 }
 
 enum im_err
@@ -397,6 +454,7 @@ session_link_close(struct session_link *link)
 {
 	enum im_err err = immu_close(link->c);
 
+	buf_free(&link->database);
 	buf_free(&link->user);
 	link->c = NULL;
 	return err;
@@ -421,6 +479,7 @@ leave(struct session *s, enum im_err err)
 		(void)immu_logout(s->c);
 	close_err = immu_close(s->c);
 	s->link->c = s->c = NULL;
+	s->link->owns_session = false;
 	return close_err;
 }
 
@@ -436,6 +495,8 @@ run_linked(struct session *s, enum session_need need, session_work *work)
 		err = connect_by_options(s);
 	if (!err)
 		err = run_work(s, need, work);
+	if (!err)
+		remember_database(s);
 	/* output_error() shows the detail of the thread, which closing may replace. */
 	code = err ? (int)output_error(s->out, err) : IM_EXIT_OK;
 	close_err = need == SESSION_OFFLINE ? IM_OK : leave(s, err);

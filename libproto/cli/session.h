@@ -26,8 +26,9 @@ struct session {
  * as the context of its commands.
  */
 struct session_link {
-	struct immu *c;  /* NULL: not connected */
-	struct buf user; /* who is logged in; NUL-terminated */
+	struct immu *c;      /* NULL: not connected */
+	struct buf user;     /* who is logged in; NUL-terminated */
+	struct buf database; /* of a shell: where it is, over all connections; NUL-terminated */
 	bool is_shell;
 	bool owns_session; /* begun for this shell only, because of --database */
 };

@@ -148,6 +148,23 @@ on_terminal() {
 	'
 }
 
+@test "a shell stays who and where it is" {
+	login_admin
+	export IMMUADMIN_IMMUDB_PORT=$PORT
+	immuadmin login immudb <<<immudb
+	immuadmin database create other
+	immuclient set place default
+	printf '%s\n' 'set place other' 'get place --database defaultdb' 'set place again' >script
+	immuclient it --database other <script
+	run -0 immuclient --value-only --database other get place
+	[[ $output == again ]]
+	# Leaving it has not ended the session that is stored.
+	run -0 immuclient --value-only get place
+	[[ $output == default ]]
+	run -2 immuclient it <<<'get place --username somebody --password secret'
+	expect_text "this is a shell of immudb"
+}
+
 @test "commands from a pipe" {
 	printf '%s\n' 'login immudb' immudb "set a 'x y' # a comment" '' 'get a' >script
 	run -0 immuclient <script
