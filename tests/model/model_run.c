@@ -36,35 +36,60 @@ start_server(const struct run *r)
 }
 
 static enum im_err
-try_connect(struct run *r)
+try_connect(const struct run *r, struct immu **out)
 {
 	struct immu_options options = {.unix_path = r->socket, .state_dir = r->states};
-	enum im_err err = immu_connect(&options, &r->c);
+	enum im_err err = immu_connect(&options, out);
 
 	if (err != IM_OK)
 		return err;
-	err = immu_login(r->c, USER, PASSWORD, NULL);
+	err = immu_login(*out, USER, PASSWORD, NULL);
 	if (err != IM_OK) {
-		immu_close(r->c);
-		r->c = NULL;
+		immu_close(*out);
+		*out = NULL;
 	}
 	return err;
 }
 
 /* A server that starts is not there at first. */
-void
-run_start(struct run *r)
+static void
+connect_until_ready(const struct run *r, struct immu **out)
 {
 	time_t deadline = time(NULL) + CONNECT_DEADLINE_S;
 	enum im_err err;
 
-	r->server = start_server(r);
-	while ((err = try_connect(r)) != IM_OK) {
+	while ((err = try_connect(r, out)) != IM_OK) {
 		if ((err != IM_ERR_UNREACHABLE && err != IM_ERR_CONNECTION_LOST) ||
 		    time(NULL) >= deadline)
 			run_wrong(r, "connect: %s", immu_error_text(err));
 		nanosleep(&(struct timespec){.tv_nsec = CONNECT_PAUSE_NS}, NULL);
 	}
+}
+
+void
+run_start(struct run *r)
+{
+	r->server = start_server(r);
+	connect_until_ready(r, &r->c);
+	connect_until_ready(r, &r->other);
+}
+
+enum im_err
+run_disconnect(struct run *r)
+{
+	enum im_err err = immu_close(r->c), other_err = immu_close(r->other);
+
+	r->c = r->other = NULL;
+	return err != IM_OK ? err : other_err;
+}
+
+void
+run_swap(struct run *r)
+{
+	struct immu *c = r->c;
+
+	r->c = r->other;
+	r->other = c;
 }
 
 void
@@ -82,9 +107,8 @@ run_stop(struct run *r, int how)
 void
 run_restart(struct run *r, int how)
 {
-	enum im_err err = immu_close(r->c);
+	enum im_err err = run_disconnect(r);
 
-	r->c = NULL;
 	if (err != IM_OK)
 		run_wrong(r, "close: %s", immu_error_text(err));
 	run_stop(r, how);
@@ -107,8 +131,7 @@ run_begin(struct run *r)
 void
 run_end(struct run *r)
 {
-	immu_close(r->c);
-	r->c = NULL;
+	run_disconnect(r);
 	if (r->server) {
 		kill(r->server, SIGKILL);
 		scratch_wait(r->server);

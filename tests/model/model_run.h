@@ -6,7 +6,7 @@
 #include "model_state.h"
 #include "scratch.h"
 
-/* One run: a server of its own on a folder of its own, a connection to it, and the model. */
+/* One run: a server of its own on a folder of its own, two connections to it, and the model. */
 struct run {
 	const char *immudb; /* the program */
 	char dir[SCRATCH_PATH_MAX];
@@ -15,7 +15,8 @@ struct run {
 	char states[SCRATCH_PATH_MAX + 16];
 	char log[SCRATCH_PATH_MAX + 16];
 	pid_t server;
-	struct immu *c;
+	struct immu *c;     /* the one that is used */
+	struct immu *other; /* one that shares its trusted state with the first through files */
 	struct model m;
 	uint64_t seed;
 	unsigned step;
@@ -28,11 +29,15 @@ void run_begin(struct run *r);
 /* Ends the server and removes the folder; also done when the process ends. */
 void run_end(struct run *r);
 
-/* Drops the connection, ends the server with the signal and starts both again. */
+/* Drops the connections, ends the server with the signal and starts all again. */
 void run_restart(struct run *r, int how);
-/* The halves of it. */
+/* The parts of it. What closing returns matters only while the server is there. */
+enum im_err run_disconnect(struct run *r);
 void run_stop(struct run *r, int how);
 void run_start(struct run *r);
+
+/* From now on the other connection is used: what was answered on one is seen by both. */
+void run_swap(struct run *r);
 
 /* Says what is wrong, with seed, step and the end of the server's log, and ends the process. */
 _Noreturn void

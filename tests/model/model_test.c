@@ -61,6 +61,8 @@ one_round(struct run *r, uint64_t seed)
 		else
 			write_random(r);
 		read_random(r);
+		if (sample_once_in(2))
+			run_swap(r);
 		read_random(r);
 		if (r->step % STREAM_EVERY == 0)
 			stream_write_random(r);

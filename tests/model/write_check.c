@@ -10,9 +10,6 @@
 
 #include "model_run.h"
 
-/* An expiration that has passed, and one that will not. */
-#define LONG_AGO 1
-#define FAR_AWAY 4102444800
 /* Writes under way at a time. */
 #define FLIGHTS_MAX 24u
 
@@ -32,11 +29,14 @@ draw_key(void)
 static struct immu_metadata
 draw_metadata(void)
 {
+	/* Some that have passed, and some that will not. */
+	static const int64_t expirations[] = {
+	    1, 0, -1, INT64_MIN, 4102444800, 4102444800, INT64_MAX};
 	struct immu_metadata md = {.non_indexable = sample_once_in(8)};
 
 	if (sample_once_in(6)) {
 		md.expires = true;
-		md.expires_at = sample_once_in(2) ? LONG_AGO : FAR_AWAY;
+		md.expires_at = expirations[sample_draw(sizeof expirations / sizeof *expirations)];
 	}
 	return md;
 }
@@ -351,7 +351,7 @@ write_and_kill(struct run *r)
 	if (sample_once_in(2))
 		immu_poll(r->c, (int)sample_draw(4));
 	run_stop(r, SIGKILL);
-	immu_close(r->c);
+	run_disconnect(r);
 	run_start(r);
 	for (size_t i = 0; i < n; i++) {
 		if (is_cut_off(flights[i].err))
