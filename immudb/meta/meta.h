@@ -117,37 +117,31 @@ meta_permission_set(struct meta *m, const char *user, const char *database, enum
 enum im_err
 meta_permission(struct meta *m, const char *user, const char *database, enum meta_level *level);
 
-/*
- * Creates a database. It is written as creating, make(arg, folder) makes its folder, and it is
- * written as ready. When make fails nothing stays behind in the file, and its error is returned.
- * IM_ERR_DATABASE_EXISTS, IM_ERR_DATABASE_NAME.
- */
-enum im_err meta_database_create(struct meta *m, const struct meta_database *database,
-    enum im_err (*make)(void *arg, const char *folder), void *arg);
-
 /* One setting of a database, by name. */
 struct meta_setting {
 	const char *name;
 	int64_t value;
 };
 
+struct meta_action; /* meta_journal.h: what is journalled with a change; NULL: nothing */
+
 /*
- * The first half of meta_database_create(): writes the database as creating, with its settings, for
- * meta_database_roll_forward() to finish, now or when the next start has more luck; or for
- * meta_database_ready() when its folder is there, or meta_database_cancel() when it never will be.
+ * Writes a database as creating, with its settings: its folder is to be made, and then it is ready, or
+ * to be removed, and then it is cancelled. IM_ERR_DATABASE_EXISTS, IM_ERR_DATABASE_NAME.
  */
 enum im_err meta_database_begin(struct meta *m, const struct meta_database *database,
     const struct meta_setting *settings, size_t count);
 
 /* A database that is being created is ready, or is forgotten. IM_ERR_DATABASE_NOT_FOUND. */
-enum im_err meta_database_ready(struct meta *m, const char *name);
+enum im_err meta_database_ready(struct meta *m, const char *name, const struct meta_action *action);
 enum im_err meta_database_cancel(struct meta *m, const char *name);
 
 /*
  * Writes a database that is ready as deleting, from where it only goes on: its folder is to be
  * removed, and then it is forgotten. IM_ERR_DATABASE_NOT_FOUND.
  */
-enum im_err meta_database_delete(struct meta *m, const char *name);
+enum im_err
+meta_database_delete(struct meta *m, const char *name, const struct meta_action *action);
 
 /* Forgets a database that is deleting, with its settings and all permissions on it. */
 enum im_err meta_database_forget(struct meta *m, const char *name);
@@ -155,14 +149,6 @@ enum im_err meta_database_forget(struct meta *m, const char *name);
 /* The oldest database in a state. IM_ERR_NOT_FOUND when there is none. */
 enum im_err
 meta_database_find(struct meta *m, enum meta_database_state state, struct meta_database *out);
-
-/*
- * Finishes what was begun, or what a crash left half-done: calls make for every database in state
- * creating (it must accept a folder that is already there) and makes it ready. To be called once
- * after meta_open(), and after meta_database_begin().
- */
-enum im_err meta_database_roll_forward(
-    struct meta *m, enum im_err (*make)(void *arg, const char *folder), void *arg);
 
 /* Looks a database up. IM_ERR_DATABASE_NOT_FOUND. */
 enum im_err meta_database_get(struct meta *m, struct bytes name, struct meta_database *out);
@@ -175,9 +161,9 @@ enum im_err meta_database_list(struct meta *m,
 enum im_err
 meta_setting_get(struct meta *m, const char *database, const char *setting, int64_t *value);
 
-/* Sets one setting of a database. IM_ERR_DATABASE_NOT_FOUND. */
-enum im_err
-meta_setting_put(struct meta *m, const char *database, const char *setting, int64_t value);
+/* Sets settings of a database, all or none. IM_ERR_DATABASE_NOT_FOUND. */
+enum im_err meta_settings_put(struct meta *m, const char *database,
+    const struct meta_setting *settings, size_t count, const struct meta_action *action);
 
 /*
  * The one rule for database names: 1 to 128 lower-case letters, digits and underscores. The detail

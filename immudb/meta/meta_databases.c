@@ -2,15 +2,11 @@
  * Databases: their names, folders, states and settings. meta.c owns the file; the server's database
  * manager is the caller and makes the folders.
  *
- *        create                 folder made
- *   (none) ----> creating ------------------> ready        meta_database_create()
- *   (none) ----> creating                                  meta_database_begin()
- *                creating ------------------> ready        meta_database_roll_forward()
- *                creating --> (none)                       meta_database_create(), folder failed;
- *                                                          meta_database_cancel()
- *        delete                  folder removed
- *  ready ----> deleting                                    meta_database_delete()
- *              deleting --------------------> (none)       meta_database_forget()
+ *        create                    folder made
+ *  (none) -------> creating ---------------------> ready     meta_database_begin(), _ready()
+ *                  creating -----> (none)                    meta_database_cancel()
+ *        delete                    folder removed
+ *  ready --------> deleting ---------------------> (none)    meta_database_delete(), _forget()
  *
  * Invariant: a folder exists only for a database that is written here.
  */
@@ -50,19 +46,24 @@ meta_database_read(sqlite3_stmt *stmt, struct meta_database *out)
 	out->created_at_s = sqlite3_column_int64(stmt, 4);
 }
 
-/* Runs a statement whose only parameter is the database's name. */
+/* The handle is taken, and a transaction begun. */
 static enum im_err
-meta_database_exec(struct meta *m, enum meta_statement id, const char *name)
+meta_settings_write(
+    struct meta *m, const char *database, const struct meta_setting *settings, size_t count)
 {
-	enum im_err err;
-	sqlite3_stmt *stmt = meta_lock(m, id, &err);
+	enum im_err err = IM_OK;
+	sqlite3_stmt *stmt;
 
-	if (stmt) {
-		meta_bind(stmt, 1, bytes_str(name));
+	for (size_t i = 0; i < count && err == IM_OK; i++) {
+		stmt = meta_statement(m, META_SQL_SETTING_PUT, &err);
+		if (!stmt)
+			break;
+		meta_bind(stmt, 1, bytes_str(database));
+		meta_bind(stmt, 2, bytes_str(settings[i].name));
+		sqlite3_bind_int64(stmt, 3, settings[i].value);
 		err = meta_exec(m, stmt);
 	}
-	meta_unlock(m);
-	return err;
+	return err == IM_ERR_NOT_FOUND ? IM_ERR_DATABASE_NOT_FOUND : err;
 }
 
 /* The row and its settings; the handle is taken, and a transaction begun. */
@@ -80,16 +81,7 @@ meta_database_insert(struct meta *m, const struct meta_database *database,
 	meta_bind(stmt, 3, bytes_str(database->created_by));
 	sqlite3_bind_int64(stmt, 4, database->created_at_s);
 	err = meta_exec(m, stmt);
-	for (size_t i = 0; i < count && err == IM_OK; i++) {
-		stmt = meta_statement(m, META_SQL_SETTING_PUT, &err);
-		if (!stmt)
-			break;
-		meta_bind(stmt, 1, bytes_str(database->name));
-		meta_bind(stmt, 2, bytes_str(settings[i].name));
-		sqlite3_bind_int64(stmt, 3, settings[i].value);
-		err = meta_exec(m, stmt);
-	}
-	return err;
+	return err == IM_OK ? meta_settings_write(m, database->name, settings, count) : err;
 }
 
 enum im_err
@@ -113,42 +105,7 @@ meta_database_begin(struct meta *m, const struct meta_database *database,
 	return err;
 }
 
-/* As meta_database_exec(), when that must change a row. */
-static enum im_err
-meta_database_change(struct meta *m, enum meta_statement id, const char *name)
-{
-	enum im_err err;
-	sqlite3_stmt *stmt = meta_lock(m, id, &err);
-
-	if (stmt) {
-		meta_bind(stmt, 1, bytes_str(name));
-		err = meta_exec(m, stmt);
-	}
-	if (err == IM_OK && sqlite3_changes(m->db) == 0)
-		err = err_set(IM_ERR_DATABASE_NOT_FOUND, "database %s does not exist", name);
-	meta_unlock(m);
-	return err;
-}
-
-enum im_err
-meta_database_ready(struct meta *m, const char *name)
-{
-	return meta_database_change(m, META_SQL_DATABASE_READY, name);
-}
-
-enum im_err
-meta_database_cancel(struct meta *m, const char *name)
-{
-	return meta_database_change(m, META_SQL_DATABASE_DROP, name);
-}
-
-enum im_err
-meta_database_delete(struct meta *m, const char *name)
-{
-	return meta_database_change(m, META_SQL_DATABASE_DELETING, name);
-}
-
-/* Runs a statement on a name within a transaction. */
+/* Runs a statement that must change the row of that name. A transaction is begun. */
 static enum im_err
 meta_database_part(struct meta *m, enum meta_statement id, const char *name)
 {
@@ -159,6 +116,45 @@ meta_database_part(struct meta *m, enum meta_statement id, const char *name)
 		return err;
 	meta_bind(stmt, 1, bytes_str(name));
 	return meta_exec(m, stmt);
+}
+
+static enum im_err
+meta_database_change(
+    struct meta *m, enum meta_statement id, const char *name, const struct meta_action *action)
+{
+	enum im_err err;
+
+	pthread_mutex_lock(&m->mutex);
+	err = meta_transaction_begin(m);
+	if (err == IM_OK) {
+		err = meta_database_part(m, id, name);
+		if (err == IM_OK && sqlite3_changes(m->db) == 0)
+			err =
+			    err_set(IM_ERR_DATABASE_NOT_FOUND, "database %s does not exist", name);
+		if (err == IM_OK)
+			err = meta_journal_write(m, action);
+		err = meta_transaction_end(m, err);
+	}
+	meta_unlock(m);
+	return err;
+}
+
+enum im_err
+meta_database_ready(struct meta *m, const char *name, const struct meta_action *action)
+{
+	return meta_database_change(m, META_SQL_DATABASE_READY, name, action);
+}
+
+enum im_err
+meta_database_cancel(struct meta *m, const char *name)
+{
+	return meta_database_change(m, META_SQL_DATABASE_DROP, name, NULL);
+}
+
+enum im_err
+meta_database_delete(struct meta *m, const char *name, const struct meta_action *action)
+{
+	return meta_database_change(m, META_SQL_DATABASE_DELETING, name, action);
 }
 
 enum im_err
@@ -192,41 +188,6 @@ meta_database_find(struct meta *m, enum meta_database_state state, struct meta_d
 		meta_database_read(stmt, out);
 	meta_unlock(m);
 	return err;
-}
-
-enum im_err
-meta_database_create(struct meta *m, const struct meta_database *database,
-    enum im_err (*make)(void *arg, const char *folder), void *arg)
-{
-	enum im_err err = meta_database_begin(m, database, NULL, 0);
-
-	if (err != IM_OK)
-		return err;
-	err = make(arg, database->folder);
-	if (err == IM_OK)
-		return meta_database_exec(m, META_SQL_DATABASE_READY, database->name);
-	/* Should this fail too, the next start rolls the creation forward. */
-	(void)meta_database_exec(m, META_SQL_DATABASE_DROP, database->name);
-	return err;
-}
-
-enum im_err
-meta_database_roll_forward(
-    struct meta *m, enum im_err (*make)(void *arg, const char *folder), void *arg)
-{
-	struct meta_database database;
-	enum im_err err;
-
-	for (;;) {
-		err = meta_database_find(m, META_DATABASE_CREATING, &database);
-		if (err != IM_OK)
-			return err == IM_ERR_NOT_FOUND ? IM_OK : err;
-		err = make(arg, database.folder);
-		if (err == IM_OK)
-			err = meta_database_ready(m, database.name);
-		if (err != IM_OK)
-			return err;
-	}
 }
 
 enum im_err
@@ -288,17 +249,19 @@ meta_setting_get(struct meta *m, const char *database, const char *setting, int6
 }
 
 enum im_err
-meta_setting_put(struct meta *m, const char *database, const char *setting, int64_t value)
+meta_settings_put(struct meta *m, const char *database, const struct meta_setting *settings,
+    size_t count, const struct meta_action *action)
 {
 	enum im_err err;
-	sqlite3_stmt *stmt = meta_lock(m, META_SQL_SETTING_PUT, &err);
 
-	if (stmt) {
-		meta_bind(stmt, 1, bytes_str(database));
-		meta_bind(stmt, 2, bytes_str(setting));
-		sqlite3_bind_int64(stmt, 3, value);
-		err = meta_exec(m, stmt);
+	pthread_mutex_lock(&m->mutex);
+	err = meta_transaction_begin(m);
+	if (err == IM_OK) {
+		err = meta_settings_write(m, database, settings, count);
+		if (err == IM_OK)
+			err = meta_journal_write(m, action);
+		err = meta_transaction_end(m, err);
 	}
 	meta_unlock(m);
-	return err == IM_ERR_NOT_FOUND ? IM_ERR_DATABASE_NOT_FOUND : err;
+	return err;
 }

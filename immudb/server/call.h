@@ -17,7 +17,8 @@ struct call {
 	struct server *server;
 	struct rpc_request *request;
 	struct session session;     /* all zero without one */
-	struct database *database;  /* set for methods that need one */
+	struct database *database;  /* of methods that need one: entered, until call_finish() */
+	struct database_wait wait;  /* for database to be opened, or unloaded */
 	const ProtobufCMessage *in; /* decoded, of the method's request type */
 	ProtobufCMessage *answer;   /* what a handler that returns IM_OK has left here */
 	bool may_block;             /* runs in a pool, not in a callback of the transport */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "server/call.h"
+#include "server/journal.h"
 
 /* What syncFrequency says, in milliseconds: written and answered, and synced each second. */
 #define DATABASE_UNSYNCED_MS 1000
@@ -29,18 +30,44 @@ database_queue(struct call *c)
 static enum im_err
 database_level(const struct call *c, const char *name, enum meta_level *out)
 {
-	return meta_permission(c->server->meta, c->session.user, name, out);
+	*out = META_LEVEL_SYSADMIN;
+	return c->is_maintenance ? IM_OK
+				 : meta_permission(c->server->meta, c->session.user, name, out);
 }
 
+/* The database that a request names, which the caller may administer. */
 static enum im_err
-database_require_sysadmin(const struct call *c)
+database_named(struct call *c, const char *name, struct database **out)
 {
-	enum meta_level level;
-	enum im_err err = database_level(c, META_ALL_DATABASES, &level);
+	enum meta_level all, level;
+	enum im_err err = database_level(c, META_ALL_DATABASES, &all);
 
+	if (err == IM_OK)
+		err = database_level(c, name, &level);
 	if (err != IM_OK)
 		return err;
-	return level >= META_LEVEL_SYSADMIN ? IM_OK : IM_ERR_PERMISSION;
+	*out = databases_find(c->server->databases, bytes_str(name));
+	if (*out && (*out)->is_system)
+		return all >= META_LEVEL_SYSADMIN ? IM_ERR_DATABASE_RESERVED : IM_ERR_PERMISSION;
+	if (*out && level >= META_LEVEL_ADMIN)
+		return IM_OK;
+	if (all >= META_LEVEL_ADMIN)
+		return err_set(IM_ERR_DATABASE_NOT_FOUND, "database %.*s does not exist",
+		    META_DATABASE_MAX, name);
+	return err_set(IM_ERR_PERMISSION,
+	    "the database '%.*s' does not exist or you do not have admin permission on this "
+	    "database",
+	    META_DATABASE_MAX, name);
+}
+
+/* What is journalled of a call; it lives as long as the request. */
+static struct meta_action
+database_action(const struct call *c, const char *what, const char *name)
+{
+	struct meta_action action = journal_action(c, what);
+
+	action.database = name;
+	return action;
 }
 
 /* ---- Settings ---- */
@@ -73,7 +100,7 @@ database_change_of(const settings_message *in, struct database_change *out)
 
 /* The settings of a database as a message. */
 static settings_message *
-database_settings_message(struct call *c, const struct database *db)
+database_settings_message(struct call *c, const struct database_settings *settings)
 {
 	struct arena *a = call_arena(c);
 	settings_message *out =
@@ -82,16 +109,24 @@ database_settings_message(struct call *c, const struct database *db)
 	    message_new(a, &immudb__schema__nullable_uint32__descriptor);
 	Immudb__Schema__NullableMilliseconds *frequency =
 	    message_new(a, &immudb__schema__nullable_milliseconds__descriptor);
-	struct database_settings settings;
 
 	if (!out || !version || !frequency)
 		return NULL;
-	databases_settings(c->server->databases, db, &settings);
-	version->value = settings.header_version;
-	frequency->value = settings.synced ? 0 : DATABASE_UNSYNCED_MS;
+	version->value = settings->header_version;
+	frequency->value = settings->synced ? 0 : DATABASE_UNSYNCED_MS;
 	out->writetxheaderversion = version;
 	out->syncfrequency = frequency;
 	return out;
+}
+
+/* The settings as they were last set. */
+static settings_message *
+database_settings_now(struct call *c, struct database *db)
+{
+	struct database_info info;
+
+	database_info(db, &info);
+	return database_settings_message(c, &info.settings);
 }
 
 /* ---- Creating ---- */
@@ -101,11 +136,14 @@ database_create(
     struct call *c, const char *name, const settings_message *settings, struct database **out)
 {
 	struct database_new new = {.name = bytes_str(name), .created_by = c->session.user};
-	enum im_err err = database_require_sysadmin(c);
+	struct meta_action action = database_action(c, JOURNAL_DATABASE_CREATE, name);
+	enum im_err err = database_change_of(settings, &new.settings);
 
 	if (err == IM_OK)
-		err = database_change_of(settings, &new.settings);
-	return err == IM_OK ? databases_create(c->server->databases, &new, out) : err;
+		err = databases_create(c->server->databases, &new, &action, out);
+	if (err == IM_OK)
+		journal_wake(c->server->journal);
+	return err;
 }
 
 enum im_err
@@ -130,7 +168,7 @@ handle_CreateDatabaseV2(struct call *c)
 	if (err != IM_OK)
 		return err;
 	out->name = db->name;
-	out->settings = database_settings_message(c, db);
+	out->settings = database_settings_now(c, db);
 	c->answer = &out->base;
 	return out->settings ? IM_OK : IM_ERR_NOMEM;
 }
@@ -202,18 +240,18 @@ database_info_message(struct call *c, struct database *db)
 {
 	Immudb__Schema__DatabaseInfo *out =
 	    message_new(call_arena(c), &immudb__schema__database_info__descriptor);
-	struct store_stats stats;
+	struct database_info info;
 
 	if (!out)
 		return NULL;
-	store_stats(db->store, &stats);
+	database_info(db, &info);
 	out->name = db->name;
-	out->loaded = true;
-	out->disksize = stats.disk_bytes;
-	out->numtransactions = stats.tx;
+	out->loaded = info.is_loaded;
+	out->disksize = info.stats.disk_bytes;
+	out->numtransactions = info.stats.tx;
 	out->created_at = (uint64_t)db->created_at_s;
 	out->created_by = db->created_by;
-	out->settings = database_settings_message(c, db);
+	out->settings = database_settings_message(c, &info.settings);
 	return out->settings ? out : NULL;
 }
 
@@ -272,4 +310,141 @@ handle_DatabaseList(struct call *c)
 	}
 	c->answer = &out->base;
 	return IM_OK;
+}
+
+/* ---- Loading and unloading ---- */
+
+/* The call ends when its database is loaded or unloaded; its answer is ready. */
+static void
+database_finish(struct database_wait *wait, enum im_err err)
+{
+	struct call *c = (struct call *)((char *)wait - offsetof(struct call, wait));
+	bool load = c->request->method->id == RPC_METHOD_LoadDatabase;
+	const Immudb__Schema__LoadDatabaseResponse *loaded = (const void *)c->answer;
+	const Immudb__Schema__UnloadDatabaseResponse *unloaded = (const void *)c->answer;
+	struct meta_action action =
+	    database_action(c, load ? JOURNAL_DATABASE_LOAD : JOURNAL_DATABASE_UNLOAD,
+		load ? loaded->database : unloaded->database);
+
+	if (err == IM_OK)
+		err = journal_add(c->server->journal, &action);
+	call_finish(c, err);
+}
+
+enum im_err
+handle_LoadDatabase(struct call *c)
+{
+	const Immudb__Schema__LoadDatabaseRequest *in = (const void *)c->in;
+	Immudb__Schema__LoadDatabaseResponse *out;
+	struct database *db;
+	enum im_err err;
+
+	if (!c->may_block)
+		return database_queue(c);
+	out = message_new(call_arena(c), &immudb__schema__load_database_response__descriptor);
+	if (!out)
+		return IM_ERR_NOMEM;
+	err = database_named(c, in->database, &db);
+	if (err != IM_OK)
+		return err;
+	out->database = db->name;
+	c->answer = &out->base;
+	c->wait.ready = database_finish;
+	err = database_load(db, &c->wait);
+	return err == IM_OK ? CALL_PENDING : err;
+}
+
+enum im_err
+handle_UnloadDatabase(struct call *c)
+{
+	const Immudb__Schema__UnloadDatabaseRequest *in = (const void *)c->in;
+	Immudb__Schema__UnloadDatabaseResponse *out;
+	struct database *db;
+	enum im_err err;
+
+	if (!c->may_block)
+		return database_queue(c);
+	out = message_new(call_arena(c), &immudb__schema__unload_database_response__descriptor);
+	if (!out)
+		return IM_ERR_NOMEM;
+	err = database_named(c, in->database, &db);
+	if (err != IM_OK)
+		return err;
+	out->database = db->name;
+	c->answer = &out->base;
+	c->wait.ready = database_finish;
+	err = database_unload(db, &c->wait);
+	if (err == IM_OK)
+		database_finish(&c->wait, IM_OK);
+	return err == IM_OK || err == IM_ERR_WOULD_BLOCK ? CALL_PENDING : err;
+}
+
+/* ---- Deleting, changing ---- */
+
+enum im_err
+handle_DeleteDatabase(struct call *c)
+{
+	const Immudb__Schema__DeleteDatabaseRequest *in = (const void *)c->in;
+	struct meta_action action = database_action(c, JOURNAL_DATABASE_DELETE, in->database);
+	Immudb__Schema__DeleteDatabaseResponse *out;
+	struct database *db;
+	enum im_err err;
+
+	if (!c->may_block)
+		return database_queue(c);
+	out = message_new(call_arena(c), &immudb__schema__delete_database_response__descriptor);
+	if (!out)
+		return IM_ERR_NOMEM;
+	err = database_named(c, in->database, &db);
+	if (err == IM_OK)
+		err = database_delete(db, &action);
+	journal_wake(c->server->journal);
+	if (err != IM_OK)
+		return err;
+	out->database = db->name;
+	c->answer = &out->base;
+	return IM_OK;
+}
+
+enum im_err
+handle_UpdateDatabaseV2(struct call *c)
+{
+	const Immudb__Schema__UpdateDatabaseRequest *in = (const void *)c->in;
+	struct meta_action action = database_action(c, JOURNAL_DATABASE_UPDATE, in->database);
+	Immudb__Schema__UpdateDatabaseResponse *out;
+	struct database_change change;
+	struct database *db;
+	enum im_err err;
+
+	if (!c->may_block)
+		return database_queue(c);
+	out = message_new(call_arena(c), &immudb__schema__update_database_response__descriptor);
+	if (!out)
+		return IM_ERR_NOMEM;
+	err = database_named(c, in->database, &db);
+	if (err == IM_OK)
+		err = database_change_of(in->settings, &change);
+	if (err == IM_OK)
+		err = database_update(db, &change, &action);
+	if (err != IM_OK)
+		return err;
+	journal_wake(c->server->journal);
+	out->database = db->name;
+	out->settings = database_settings_now(c, db);
+	c->answer = &out->base;
+	return out->settings ? IM_OK : IM_ERR_NOMEM;
+}
+
+enum im_err
+handle_GetDatabaseSettingsV2(struct call *c)
+{
+	Immudb__Schema__DatabaseSettingsResponse *out =
+	    message_new(call_arena(c), &immudb__schema__database_settings_response__descriptor);
+
+	if (!out)
+		return IM_ERR_NOMEM;
+	out->database = c->database->name;
+	out->settings = database_settings_now(c, c->database);
+	c->answer = &out->base;
+	return out->settings ? IM_OK : IM_ERR_NOMEM;
 }

@@ -1,38 +1,26 @@
 /*
- * Opens and holds the databases of the data folder. meta/ knows their names, store/ their content;
- * the handlers get a struct database from the session.
+ * The databases of the data folder: found, created at the first start, rolled forward, opened, looked
+ * up. meta/ knows their names, store/ their content; database_use.c says which are open, and
+ * database_admin.c creates and deletes them; the handlers get a struct database from the session.
  *
  * Invariants:
  * 1. A folder of a database exists only when the metadata file has a row for it.
- * 2. The system database is the first row and the default database the second.
+ * 2. The system database is the first row and the default database the second; neither is deleted.
+ * 3. The list grows at its end only: what is deleted stays in it as gone, so that a pointer to a
+ *    database is good as long as the server lives.
  */
-#include "server/databases.h"
-
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "rpc/batch.h"
 #include "server/database_folder.h"
+#include "server/databases_private.h"
 #include "util/clock.h"
 #include "util/log.h"
 
-/* Names of the settings: the version of the headers of new transactions; synced or not. */
-#define DATABASES_SETTING_HEADER "writeTxHeaderVersion"
-#define DATABASES_SETTING_SYNCED "synced"
-#define DATABASES_SETTINGS 2
 #define DATABASES_HEADER_VERSION 1
-
-struct databases {
-	struct databases_options options;
-	pthread_mutex_t operations; /* held by what creates, deletes or changes a database */
-	pthread_mutex_t mutex;      /* covers what follows, and the settings of every database */
-	void (*observe)(void *ctx, struct database *db);
-	void *observe_ctx;
-	/* Grows at its end only; read without the mutex. */
-	_Atomic size_t count;
-	struct database *list[DATABASES_STRUCTS_MAX];
-};
+/* The system database, the default one, and one that takes turns. */
+#define DATABASES_OPEN_MIN 3
 
 /*
  * The answers of one commit batch leave each connection in one write, and before the next batch is
@@ -53,8 +41,7 @@ databases_answers_end(void *ctx)
 	rpc_batch_end();
 }
 
-/* Reads what was set of a database; what never was, is as the server's options say. */
-static enum im_err
+enum im_err
 databases_load_settings(struct databases *d, const char *name, struct database_settings *out)
 {
 	int64_t version = DATABASES_HEADER_VERSION, synced = !d->options.unsynced;
@@ -72,34 +59,36 @@ databases_load_settings(struct databases *d, const char *name, struct database_s
 	return err;
 }
 
-/* What is to be written of a change. */
-static size_t
-databases_list_settings(
-    const struct database_change *change, struct meta_setting out[DATABASES_SETTINGS])
+/* A database that was ready has a folder; without it, it would be opened empty. */
+static enum im_err
+databases_require_folder(const struct database *db)
 {
-	size_t n = 0;
+	const char *dir = db->owner->options.dir;
+	bool marked;
+	enum im_err err = database_folder_is_marked(dir, db->folder, &marked);
 
-	if (change->has_header_version)
-		out[n++] =
-		    (struct meta_setting){DATABASES_SETTING_HEADER, change->to.header_version};
-	if (change->has_synced)
-		out[n++] = (struct meta_setting){DATABASES_SETTING_SYNCED, change->to.synced};
-	return n;
+	if (err == IM_OK && !marked)
+		err = err_set(IM_ERR_CORRUPT, "database %s: %s/%s is missing or has no %s",
+		    db->name, dir, db->folder, STORE_MARKER_NAME);
+	return err;
 }
 
-static enum im_err
-databases_store_open(struct databases *d, const char *name, const char *folder, struct store **out)
+enum im_err
+databases_store_open(struct database *db, bool create, struct store **out)
 {
+	struct databases *d = db->owner;
 	char dir[VFS_PATH_MAX];
 	struct database_settings settings = {0};
 	struct store_options options = {.dir = dir,
-	    .name = name,
+	    .name = db->name,
 	    .answers_begin = databases_answers_begin,
 	    .answers_end = databases_answers_end};
-	enum im_err err = vfs_path(dir, d->options.dir, folder);
+	enum im_err err = vfs_path(dir, d->options.dir, db->folder);
 
+	if (err == IM_OK && !create)
+		err = databases_require_folder(db);
 	if (err == IM_OK)
-		err = databases_load_settings(d, name, &settings);
+		err = databases_load_settings(d, db->name, &settings);
 	if (err != IM_OK)
 		return err;
 	options.header_version = settings.header_version;
@@ -107,16 +96,50 @@ databases_store_open(struct databases *d, const char *name, const char *folder, 
 	return store_open(&options, out);
 }
 
-/* Makes the folder of a database by opening it once. */
-static enum im_err
-databases_make_folder(void *arg, const char *folder)
-{
-	struct store *store;
-	enum im_err err = databases_store_open(arg, folder, folder, &store);
+/* ---- Rolling forward ---- */
 
-	if (err == IM_OK)
-		store_close(store);
-	return err;
+/* Makes the folder of a database that is being created, by opening it once. */
+static enum im_err
+databases_finish_creating(struct databases *d, const struct meta_database *row)
+{
+	struct database *db = databases_new_struct(d, row);
+	struct meta_action action = {.actor = JOURNAL_ACTOR_SERVER,
+	    .action = JOURNAL_DATABASE_CREATE,
+	    .database = row->name,
+	    .detail = "begun before the server was stopped"};
+	struct store *store = NULL;
+	enum im_err err = db ? databases_store_open(db, true, &store) : IM_ERR_NOMEM;
+
+	store_close(store);
+	free(db);
+	if (err != IM_OK)
+		return err;
+	return meta_database_ready(d->options.meta, row->name, d->is_new ? NULL : &action);
+}
+
+static enum im_err
+databases_roll_forward(struct databases *d)
+{
+	struct meta *m = d->options.meta;
+	struct meta_database row;
+	enum im_err err;
+
+	while ((err = meta_database_find(m, META_DATABASE_DELETING, &row)) == IM_OK) {
+		err = database_folder_remove(d->options.dir, row.folder);
+		if (err == IM_OK)
+			err = meta_database_forget(m, row.name);
+		if (err != IM_OK)
+			return err;
+		log_info("database %s: its deletion is finished", row.name);
+	}
+	while (err == IM_ERR_NOT_FOUND &&
+	    (err = meta_database_find(m, META_DATABASE_CREATING, &row)) == IM_OK) {
+		err = databases_finish_creating(d, &row);
+		if (err != IM_OK)
+			return err;
+		err = IM_ERR_NOT_FOUND;
+	}
+	return err == IM_ERR_NOT_FOUND ? IM_OK : err;
 }
 
 /* Of a new data folder; see databases_create() for those that come later. */
@@ -131,13 +154,11 @@ databases_create_first(struct databases *d, const char *name)
 	snprintf(row.name, sizeof row.name, "%s", name);
 	/* A start that fails here must not leave a folder that no row explains. */
 	err = meta_database_begin(d->options.meta, &row, NULL, 0);
-	if (err == IM_OK)
-		err = meta_database_roll_forward(d->options.meta, databases_make_folder, d);
-	return err;
+	return err == IM_OK ? databases_roll_forward(d) : err;
 }
 
-static struct database *
-databases_new_struct(const struct meta_database *row)
+struct database *
+databases_new_struct(struct databases *d, const struct meta_database *row)
 {
 	struct database *db = calloc(1, sizeof *db);
 
@@ -148,11 +169,11 @@ databases_new_struct(const struct meta_database *row)
 	memcpy(db->created_by, row->created_by, sizeof db->created_by);
 	db->created_at_s = row->created_at_s;
 	db->is_system = strcmp(row->name, DATABASE_SYSTEM) == 0;
+	database_use_init(db, d);
 	return db;
 }
 
-/* From now on everybody sees it. Called under operations, or before there is anybody. */
-static void
+void
 databases_publish(struct databases *d, struct database *db)
 {
 	size_t count = atomic_load_explicit(&d->count, memory_order_relaxed);
@@ -169,12 +190,32 @@ databases_add(void *arg, const struct meta_database *row)
 	struct databases *d = arg;
 	struct database *db;
 
-	if (d->count == DATABASES_MAX)
+	if (d->count > DATABASES_MAX)
 		return err_set(IM_ERR_LIMIT, "more than %d databases", DATABASES_MAX);
-	db = databases_new_struct(row);
+	db = databases_new_struct(d, row);
 	if (!db)
 		return IM_ERR_NOMEM;
 	databases_publish(d, db);
+	return IM_OK;
+}
+
+/* Opens one at the start; only the system database is missed by all. */
+static enum im_err
+databases_open_first(struct databases *d, struct database *db)
+{
+	struct store *store = NULL;
+	enum im_err err = databases_load_settings(d, db->name, &db->settings);
+
+	if (err == IM_OK)
+		err = databases_store_open(db, false, &store);
+	if (err == IM_OK) {
+		database_put_open(db, store);
+		return IM_OK;
+	}
+	if (db->is_system || databases_client_count(d) == 1)
+		return err;
+	database_put_broken(db, err);
+	log_error("database %s cannot be opened: %s", db->name, err_detail(err));
 	return IM_OK;
 }
 
@@ -182,14 +223,16 @@ static enum im_err
 databases_open_all(struct databases *d)
 {
 	enum im_err err = meta_database_list(d->options.meta, databases_add, d);
-	size_t i;
+	struct database *db = NULL;
 
-	for (i = 0; i < d->count && err == IM_OK; i++) {
-		struct database *db = d->list[i];
-
-		err = databases_load_settings(d, db->name, &db->settings);
-		if (err == IM_OK)
-			err = databases_store_open(d, db->name, db->folder, &db->store);
+	if (err == IM_OK)
+		err = databases_use_start(d);
+	if (err != IM_OK)
+		return err;
+	databases_default(d)->is_kept = true;
+	while (err == IM_OK && (db = databases_next(d, db)) != NULL) {
+		db->is_kept |= db->is_system;
+		err = databases_open_first(d, db);
 	}
 	return err;
 }
@@ -233,6 +276,7 @@ databases_first_start(struct databases *d)
 		return err_set(err, "dbname %s: %s", name, err_detail(err));
 	if (strcmp(name, DATABASE_SYSTEM) == 0)
 		return err_set(IM_ERR_CONFIG, "dbname %s: this database name is reserved", name);
+	d->is_new = true;
 	err = databases_create_missing(d, DATABASE_SYSTEM);
 	if (err == IM_OK)
 		err = databases_create_missing(d, name);
@@ -254,7 +298,7 @@ static enum im_err
 databases_prepare(struct databases *d)
 {
 	size_t clients = 0;
-	enum im_err err = meta_database_roll_forward(d->options.meta, databases_make_folder, d);
+	enum im_err err = databases_roll_forward(d);
 
 	if (err == IM_OK)
 		err = meta_database_list(d->options.meta, databases_count_row, &clients);
@@ -276,6 +320,14 @@ databases_open(const struct databases_options *options, struct databases **out)
 	d->options = *options;
 	pthread_mutex_init(&d->operations, NULL);
 	pthread_mutex_init(&d->mutex, NULL);
+	pthread_cond_init(&d->keeper_stop, NULL);
+	d->wanted_tail = &d->wanted_head;
+	if (!d->options.max_open)
+		d->options.max_open = DATABASES_OPEN_DEFAULT;
+	if (d->options.max_open < DATABASES_OPEN_MIN)
+		d->options.max_open = DATABASES_OPEN_MIN;
+	if (!d->options.idle_ms)
+		d->options.idle_ms = DATABASES_IDLE_MS_DEFAULT;
 	err = databases_prepare(d);
 	if (err == IM_OK)
 		err = databases_open_all(d);
@@ -301,12 +353,14 @@ databases_close(struct databases *d)
 
 	if (!d)
 		return;
+	databases_stop(d);
 	for (i = 0; i < d->count; i++) {
 		store_close(d->list[i]->store);
 		free(d->list[i]);
 	}
 	pthread_mutex_destroy(&d->operations);
 	pthread_mutex_destroy(&d->mutex);
+	pthread_cond_destroy(&d->keeper_stop);
 	free(d);
 }
 
@@ -316,8 +370,11 @@ struct database *
 databases_next(struct databases *d, const struct database *previous)
 {
 	size_t i = previous ? previous->number + 1 : 0;
+	size_t count = atomic_load_explicit(&d->count, memory_order_acquire);
 
-	return i < atomic_load_explicit(&d->count, memory_order_acquire) ? d->list[i] : NULL;
+	while (i < count && atomic_load_explicit(&d->list[i]->is_gone, memory_order_acquire))
+		i++;
+	return i < count ? d->list[i] : NULL;
 }
 
 struct database *
@@ -350,120 +407,4 @@ databases_client_count(struct databases *d)
 	while ((db = databases_next(d, db)) != NULL)
 		n += !db->is_system;
 	return n;
-}
-
-void
-databases_settings(struct databases *d, const struct database *db, struct database_settings *out)
-{
-	pthread_mutex_lock(&d->mutex);
-	*out = db->settings;
-	pthread_mutex_unlock(&d->mutex);
-}
-
-void
-databases_observe(struct databases *d, void (*fn)(void *ctx, struct database *db), void *ctx)
-{
-	struct database *db = NULL;
-
-	pthread_mutex_lock(&d->mutex);
-	d->observe = fn;
-	d->observe_ctx = ctx;
-	while ((db = databases_next(d, db)) != NULL)
-		fn(ctx, db);
-	pthread_mutex_unlock(&d->mutex);
-}
-
-/* ---- Creating ---- */
-
-static enum im_err
-databases_check_new(struct databases *d, const struct database_new *new)
-{
-	enum im_err err = meta_database_name_check(new->name);
-
-	if (err != IM_OK)
-		return err;
-	if (bytes_equal(new->name, bytes_str(DATABASE_SYSTEM)) ||
-	    bytes_equal(new->name, bytes_str(DATABASE_DEFAULT)))
-		return IM_ERR_DATABASE_RESERVED;
-	if (databases_find(d, new->name))
-		return err_set(IM_ERR_DATABASE_EXISTS, "database %.*s already exists",
-		    (int)new->name.len, (const char *)new->name.data);
-	if (new->settings.to.header_version > TX_HEADER_VERSION_MAX)
-		return err_set(IM_ERR_ARGUMENT, "%s: header version %u is not known",
-		    err_text(IM_ERR_ARGUMENT), new->settings.to.header_version);
-	if (databases_client_count(d) >= DATABASES_MAX || d->count == DATABASES_STRUCTS_MAX)
-		return err_set(IM_ERR_LIMIT, "%s: there are %zu databases", err_text(IM_ERR_LIMIT),
-		    databases_client_count(d));
-	return IM_OK;
-}
-
-/* The row is written: makes the folder and says so, or takes both back. */
-static enum im_err
-databases_finish_create(struct databases *d, struct database *db)
-{
-	enum im_err err = databases_load_settings(d, db->name, &db->settings), undo;
-
-	if (err == IM_OK)
-		err = databases_store_open(d, db->name, db->folder, &db->store);
-	if (err == IM_OK)
-		err = meta_database_ready(d->options.meta, db->name);
-	if (err == IM_OK)
-		return IM_OK;
-	store_close(db->store);
-	db->store = NULL;
-	undo = database_folder_remove(d->options.dir, db->folder);
-	/* What cannot be taken back is finished by the next start. */
-	if (undo == IM_OK)
-		undo = meta_database_cancel(d->options.meta, db->name);
-	if (undo != IM_OK)
-		log_error("database %s was created by half: %s", db->name, err_text(undo));
-	return err;
-}
-
-static enum im_err
-databases_create_locked(struct databases *d, const struct database_new *new, struct database **out)
-{
-	struct meta_database row = {.created_at_s = clock_wall_s()};
-	struct meta_setting settings[DATABASES_SETTINGS];
-	size_t count = databases_list_settings(&new->settings, settings);
-	struct database *db;
-	enum im_err err = databases_check_new(d, new);
-
-	if (err != IM_OK)
-		return err;
-	snprintf(
-	    row.name, sizeof row.name, "%.*s", (int)new->name.len, (const char *)new->name.data);
-	snprintf(row.created_by, sizeof row.created_by, "%s", new->created_by);
-	err = database_folder_choose(d->options.dir, row.name, row.folder);
-	if (err != IM_OK)
-		return err;
-	db = databases_new_struct(&row);
-	if (!db)
-		return IM_ERR_NOMEM;
-	err = meta_database_begin(d->options.meta, &row, settings, count);
-	if (err == IM_OK)
-		err = databases_finish_create(d, db);
-	if (err != IM_OK) {
-		free(db);
-		return err;
-	}
-	pthread_mutex_lock(&d->mutex);
-	if (d->observe)
-		d->observe(d->observe_ctx, db);
-	databases_publish(d, db);
-	pthread_mutex_unlock(&d->mutex);
-	*out = db;
-	return IM_OK;
-}
-
-enum im_err
-databases_create(struct databases *d, const struct database_new *new, struct database **out)
-{
-	enum im_err err;
-
-	*out = NULL;
-	pthread_mutex_lock(&d->operations);
-	err = databases_create_locked(d, new, out);
-	pthread_mutex_unlock(&d->operations);
-	return err;
 }

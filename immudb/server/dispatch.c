@@ -10,6 +10,7 @@
  * 3. Every call is finished exactly once, by call_finish(), which also counts it. It is not answered
  *    once its session has ended, however long before it was let in.
  */
+#include "rpc/batch.h"
 #include "server/call.h"
 #include "server/permissions.h"
 #include "server/unimplemented.h"
@@ -77,8 +78,8 @@ call_finish(struct call *c, enum im_err err)
 	}
 	now_ns = server_metrics_count(c->server, request, err);
 	if (c->database) {
-		atomic_fetch_sub_explicit(&c->database->pending, 1, memory_order_relaxed);
 		atomic_store_explicit(&c->database->completed_ns, now_ns, memory_order_relaxed);
+		database_leave(c->database);
 	}
 	if (err == IM_OK && request->method->flags & RPC_STREAM)
 		rpc_stream_end(request);
@@ -88,18 +89,25 @@ call_finish(struct call *c, enum im_err err)
 		rpc_fail(request, err, call_error_text(&request->arena, err));
 }
 
-/* Runs the handler where we are; a call that would have to wait goes on in the read pool. */
+/*
+ * Runs the handler where we are; a call that would have to wait goes on in the read pool. The store
+ * stays open until the handler has returned, though the call may be answered before.
+ */
 static void
 call_run(struct call *c)
 {
-	enum im_err err = dispatch_handlers[c->request->method->index](c);
+	struct database *db = c->database;
+	enum im_err err;
 
-	if (err == CALL_PENDING)
-		return;
+	if (db)
+		database_hold(db);
+	err = dispatch_handlers[c->request->method->index](c);
 	if (err == IM_ERR_WOULD_BLOCK && !c->may_block)
 		call_queue(c, c->server->readers);
-	else
+	else if (err != CALL_PENDING)
 		call_finish(c, err);
+	if (db)
+		database_release(db);
 }
 
 /* In a pool. A client that has gone, or waits no longer, is not worked for. */
@@ -205,11 +213,40 @@ dispatch_admit(struct call *c)
 
 	if (err == IM_OK)
 		err = permission_check(c);
-	if (err != IM_OK || !(c->request->method->flags & RPC_NEEDS_DATABASE))
-		return err;
-	c->database = c->session.database;
-	atomic_fetch_add_explicit(&c->database->pending, 1, memory_order_relaxed);
-	return IM_OK;
+	return err;
+}
+
+/* The database has been opened for the call, which goes on as if it had just come. */
+static void
+dispatch_entered(struct database_wait *wait, enum im_err err)
+{
+	struct call *c = (struct call *)((char *)wait - offsetof(struct call, wait));
+
+	rpc_batch_begin();
+	if (err == IM_OK)
+		c->database = c->session.database;
+	if (err == IM_OK && rpc_request_is_abandoned(c->request))
+		err = IM_ERR_CANCELLED;
+	if (err == IM_OK)
+		call_run(c);
+	else
+		call_finish(c, err);
+	rpc_batch_end();
+}
+
+/* IM_ERR_WOULD_BLOCK when the call will go on in dispatch_entered(). */
+static enum im_err
+dispatch_enter(struct call *c)
+{
+	enum im_err err;
+
+	if (!(c->request->method->flags & RPC_NEEDS_DATABASE))
+		return IM_OK;
+	c->wait.ready = dispatch_entered;
+	err = database_enter(c->session.database, &c->wait);
+	if (err == IM_OK)
+		c->database = c->session.database;
+	return err;
 }
 
 static enum im_err
@@ -244,10 +281,12 @@ dispatch_request(void *ctx, struct rpc_request *request)
 	err = dispatch_admit(c);
 	if (err == IM_OK)
 		err = dispatch_decode(c);
-	if (err != IM_OK)
-		call_finish(c, err);
-	else
+	if (err == IM_OK)
+		err = dispatch_enter(c);
+	if (err == IM_OK)
 		call_run(c);
+	else if (err != IM_ERR_WOULD_BLOCK)
+		call_finish(c, err);
 }
 
 enum im_err

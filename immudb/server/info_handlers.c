@@ -26,7 +26,7 @@ handle_ServerInfo(struct call *c)
 {
 	Immudb__Schema__ServerInfoResponse *out =
 	    message_new(call_arena(c), &immudb__schema__server_info_response__descriptor);
-	struct store_stats stats;
+	struct database_info info;
 	struct database *db = NULL;
 
 	if (!out)
@@ -34,11 +34,11 @@ handle_ServerInfo(struct call *c)
 	out->version = (char *)(uintptr_t)IMMUDB_VERSION;
 	out->startedat = c->server->started_s;
 	while ((db = databases_next(c->server->databases, db)) != NULL) {
-		store_stats(db->store, &stats);
+		database_info(db, &info);
 		/* What clients wrote; how much is administered is not everybody's business. */
 		if (!db->is_system)
-			out->numtransactions += (int64_t)stats.tx;
-		out->databasesdisksize += (int64_t)stats.disk_bytes;
+			out->numtransactions += (int64_t)info.stats.tx;
+		out->databasesdisksize += (int64_t)info.stats.disk_bytes;
 		out->numdatabases++;
 	}
 	c->answer = &out->base;
@@ -57,7 +57,7 @@ handle_DatabaseHealth(struct call *c)
 	if (!out)
 		return IM_ERR_NOMEM;
 	/* Not this one. */
-	out->pendingrequests = atomic_load(&c->database->pending) - 1;
+	out->pendingrequests = database_pending(c->database) - 1;
 	if (completed_ns)
 		out->lastrequestcompletedat =
 		    (wall.tv_sec * CLOCK_NS_PER_S + wall.tv_nsec - ago_ns) / CLOCK_NS_PER_MS;

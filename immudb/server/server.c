@@ -162,7 +162,9 @@ server_open_folder(struct server *s)
 {
 	struct databases_options options = {.dir = s->options.dir,
 	    .default_name = s->options.dbname && s->options.dbname[0] ? s->options.dbname : NULL,
-	    .unsynced = !s->options.synced};
+	    .unsynced = !s->options.synced,
+	    .max_open = s->options.max_active_databases,
+	    .idle_ms = s->options.database_idle_ms};
 	struct xid id;
 	enum im_err err = server_lock_folder(s);
 
@@ -267,14 +269,14 @@ static enum im_err
 server_ready(void *arg)
 {
 	struct server *s = arg;
-	struct store_stats stats;
+	struct database_info info;
 	struct database *db = NULL;
 
 	if (atomic_load(&s->stopping))
 		return err_set(IM_ERR_CLOSED, "the server is stopping");
 	while ((db = databases_next(s->databases, db)) != NULL) {
-		store_stats(db->store, &stats);
-		if (stats.read_only)
+		database_info(db, &info);
+		if (info.is_open && info.stats.read_only)
 			return err_set(IM_ERR_READ_ONLY, "database %s is read-only", db->name);
 	}
 	return IM_OK;
@@ -340,6 +342,7 @@ server_stop(struct server *s)
 	workers_stop(s->administrators);
 	workers_stop(s->passwords);
 	workers_stop(s->readers);
+	databases_stop(s->databases);
 	journal_stop(s->journal);
 	/* Closing answers the writes under way, which may still ask for a pool and be told no. */
 	databases_close(s->databases);

@@ -94,23 +94,21 @@ _Static_assert(sizeof server_metrics_figures / sizeof *server_metrics_figures ==
 
 /* One database's figures, as they are now. */
 static void
-server_metrics_show(struct server *s, const struct database *db)
+server_metrics_show(struct server *s, const struct database *db, const struct store_stats *stats)
 {
-	struct store_stats stats;
 	size_t i;
 
-	store_stats(db->store, &stats);
 	for (i = 0; i < SERVER_FIGURES; i++) {
 		struct metric *series = metric_labelled(s->series.figures[i], db->name);
 		uint64_t now;
 
-		memcpy(&now, (const char *)&stats + server_metrics_figures[i].offset, sizeof now);
+		memcpy(&now, (const char *)stats + server_metrics_figures[i].offset, sizeof now);
 		if (server_metrics_figures[i].type == METRIC_GAUGE)
 			metric_set(series, (double)now);
-		else if (series)
+		else if (series && now > (uint64_t)metric_value(series))
 			metric_add(series, now - (uint64_t)metric_value(series));
 	}
-	metric_set(metric_labelled(s->series.read_only, db->name), stats.read_only);
+	metric_set(metric_labelled(s->series.read_only, db->name), stats->read_only);
 }
 
 static void
@@ -118,14 +116,16 @@ server_metrics_collect(void *arg)
 {
 	struct server *s = arg;
 	struct server_metrics *m = &s->series;
+	struct database_info info;
 	struct database *db = NULL;
 	size_t count = 0;
 
 	metric_set(m->uptime, (double)(clock_monotonic_ns() - s->started_ns) / SERVER_NS_PER_HOUR);
 	metric_set(m->sessions, (double)sessions_count(s->sessions));
 	while ((db = databases_next(s->databases, db)) != NULL) {
-		server_metrics_show(s, db);
-		count++;
+		database_info(db, &info);
+		server_metrics_show(s, db, &info.stats);
+		count += info.is_loaded;
 	}
 	metric_set(m->databases, (double)count);
 	metric_set(metric_labelled(m->waiting, "reader"), (double)workers_waiting(s->readers));
@@ -134,13 +134,13 @@ server_metrics_collect(void *arg)
 
 /* Says to an open store which series its commit path feeds. */
 static void
-server_metrics_observe(void *ctx, struct database *db)
+server_metrics_observe(void *ctx, const char *name, struct store *store)
 {
 	struct server *s = ctx;
-	struct store_metrics feed = {metric_labelled(s->series.commit_seconds, db->name),
-	    metric_labelled(s->series.commit_txs, db->name)};
+	struct store_metrics feed = {metric_labelled(s->series.commit_seconds, name),
+	    metric_labelled(s->series.commit_txs, name)};
 
-	store_observe(db->store, &feed);
+	store_observe(store, &feed);
 }
 
 /* The figures of the engine, and what its commit path feeds. */
@@ -189,8 +189,8 @@ server_metrics_add(struct server *s)
 	    s, METRIC_GAUGE, "immudb_uptime_hours", "Hours since the server was started."));
 	m->sessions = metric_single(
 	    server_family(s, METRIC_GAUGE, "immudb_active_sessions", "Sessions alive."));
-	m->databases = metric_single(
-	    server_family(s, METRIC_GAUGE, "immudb_loaded_databases", "Databases that are open."));
+	m->databases = metric_single(server_family(
+	    s, METRIC_GAUGE, "immudb_loaded_databases", "Databases that are loaded."));
 	m->waiting = metrics_family(s->metrics, &waiting);
 	return metrics_on_collect(s->metrics, server_metrics_collect, s);
 }

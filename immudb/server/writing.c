@@ -33,9 +33,27 @@ writing_begin(struct call *c, struct writing_size size, struct writing *out)
 }
 
 static void
-writing_wake(void *store)
+writing_wake(void *ctx)
 {
-	store_wake(store);
+	struct database *db = ctx;
+
+	store_wake(db->store);
+	database_release(db);
+}
+
+/*
+ * Whether what is written to the database in this batch is committed at the end of it; the store stays
+ * open until then, though the requests may be answered before.
+ */
+static bool
+writing_hold(struct database *db)
+{
+	if (rpc_batch_has_end(writing_wake, db))
+		return true;
+	if (!rpc_batch_at_end(writing_wake, db))
+		return false;
+	database_hold(db);
+	return true;
 }
 
 /*
@@ -55,7 +73,7 @@ writing_queue(struct writing *w, void (*done)(struct store_write *w))
 	c->write.arena = call_arena(c);
 	c->write.done = done;
 	c->write.ctx = c;
-	c->write.held = rpc_batch_at_end(writing_wake, c->database->store);
+	c->write.held = writing_hold(c->database);
 	err = store_write(c->database->store, &c->write);
 	return err == IM_OK ? CALL_PENDING : err;
 }

@@ -28,11 +28,19 @@ static _Thread_local struct {
 } batch;
 
 bool
-rpc_batch_at_end(void (*fn)(void *ctx), void *ctx)
+rpc_batch_has_end(void (*fn)(void *ctx), void *ctx)
 {
 	for (unsigned i = 0; i < batch.endings_count; i++)
 		if (batch.endings[i].fn == fn && batch.endings[i].ctx == ctx)
 			return true;
+	return false;
+}
+
+bool
+rpc_batch_at_end(void (*fn)(void *ctx), void *ctx)
+{
+	if (rpc_batch_has_end(fn, ctx))
+		return true;
 	if (batch.depth == 0 || batch.endings_count == BATCH_ENDINGS)
 		return false;
 	batch.endings[batch.endings_count++] = (struct batch_ending){fn, ctx};

@@ -20,4 +20,7 @@ void rpc_batch_flush(void);
  */
 bool rpc_batch_at_end(void (*fn)(void *ctx), void *ctx);
 
+/* Whether that was asked for already. */
+bool rpc_batch_has_end(void (*fn)(void *ctx), void *ctx);
+
 #endif

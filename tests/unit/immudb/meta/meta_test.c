@@ -2,7 +2,7 @@
  * The metadata file: identity, users, permissions, databases; reopening; newer, damaged, foreign,
  * unwritable files, of which nothing may be lost.
  */
-#include "meta/meta.h"
+#include "meta/meta_journal.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -85,6 +85,21 @@ database_of(const char *name)
 	snprintf(database.name, sizeof database.name, "%s", name);
 	snprintf(database.folder, sizeof database.folder, "%s", name);
 	return database;
+}
+
+static void
+create_ok(struct meta *m, const struct meta_database *database)
+{
+	assert_int_equal(meta_database_begin(m, database, NULL, 0), IM_OK);
+	assert_int_equal(meta_database_ready(m, database->name, NULL), IM_OK);
+}
+
+static enum im_err
+put(struct meta *m, const char *database, int64_t value)
+{
+	struct meta_setting setting = {"header", value};
+
+	return meta_settings_put(m, database, &setting, 1, NULL);
 }
 
 static void
@@ -216,21 +231,11 @@ names_add_database(void *arg, const struct meta_database *database)
 	return names->err;
 }
 
-static enum im_err
-folder_note(void *arg, const char *folder)
-{
-	struct names *names = arg;
-
-	strcat(names->text, folder);
-	strcat(names->text, " ");
-	return names->err;
-}
-
 static void
 meta_lists(void **state)
 {
 	struct meta *m = open_ok(*state);
-	struct names names = {"", IM_OK}, made = {"", IM_OK};
+	struct names names = {"", IM_OK};
 	struct meta_user b = user_of("b"), a = user_of("a");
 	struct meta_database z = database_of("z"), y = database_of("y");
 
@@ -241,92 +246,104 @@ meta_lists(void **state)
 	names = (struct names){"", IM_ERR_NOT_FOUND};
 	assert_int_equal(meta_user_list(m, names_add_user, &names), IM_ERR_NOT_FOUND);
 	assert_string_equal(names.text, "a ");
-	assert_int_equal(meta_database_create(m, &z, folder_note, &made), IM_OK);
-	assert_int_equal(meta_database_create(m, &y, folder_note, &made), IM_OK);
-	assert_string_equal(made.text, "z y ");
+	create_ok(m, &z);
+	create_ok(m, &y);
 	names = (struct names){"", IM_OK};
 	assert_int_equal(meta_database_list(m, names_add_database, &names), IM_OK);
 	assert_string_equal(names.text, "z y ");
 	meta_close(m);
 }
 
+/* Each state follows from the one before only. */
 static void
-meta_database_failures(void **state)
+meta_database_states(void **state)
 {
 	struct meta *m = open_ok(*state);
-	struct names failing = {"", IM_ERR_NO_SPACE}, fine = {"", IM_OK};
-	struct meta_database db = database_of("db"), bad = database_of("Db"), found;
+	struct meta_database db = database_of("db"), bad = database_of("Be"), found;
+	struct meta_user user = user_of("alice");
+	enum meta_level level;
 
-	assert_int_equal(meta_database_create(m, &db, folder_note, &failing), IM_ERR_NO_SPACE);
-	assert_int_equal(meta_database_get(m, bytes_str("db"), &found), IM_ERR_DATABASE_NOT_FOUND);
-	assert_int_equal(meta_database_create(m, &bad, folder_note, &fine), IM_ERR_DATABASE_NAME);
-	assert_string_equal(fine.text, "");
-	assert_int_equal(meta_database_create(m, &db, folder_note, &fine), IM_OK);
-	assert_int_equal(meta_database_create(m, &db, folder_note, &fine), IM_ERR_DATABASE_EXISTS);
-	assert_int_equal(meta_database_get(m, bytes_str("db"), &found), IM_OK);
-	assert_int_equal(found.state, META_DATABASE_READY);
-	assert_string_equal(found.folder, "db");
-	meta_close(m);
-}
-
-/* What was begun stays until it is finished, however often that fails. */
-static void
-meta_database_begun(void **state)
-{
-	struct meta *m = open_ok(*state);
-	struct names made = {"", IM_ERR_NOMEM};
-	struct meta_database db = database_of("begun"), bad = database_of("Be"), found;
-
+	assert_int_equal(meta_user_create(m, &user, "db", META_LEVEL_READ), IM_OK);
 	assert_int_equal(meta_database_begin(m, &bad, NULL, 0), IM_ERR_DATABASE_NAME);
+	assert_int_equal(meta_database_find(m, META_DATABASE_CREATING, &found), IM_ERR_NOT_FOUND);
 	assert_int_equal(meta_database_begin(m, &db, NULL, 0), IM_OK);
 	assert_int_equal(meta_database_begin(m, &db, NULL, 0), IM_ERR_DATABASE_EXISTS);
-	assert_int_equal(meta_database_roll_forward(m, folder_note, &made), IM_ERR_NOMEM);
-	assert_int_equal(meta_database_get(m, bytes_str("begun"), &found), IM_OK);
-	assert_int_equal(found.state, META_DATABASE_CREATING);
-	made = (struct names){"", IM_OK};
-	assert_int_equal(meta_database_roll_forward(m, folder_note, &made), IM_OK);
-	assert_string_equal(made.text, "begun ");
-	assert_int_equal(meta_database_get(m, bytes_str("begun"), &found), IM_OK);
+	assert_int_equal(meta_database_delete(m, "db", NULL), IM_ERR_DATABASE_NOT_FOUND);
+	assert_int_equal(meta_database_find(m, META_DATABASE_CREATING, &found), IM_OK);
+	assert_string_equal(found.folder, "db");
+	assert_int_equal(meta_database_cancel(m, "db"), IM_OK);
+	assert_int_equal(meta_database_get(m, bytes_str("db"), &found), IM_ERR_DATABASE_NOT_FOUND);
+	assert_int_equal(meta_database_ready(m, "db", NULL), IM_ERR_DATABASE_NOT_FOUND);
+	create_ok(m, &db);
+	assert_int_equal(meta_database_cancel(m, "db"), IM_ERR_DATABASE_NOT_FOUND);
+	assert_int_equal(meta_database_get(m, bytes_str("db"), &found), IM_OK);
 	assert_int_equal(found.state, META_DATABASE_READY);
+	assert_int_equal(meta_database_delete(m, "db", NULL), IM_OK);
+	meta_close(m);
+	m = open_ok(*state);
+	assert_int_equal(meta_database_find(m, META_DATABASE_DELETING, &found), IM_OK);
+	assert_int_equal(meta_database_forget(m, "db"), IM_OK);
+	assert_int_equal(meta_database_get(m, bytes_str("db"), &found), IM_ERR_DATABASE_NOT_FOUND);
+	/* Nobody has a permission on what may be created under that name later. */
+	assert_int_equal(meta_permission(m, "alice", "db", &level), IM_OK);
+	assert_int_equal(level, META_LEVEL_NONE);
 	meta_close(m);
 }
 
 static enum im_err
-folder_crash(void *arg, const char *folder)
+journal_count(void *arg, const struct meta_journal_row *row)
 {
-	(void)arg;
-	(void)folder;
-	_exit(0);
+	(void)row;
+	++*(int *)arg;
+	return IM_OK;
 }
 
-/* A child that dies inside make, as in a crash: the next start finishes the creation. */
+/* An action is written with the change, and not without it. */
 static void
-meta_database_rolls_forward(void **state)
+meta_database_actions(void **state)
 {
-	struct names made = {"", IM_OK};
-	struct meta_database found, db = database_of("half");
+	struct meta *m = open_ok(*state);
+	struct meta_database db = database_of("db");
+	struct meta_setting setting = {"header", 0};
+	struct meta_action action = {.actor = "a", .action = "test"};
+	int rows = 0;
+
+	assert_int_equal(meta_database_ready(m, "db", &action), IM_ERR_DATABASE_NOT_FOUND);
+	assert_int_equal(
+	    meta_settings_put(m, "db", &setting, 1, &action), IM_ERR_DATABASE_NOT_FOUND);
+	assert_int_equal(meta_journal_list(m, 10, journal_count, &rows), IM_OK);
+	assert_int_equal(rows, 0);
+	assert_int_equal(meta_database_begin(m, &db, NULL, 0), IM_OK);
+	assert_int_equal(meta_database_ready(m, "db", &action), IM_OK);
+	assert_int_equal(meta_settings_put(m, "db", &setting, 1, &action), IM_OK);
+	assert_int_equal(meta_database_delete(m, "db", &action), IM_OK);
+	assert_int_equal(meta_journal_list(m, 10, journal_count, &rows), IM_OK);
+	assert_int_equal(rows, 3);
+	meta_close(m);
+}
+
+/* A kill in the middle leaves what was begun. */
+static void
+meta_database_killed(void **state)
+{
 	struct meta *m;
+	struct meta_database db = database_of("half"), found;
 	pid_t child = fork();
 	int status;
 
 	if (child == 0) {
 		m = open_ok(*state);
-		meta_database_create(m, &db, folder_crash, NULL);
+		if (meta_database_begin(m, &db, NULL, 0) == IM_OK)
+			_exit(0);
 		_exit(1);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
 	m = open_ok(*state);
-	assert_int_equal(meta_database_get(m, bytes_str("half"), &found), IM_OK);
-	assert_int_equal(found.state, META_DATABASE_CREATING);
-	made.err = IM_ERR_IO;
-	assert_int_equal(meta_database_roll_forward(m, folder_note, &made), IM_ERR_IO);
-	made = (struct names){"", IM_OK};
-	assert_int_equal(meta_database_roll_forward(m, folder_note, &made), IM_OK);
-	assert_string_equal(made.text, "half ");
-	assert_int_equal(meta_database_roll_forward(m, folder_note, &made), IM_OK);
-	assert_string_equal(made.text, "half ");
-	assert_int_equal(meta_database_get(m, bytes_str("half"), &found), IM_OK);
-	assert_int_equal(found.state, META_DATABASE_READY);
+	assert_int_equal(meta_database_find(m, META_DATABASE_CREATING, &found), IM_OK);
+	assert_string_equal(found.name, "half");
+	assert_int_equal(meta_database_ready(m, "half", NULL), IM_OK);
+	assert_int_equal(meta_database_find(m, META_DATABASE_CREATING, &found), IM_ERR_NOT_FOUND);
 	meta_close(m);
 }
 
@@ -334,20 +351,19 @@ static void
 meta_settings(void **state)
 {
 	struct meta *m = open_ok(*state);
-	struct names made = {"", IM_OK};
 	struct meta_database db = database_of("db");
 	int64_t value = 7;
 
-	assert_int_equal(meta_database_create(m, &db, folder_note, &made), IM_OK);
+	create_ok(m, &db);
 	assert_int_equal(meta_setting_get(m, "db", "header", &value), IM_OK);
 	assert_int_equal(value, 7);
-	assert_int_equal(meta_setting_put(m, "db", "header", 0), IM_OK);
+	assert_int_equal(put(m, "db", 0), IM_OK);
 	assert_int_equal(meta_setting_get(m, "db", "header", &value), IM_OK);
 	assert_int_equal(value, 0);
-	assert_int_equal(meta_setting_put(m, "db", "header", -5), IM_OK);
+	assert_int_equal(put(m, "db", -5), IM_OK);
 	assert_int_equal(meta_setting_get(m, "db", "header", &value), IM_OK);
 	assert_int_equal(value, -5);
-	assert_int_equal(meta_setting_put(m, "none", "header", 1), IM_ERR_DATABASE_NOT_FOUND);
+	assert_int_equal(put(m, "none", 1), IM_ERR_DATABASE_NOT_FOUND);
 	meta_close(m);
 }
 
@@ -502,9 +518,9 @@ main(void)
 	    META_TEST(meta_user_names),
 	    META_TEST(meta_permissions),
 	    META_TEST(meta_lists),
-	    META_TEST(meta_database_failures),
-	    META_TEST(meta_database_begun),
-	    META_TEST(meta_database_rolls_forward),
+	    META_TEST(meta_database_states),
+	    META_TEST(meta_database_actions),
+	    META_TEST(meta_database_killed),
 	    META_TEST(meta_settings),
 	    META_TEST(meta_database_names),
 	    META_TEST(meta_newer_version_is_refused),

@@ -5,6 +5,9 @@
 #include "server_harness.h"
 
 #include <pthread.h>
+#include <unistd.h>
+
+#include "crypto/password.h"
 
 static enum im_err
 create(struct fixture *f, const char *name, bool if_not_exists, M(CreateDatabaseResponse) * *out)
@@ -127,6 +130,301 @@ existing_may_be_accepted(void **state)
 	assert_string_equal(names->databases[2]->databasename, "two");
 }
 
+/* ---- Loading, unloading, deleting, changing ---- */
+
+static enum im_err
+load(struct fixture *f, const char *name)
+{
+	M(LoadDatabaseRequest) in = IMMUDB__SCHEMA__LOAD_DATABASE_REQUEST__INIT;
+
+	in.database = (char *)(uintptr_t)name;
+	return ask(f, RPC_METHOD_LoadDatabase, &in.base, NULL);
+}
+
+static enum im_err
+unload(struct fixture *f, const char *name)
+{
+	M(UnloadDatabaseRequest) in = IMMUDB__SCHEMA__UNLOAD_DATABASE_REQUEST__INIT;
+
+	in.database = (char *)(uintptr_t)name;
+	return ask(f, RPC_METHOD_UnloadDatabase, &in.base, NULL);
+}
+
+static enum im_err delete (struct fixture *f, const char *name) {
+	M(DeleteDatabaseRequest) in = IMMUDB__SCHEMA__DELETE_DATABASE_REQUEST__INIT;
+
+	in.database = (char *)(uintptr_t)name;
+	return ask(f, RPC_METHOD_DeleteDatabase, &in.base, NULL);
+}
+
+static bool
+folder_is_there(const struct fixture *f, const char *name)
+{
+	char path[160];
+
+	snprintf(path, sizeof path, "%s/%s", f->data, name);
+	return access(path, F_OK) == 0;
+}
+
+static void
+unloaded_is_refused_until_loaded(void **state)
+{
+	struct fixture *f = *state;
+	M(KeyRequest) in = key_request("k");
+
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	assert_int_equal(create(f, "db", false, NULL), IM_OK);
+	assert_int_equal(use(f, "db"), IM_OK);
+	assert_int_equal(set(f, "k", "v", NULL), IM_OK);
+	assert_int_equal(load(f, "db"), IM_ERR_DATABASE_LOADED);
+	assert_int_equal(unload(f, "db"), IM_OK);
+	assert_int_equal(get(f, &in, NULL), IM_ERR_DATABASE_NOT_LOADED);
+	assert_int_equal(set(f, "k", "w", NULL), IM_ERR_DATABASE_NOT_LOADED);
+	assert_int_equal(unload(f, "db"), IM_ERR_DATABASE_NOT_LOADED);
+	assert_false(listed(f, "db")->loaded);
+	assert_int_equal(listed(f, "db")->numtransactions, 1);
+	assert_int_equal(load(f, "db"), IM_OK);
+	assert_true(listed(f, "db")->loaded);
+	assert_int_equal(get(f, &in, NULL), IM_OK);
+}
+
+static void
+deleted_is_gone(void **state)
+{
+	struct fixture *f = *state;
+	M(KeyRequest) in = key_request("k");
+
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	assert_int_equal(create(f, "db", false, NULL), IM_OK);
+	assert_int_equal(use(f, "db"), IM_OK);
+	assert_int_equal(set(f, "k", "v", NULL), IM_OK);
+	assert_true(folder_is_there(f, "db"));
+	assert_int_equal(delete (f, "db"), IM_ERR_DATABASE_LOADED);
+	assert_int_equal(unload(f, "db"), IM_OK);
+	assert_int_equal(delete (f, "db"), IM_OK);
+	assert_false(folder_is_there(f, "db"));
+	assert_null(listed(f, "db"));
+	assert_int_equal(get(f, &in, NULL), IM_ERR_DATABASE_NOT_FOUND);
+	assert_int_equal(delete (f, "db"), IM_ERR_DATABASE_NOT_FOUND);
+	assert_int_equal(load(f, "db"), IM_ERR_DATABASE_NOT_FOUND);
+	/* What gets the name now is another one, also to a session on the old one. */
+	assert_int_equal(create(f, "db", false, NULL), IM_OK);
+	assert_int_equal(get(f, &in, NULL), IM_ERR_DATABASE_NOT_FOUND);
+	assert_int_equal(use(f, "db"), IM_OK);
+	assert_int_equal(get(f, &in, NULL), IM_ERR_KEY_NOT_FOUND);
+}
+
+static void
+reserved_ones_stay(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const names[] = {"defaultdb", "systemdb"};
+
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(unload(f, names[i]), IM_ERR_DATABASE_RESERVED);
+		assert_int_equal(delete (f, names[i]), IM_ERR_DATABASE_RESERVED);
+	}
+	assert_int_equal(unload(f, "../defaultdb"), IM_ERR_DATABASE_NOT_FOUND);
+	assert_int_equal(unload(f, ""), IM_ERR_DATABASE_NOT_FOUND);
+}
+
+static enum im_err
+update(struct fixture *f, const char *name, int version, int64_t frequency)
+{
+	M(UpdateDatabaseRequest) in = IMMUDB__SCHEMA__UPDATE_DATABASE_REQUEST__INIT;
+	M(DatabaseNullableSettings) settings = IMMUDB__SCHEMA__DATABASE_NULLABLE_SETTINGS__INIT;
+	M(NullableUint32) v = IMMUDB__SCHEMA__NULLABLE_UINT32__INIT;
+	M(NullableMilliseconds) ms = IMMUDB__SCHEMA__NULLABLE_MILLISECONDS__INIT;
+
+	in.database = (char *)(uintptr_t)name;
+	in.settings = &settings;
+	v.value = (uint32_t)version;
+	ms.value = frequency;
+	settings.writetxheaderversion = version >= 0 ? &v : NULL;
+	settings.syncfrequency = frequency >= 0 ? &ms : NULL;
+	return ask(f, RPC_METHOD_UpdateDatabaseV2, &in.base, NULL);
+}
+
+/* They hold from the next load. */
+static void
+settings_hold_from_the_next_load(void **state)
+{
+	struct fixture *f = *state;
+	struct server_options options = options_of(f);
+	M(DatabaseSettingsRequest) ask_settings = IMMUDB__SCHEMA__DATABASE_SETTINGS_REQUEST__INIT;
+	M(DatabaseSettingsResponse) * settings;
+	M(TxHeader) * header;
+
+	start(f, &options);
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	assert_int_equal(create(f, "db", false, NULL), IM_OK);
+	assert_int_equal(use(f, "db"), IM_OK);
+	assert_int_equal(update(f, "db", 0, 0), IM_OK);
+	assert_int_equal(
+	    ask(f, RPC_METHOD_GetDatabaseSettingsV2, &ask_settings.base, &settings), IM_OK);
+	assert_string_equal(settings->database, "db");
+	assert_int_equal(settings->settings->writetxheaderversion->value, 0);
+	assert_int_equal(settings->settings->syncfrequency->value, 0);
+	assert_int_equal(set(f, "k", "1", &header), IM_OK);
+	assert_int_equal(header->version, 1);
+	assert_int_equal(unload(f, "db"), IM_OK);
+	assert_int_equal(load(f, "db"), IM_OK);
+	assert_int_equal(set(f, "k", "2", &header), IM_OK);
+	assert_int_equal(header->version, 0);
+	stop(f);
+	start(f, &options);
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	assert_int_equal(listed(f, "db")->settings->writetxheaderversion->value, 0);
+	assert_int_equal(update(f, "db", 2, -1), IM_ERR_ARGUMENT);
+	assert_int_equal(update(f, "db", -1, 20), IM_ERR_ARGUMENT);
+	assert_int_equal(update(f, "nodb", 1, -1), IM_ERR_DATABASE_NOT_FOUND);
+	assert_int_equal(update(f, "systemdb", 1, -1), IM_ERR_DATABASE_RESERVED);
+	assert_int_equal(update(f, "db", 1, 1000), IM_OK);
+	assert_int_equal(listed(f, "db")->settings->writetxheaderversion->value, 1);
+	assert_int_equal(listed(f, "db")->settings->syncfrequency->value, 1000);
+}
+
+/* ---- What others may ---- */
+
+static void
+user_add(struct fixture *f, const char *name, const char *database, enum meta_level level)
+{
+	struct meta_user user = {.active = true, .created_by = "immudb"};
+
+	snprintf(user.name, sizeof user.name, "%s", name);
+	assert_int_equal(password_hash(bytes_str("MyPassw0rd!"), user.hash), IM_OK);
+	assert_int_equal(meta_user_create(f->server->meta, &user, database, level), IM_OK);
+}
+
+static void
+others_may_what_is_theirs(void **state)
+{
+	struct fixture *f = *state;
+	static const char hidden[] =
+	    "the database 'yours' does not exist or you do not have admin permission";
+	enum im_err err;
+
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	assert_int_equal(create(f, "mine", false, NULL), IM_OK);
+	assert_int_equal(create(f, "yours", false, NULL), IM_OK);
+	user_add(f, "boss", "mine", META_LEVEL_ADMIN);
+	user_add(f, "reader", "mine", META_LEVEL_READ);
+	assert_int_equal(login(f, "boss", "MyPassw0rd!"), IM_OK);
+	assert_int_equal(create(f, "new", false, NULL), IM_ERR_PERMISSION);
+	assert_int_equal(list(f)->n_databases, 1);
+	assert_non_null(listed(f, "mine"));
+	assert_int_equal(update(f, "mine", 1, -1), IM_OK);
+	assert_int_equal(unload(f, "mine"), IM_OK);
+	assert_int_equal(load(f, "mine"), IM_OK);
+	err = unload(f, "yours");
+	assert_int_equal(err, IM_ERR_PERMISSION);
+	assert_non_null(strstr(err_detail(err), hidden));
+	assert_int_equal(load(f, "nodb"), IM_ERR_PERMISSION);
+	assert_int_equal(delete (f, "yours"), IM_ERR_PERMISSION);
+	assert_int_equal(update(f, "yours", 1, -1), IM_ERR_PERMISSION);
+	assert_int_equal(unload(f, "systemdb"), IM_ERR_PERMISSION);
+	assert_int_equal(login(f, "reader", "MyPassw0rd!"), IM_OK);
+	assert_int_equal(list(f)->n_databases, 1);
+	assert_int_equal(unload(f, "mine"), IM_ERR_PERMISSION);
+	assert_int_equal(delete (f, "mine"), IM_ERR_PERMISSION);
+	assert_int_equal(login(f, "boss", "MyPassw0rd!"), IM_OK);
+	assert_int_equal(unload(f, "mine"), IM_OK);
+	assert_int_equal(delete (f, "mine"), IM_OK);
+	assert_int_equal(list(f)->n_databases, 0);
+}
+
+/* ---- Many of them ---- */
+
+#define MANY 12
+
+static void
+name_of(char *out, unsigned i)
+{
+	snprintf(out, 16, "db_%02u", i);
+}
+
+static size_t
+open_count(struct fixture *f)
+{
+	struct database *db = NULL;
+	struct database_info info;
+	size_t n = 0;
+
+	while ((db = databases_next(f->server->databases, db)) != NULL) {
+		database_info(db, &info);
+		n += info.is_open;
+	}
+	return n;
+}
+
+/* Few are open at a time, and all can be used. */
+static void
+closed_ones_are_opened_on_demand(void **state)
+{
+	struct fixture *f = *state;
+	struct server_options options = options_of(f);
+	M(KeyRequest) in = key_request("k");
+	M(Entry) * entry;
+	char name[16];
+
+	options.max_active_databases = 4;
+	start(f, &options);
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	for (unsigned i = 0; i < MANY; i++) {
+		name_of(name, i);
+		assert_int_equal(create(f, name, false, NULL), IM_OK);
+		assert_int_equal(use(f, name), IM_OK);
+		assert_int_equal(set(f, "k", name, NULL), IM_OK);
+	}
+	for (int round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < MANY; i++) {
+			name_of(name, i);
+			assert_int_equal(use(f, name), IM_OK);
+			assert_int_equal(get(f, &in, &entry), IM_OK);
+			assert_data_equal(entry->value, name);
+			assert_true(open_count(f) <= 4);
+			assert_int_equal(listed(f, "db_00")->numtransactions, 1);
+			assert_true(listed(f, "db_00")->loaded);
+			/* Each use makes a session. */
+			assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+		}
+		if (round == 0) {
+			stop(f);
+			start(f, &options);
+			assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+			assert_true(open_count(f) <= 4);
+		}
+	}
+}
+
+/* Requests wait for room while all that are open are busy, and go on when one is not. */
+static void
+full_of_busy_ones_waits(void **state)
+{
+	struct fixture *f = *state;
+	struct server_options options = options_of(f);
+	struct database *busy;
+	struct rpc_call call = {.method = RPC_METHOD_Get};
+	M(KeyRequest) in = key_request("k");
+	struct rpc_client_call *waiting;
+	ProtobufCMessage *answer;
+
+	(void)answer;
+	(void)waiting;
+	options.max_active_databases = 3;
+	start(f, &options);
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	assert_int_equal(create(f, "a", false, NULL), IM_OK);
+	busy = databases_find(f->server->databases, bytes_str("a"));
+	assert_true(database_try_hold(busy));
+	assert_int_equal(create(f, "b", false, NULL), IM_OK);
+	(void)call;
+	assert_int_equal(use(f, "b"), IM_OK);
+	database_release(busy);
+	assert_int_equal(get(f, &in, NULL), IM_ERR_KEY_NOT_FOUND);
+}
+
 int
 main(void)
 {
@@ -134,6 +432,13 @@ main(void)
 	    STARTED(created_is_listed_and_used),
 	    STARTED(bad_names_are_refused),
 	    STARTED(existing_may_be_accepted),
+	    STARTED(unloaded_is_refused_until_loaded),
+	    STARTED(deleted_is_gone),
+	    STARTED(reserved_ones_stay),
+	    FOLDER(settings_hold_from_the_next_load),
+	    STARTED(others_may_what_is_theirs),
+	    FOLDER(closed_ones_are_opened_on_demand),
+	    FOLDER(full_of_busy_ones_waits),
 	};
 
 	log_set_level(LOG_LEVEL_ERROR);

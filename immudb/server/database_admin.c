@@ -1,0 +1,215 @@
+/*
+ * Creating, changing and deleting databases while the server runs, one at a time. databases.c does what
+ * a start does; database_handlers.c asks.
+ *
+ * Invariant: the row of a database is written before its folder is made, and goes after it is removed;
+ * in between its state says which way it goes on after a crash.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "server/database_folder.h"
+#include "server/databases_private.h"
+#include "util/clock.h"
+#include "util/log.h"
+
+/* What is to be written of a change. */
+static size_t
+database_list_settings(
+    const struct database_change *change, struct meta_setting out[DATABASES_SETTINGS])
+{
+	size_t n = 0;
+
+	if (change->has_header_version)
+		out[n++] =
+		    (struct meta_setting){DATABASES_SETTING_HEADER, change->to.header_version};
+	if (change->has_synced)
+		out[n++] = (struct meta_setting){DATABASES_SETTING_SYNCED, change->to.synced};
+	return n;
+}
+
+/* ---- Creating ---- */
+
+static enum im_err
+databases_check_new(struct databases *d, const struct database_new *new)
+{
+	enum im_err err = meta_database_name_check(new->name);
+
+	if (err != IM_OK)
+		return err;
+	if (bytes_equal(new->name, bytes_str(DATABASE_SYSTEM)) ||
+	    bytes_equal(new->name, bytes_str(DATABASE_DEFAULT)))
+		return IM_ERR_DATABASE_RESERVED;
+	if (databases_find(d, new->name))
+		return err_set(IM_ERR_DATABASE_EXISTS, "database %.*s already exists",
+		    (int)new->name.len, (const char *)new->name.data);
+	if (databases_client_count(d) >= DATABASES_MAX || d->count == DATABASES_STRUCTS_MAX)
+		return err_set(IM_ERR_LIMIT, "%s: there are %zu databases", err_text(IM_ERR_LIMIT),
+		    databases_client_count(d));
+	return IM_OK;
+}
+
+/* The row is written: makes the folder and says so, or takes both back. */
+static enum im_err
+database_finish_create(struct database *db, const struct meta_action *action, struct store **store)
+{
+	struct databases *d = db->owner;
+	enum im_err err = databases_load_settings(d, db->name, &db->settings), undo;
+	char text[256];
+
+	*store = NULL;
+	if (err == IM_OK)
+		err = databases_store_open(db, true, store);
+	if (err == IM_OK)
+		err = meta_database_ready(d->options.meta, db->name, action);
+	if (err == IM_OK)
+		return IM_OK;
+	snprintf(text, sizeof text, "%s", err_detail(err));
+	store_close(*store);
+	undo = database_folder_remove(d->options.dir, db->folder);
+	/* What cannot be taken back is finished by the next start. */
+	if (undo == IM_OK)
+		undo = meta_database_cancel(d->options.meta, db->name);
+	if (undo != IM_OK)
+		log_error("database %s is half created: %s", db->name, err_detail(undo));
+	return err_set(err, "%s", text);
+}
+
+static enum im_err
+database_fill_row(struct databases *d, const struct database_new *new, struct meta_database *row)
+{
+	*row = (struct meta_database){.created_at_s = clock_wall_s()};
+	snprintf(
+	    row->name, sizeof row->name, "%.*s", (int)new->name.len, (const char *)new->name.data);
+	snprintf(row->created_by, sizeof row->created_by, "%s", new->created_by);
+	return database_folder_choose(d->options.dir, row->name, row->folder);
+}
+
+/* Under operations. */
+static enum im_err
+databases_create_locked(struct databases *d, const struct database_new *new,
+    const struct meta_action *action, struct database **out)
+{
+	struct meta_database row;
+	struct meta_setting settings[DATABASES_SETTINGS];
+	size_t count = database_list_settings(&new->settings, settings);
+	struct database *db;
+	struct store *store;
+	enum im_err err = databases_check_new(d, new);
+
+	if (err == IM_OK)
+		err = database_fill_row(d, new, &row);
+	if (err != IM_OK)
+		return err;
+	db = databases_new_struct(d, &row);
+	if (!db)
+		return IM_ERR_NOMEM;
+	err = meta_database_begin(d->options.meta, &row, settings, count);
+	if (err == IM_OK)
+		err = database_finish_create(db, action, &store);
+	if (err != IM_OK) {
+		free(db);
+		return err;
+	}
+	database_put_open(db, store);
+	databases_publish(d, db);
+	*out = db;
+	return IM_OK;
+}
+
+enum im_err
+databases_create(struct databases *d, const struct database_new *new,
+    const struct meta_action *action, struct database **out)
+{
+	enum im_err err;
+
+	*out = NULL;
+	pthread_mutex_lock(&d->operations);
+	err = databases_create_locked(d, new, action, out);
+	pthread_mutex_unlock(&d->operations);
+	return err;
+}
+
+/* ---- Settings ---- */
+
+enum im_err
+database_update(
+    struct database *db, const struct database_change *change, const struct meta_action *action)
+{
+	struct databases *d = db->owner;
+	struct meta_setting settings[DATABASES_SETTINGS];
+	size_t count = database_list_settings(change, settings);
+	struct database_settings now;
+	enum im_err err;
+
+	if (db->is_system)
+		return IM_ERR_DATABASE_RESERVED;
+	pthread_mutex_lock(&d->operations);
+	err = meta_settings_put(d->options.meta, db->name, settings, count, action);
+	if (err == IM_OK)
+		err = databases_load_settings(d, db->name, &now);
+	pthread_mutex_lock(&d->mutex);
+	if (err == IM_OK)
+		db->settings = now;
+	pthread_mutex_unlock(&d->mutex);
+	pthread_mutex_unlock(&d->operations);
+	return err;
+}
+
+/* ---- Deleting ---- */
+
+/* From now on nobody can load it. */
+static enum im_err
+database_set_gone(struct database *db)
+{
+	enum im_err err = IM_OK;
+
+	pthread_mutex_lock(&db->owner->mutex);
+	if (db->state == DATABASE_GONE)
+		err = err_set(IM_ERR_DATABASE_NOT_FOUND, "%s does not exist", db->name);
+	else if (db->state != DATABASE_UNLOADED)
+		err = IM_ERR_DATABASE_LOADED;
+	else
+		db->state = DATABASE_GONE;
+	pthread_mutex_unlock(&db->owner->mutex);
+	return err;
+}
+
+static enum im_err
+database_delete_locked(struct database *db, const struct meta_action *action)
+{
+	struct databases *d = db->owner;
+	enum im_err err = database_set_gone(db);
+
+	if (err != IM_OK)
+		return err;
+	err = meta_database_delete(d->options.meta, db->name, action);
+	if (err != IM_OK) {
+		pthread_mutex_lock(&d->mutex);
+		db->state = DATABASE_UNLOADED;
+		pthread_mutex_unlock(&d->mutex);
+		return err;
+	}
+	atomic_store(&db->is_gone, true);
+	err = database_folder_remove(d->options.dir, db->folder);
+	if (err == IM_OK)
+		err = meta_database_forget(d->options.meta, db->name);
+	if (err != IM_OK)
+		log_error(
+		    "database %s is deleted, but files of it are left until the next start: %s",
+		    db->name, err_detail(err));
+	return err;
+}
+
+enum im_err
+database_delete(struct database *db, const struct meta_action *action)
+{
+	enum im_err err;
+
+	if (db->is_kept)
+		return IM_ERR_DATABASE_RESERVED;
+	pthread_mutex_lock(&db->owner->operations);
+	err = database_delete_locked(db, action);
+	pthread_mutex_unlock(&db->owner->operations);
+	return err;
+}
