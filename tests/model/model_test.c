@@ -17,7 +17,7 @@
 #include "workload.h"
 
 #define ROUNDS 1u
-#define ROUNDS_LONG 60u
+#define ROUNDS_LONG 30u
 #define STEPS 450u
 /* Every so many steps. */
 #define COMPARE_EVERY 100u

@@ -140,6 +140,7 @@ expect_get(const struct run *r, unsigned key, const struct immu_version *v, stru
 {
 	const struct model_entry *e = model_version(&r->m, key, v->at_tx);
 
+	*out = (struct model_shown){NULL, 0, NULL, 0};
 	if (v->at_tx > r->m.tx)
 		return IM_ERR_TX_NOT_FOUND;
 	if (v->revision && e && !version_by_revision(&r->m, key, v->revision))
@@ -170,7 +171,7 @@ get_and_compare(struct run *r, unsigned key, const struct immu_version *v, bool 
 	run_expect(r, "get", err, &faults);
 	if (err != IM_OK)
 		return;
-	if (result->entries_len != 1 || result->verified != verified)
+	if (result->entries_len != 1 || result->verified != verified || !shown.entry)
 		run_wrong(r, "get showed %zu entries", result->entries_len);
 	/* Behind a proven reference the key is read by its transaction, which tells no revision. */
 	read_compare(

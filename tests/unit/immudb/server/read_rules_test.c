@@ -139,12 +139,18 @@ set_field(ProtobufCMessage *m, const char *name, const void *value)
 	}
 }
 
+static ProtobufCBinaryData
+key_of(const struct rule *r)
+{
+	return message_data(bytes_str(r->key ? r->key : ""));
+}
+
 static void
 fill(ProtobufCMessage *m, const struct rule *r)
 {
 	static const char *const keys[] = {"key", "set", "prefix"};
 	static const char *const txs[] = {"atTx", "tx", "initialTx"};
-	ProtobufCBinaryData key = message_data(bytes_str(r->key ? r->key : ""));
+	ProtobufCBinaryData key = key_of(r);
 
 	for (size_t i = 0; i < 3; i++) {
 		set_field(m, keys[i], &key);
@@ -167,7 +173,7 @@ ask_verifiable(struct fixture *f, const struct rule *r)
 		tx.provesincetx = r->since;
 		return ask(f, r->method, &tx.base, NULL);
 	}
-	key.key = message_data(bytes_str(r->key));
+	key.key = key_of(r);
 	in.keyrequest = &key;
 	in.provesincetx = r->since;
 	return ask(f, r->method, &in.base, NULL);
@@ -177,7 +183,7 @@ static enum im_err
 ask_rule(struct fixture *f, const struct rule *r)
 {
 	const struct rpc_method *method = rpc_method_find(r->method);
-	ProtobufCBinaryData key = message_data(bytes_str(r->key ? r->key : ""));
+	ProtobufCBinaryData key = key_of(r);
 	M(KeyListRequest) list = IMMUDB__SCHEMA__KEY_LIST_REQUEST__INIT;
 	ProtobufCMessage *in;
 
