@@ -21,7 +21,7 @@
 #include "util/xid.h"
 
 #define META_FILE_MODE 0600
-#define META_BUSY_TIMEOUT_MS 5000
+#define META_BUSY_TIMEOUT_MS 2000
 /* "imdb": the SQLite application id of our file. */
 #define META_APPLICATION_ID 0x696d6462
 

@@ -214,6 +214,21 @@ meta_user_change(struct meta *m, const struct meta_change *change)
 }
 
 enum im_err
+meta_user_change_ask(struct meta *m, const struct meta_change *change)
+{
+	struct meta_facts facts;
+	enum im_err err;
+
+	pthread_mutex_lock(&m->mutex);
+	err = meta_facts_read(m, change, &facts);
+	if (err == IM_OK && change->allow)
+		err = change->allow(change->arg, &facts);
+	meta_unlock(m);
+	explicit_bzero(&facts.user, sizeof facts.user);
+	return err;
+}
+
+enum im_err
 meta_grant_list(
     struct meta *m, enum im_err (*each)(void *arg, const struct meta_grant *grant), void *arg)
 {

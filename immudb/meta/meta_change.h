@@ -54,6 +54,9 @@ struct meta_change {
  */
 enum im_err meta_user_change(struct meta *m, const struct meta_change *change);
 
+/* The error of the change's rule as things are now, without making the change. */
+enum im_err meta_user_change_ask(struct meta *m, const struct meta_change *change);
+
 /* One permission of a user, or the user alone (database "") when there is none. */
 struct meta_grant {
 	struct meta_user user; /* without its hash */

@@ -19,7 +19,7 @@ user_name(struct call *c, struct bytes name, const char **out)
 	if (memchr(name.data, '\0', name.len))
 		return IM_ERR_USER_NAME;
 	if (name.len > META_USER_MAX)
-		return err_set(IM_ERR_USER_NAME, "%s, and is at most %d of them long",
+		return err_set(IM_ERR_USER_NAME, "%s: it has more than %d characters",
 		    err_text(IM_ERR_USER_NAME), META_USER_MAX);
 	*out = arena_str(call_arena(c), name);
 	return *out ? IM_OK : IM_ERR_NOMEM;
@@ -81,6 +81,15 @@ user_change_begin(struct call *c, enum meta_change_kind kind, const char *action
 	    .action = journal_action(c, action)};
 }
 
+/* Spares those who may not the work of hashing, and the others the wait: the rule is asked again. */
+static enum im_err
+user_change_ask(struct call *c, struct user_change *change)
+{
+	change->meta.allow = user_allow;
+	change->meta.arg = change;
+	return meta_user_change_ask(c->server->meta, &change->meta);
+}
+
 /* Makes the change, ends the user's sessions, and answers. */
 static enum im_err
 user_change_make(struct call *c, struct user_change *change)
@@ -127,13 +136,8 @@ user_create(struct call *c, const Immudb__Schema__CreateUserRequest *in)
 		err = user_database(c, in->database, &change.meta.database);
 	if (err == IM_OK)
 		err = user_level(in->permission, change.meta.database, &change.meta.level);
-	/* The rule is asked again; this spares those who may not the work, and the others' queue. */
-	if (err == IM_OK && !c->is_maintenance)
-		err = permission_require(c, change.meta.database, META_LEVEL_ADMIN);
-	if (err == IM_ERR_PERMISSION) {
-		change.meta.hash = "";
-		return user_change_make(c, &change);
-	}
+	if (err == IM_OK)
+		err = user_change_ask(c, &change);
 	if (err == IM_OK)
 		err = password_check_choice(message_bytes(in->password));
 	if (err == IM_OK)
@@ -200,6 +204,8 @@ user_change_password(struct call *c, const Immudb__Schema__ChangePasswordRequest
 		err = user_check_old(c, message_bytes(in->oldpassword), &self);
 		change.known_hash = self.hash;
 	}
+	if (err == IM_OK)
+		err = user_change_ask(c, &change);
 	if (err == IM_OK)
 		err = password_check_choice(message_bytes(in->newpassword));
 	if (err == IM_OK)
