@@ -112,22 +112,6 @@ permission_check(const struct call *c)
 	return IM_ERR_PERMISSION;
 }
 
-enum im_err
-permission_require(struct call *c, const char *database, enum meta_level least)
-{
-	enum meta_level level = META_LEVEL_NONE;
-	enum im_err err;
-
-	if (c->is_maintenance)
-		return IM_OK;
-	err = meta_permission(c->server->meta, c->session.user, database, &level);
-	if (err == IM_OK && strcmp(database, DATABASE_SYSTEM) == 0)
-		least = META_LEVEL_SYSADMIN;
-	if (err == IM_OK && (level == META_LEVEL_NONE || (int)level < (int)least))
-		err = IM_ERR_PERMISSION;
-	return err;
-}
-
 /* ---- Changes to users ---- */
 
 /* The actor administers the database, with at least what the change is about. */

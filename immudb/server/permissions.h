@@ -35,13 +35,6 @@ const struct permission_rule *permission_rule(const struct rpc_method *method);
 enum im_err permission_check(const struct call *c);
 
 /*
- * IM_OK when the caller has at least this level on a database (or META_ALL_DATABASES) now, otherwise
- * IM_ERR_PERMISSION; for the methods whose scope is PERMISSION_NAMED. The system database is for
- * sysadmins only. Waits for the disk.
- */
-enum im_err permission_require(struct call *c, const char *database, enum meta_level least);
-
-/*
  * Whether a change to a user may be made; for struct meta_change. Creating needs an admin of the
  * database; granting and revoking too, and not for oneself; password and status a sysadmin, or the
  * user's creator as long as that one administers all that the user has. Nobody gives, takes or manages

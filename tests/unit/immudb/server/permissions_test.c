@@ -59,10 +59,6 @@ static const struct row rows[] = {
     {RPC_METHOD_UseDatabase, {READ, SYSADMIN, NO_RIGHTS}},
     NAMED(CreateUser),
     NAMED(ChangePermission),
-    NAMED(UpdateDatabaseV2),
-    NAMED(LoadDatabase),
-    NAMED(UnloadDatabase),
-    NAMED(DeleteDatabase),
     /* Of somebody whom the sysadmin created. */
     ALL(ChangePassword, SYSADMIN),
     ALL(SetActiveUser, SYSADMIN),
@@ -100,6 +96,10 @@ static const struct row rows[] = {
     SELECTED(StreamZScan, READ),
     SELECTED(StreamHistory, READ),
     /* Last: they end what the others use. */
+    NAMED(UpdateDatabaseV2),
+    NAMED(LoadDatabase),
+    NAMED(UnloadDatabase),
+    NAMED(DeleteDatabase),
     ALL(Logout, NO_RIGHTS),
     ALL(CloseSession, NO_RIGHTS),
 };
