@@ -166,7 +166,8 @@ resume_from(struct session *s, const char *path, const char *address)
 
 	session_record_init(&record);
 	err = session_record_read(path, &record);
-	if (err == IM_ERR_NOT_FOUND || (!err && !is_wanted(s, &record, address)))
+	s->keeps_stored = !err && !is_wanted(s, &record, address);
+	if (err == IM_ERR_NOT_FOUND || s->keeps_stored)
 		err = err_set(IM_ERR_NOT_LOGGED_IN, "%s", err_text(IM_ERR_NOT_LOGGED_IN));
 	if (!err)
 		err = set_user(s, (const char *)record.user.data);
@@ -208,9 +209,11 @@ session_login_with(struct session *s, const char *user, const char *password, co
 
 	if (!err)
 		err = set_user(s, user);
-	if (!err)
-		s->is_own_session = s->link->owns_session = false;
-	return err ? err : session_store(s);
+	if (err)
+		return err;
+	s->is_own_session = s->keeps_stored;
+	s->link->owns_session = false;
+	return s->keeps_stored ? IM_OK : session_store(s);
 }
 
 enum im_err
@@ -334,7 +337,8 @@ enter(struct session *s)
 		return err ? err : apply_database(s);
 	err = with_session_file(s, resume_from);
 
-	if (err == IM_ERR_NOT_LOGGED_IN && has_credentials(s->options)) {
+	if (err == IM_ERR_NOT_LOGGED_IN && has_credentials(s->options) &&
+	    strcmp(wanted_user(s), options_string(s->options, "username")) == 0) {
 		err = session_login(s, options_string(s->options, "username"), NULL);
 	} else if (err == IM_ERR_NOT_LOGGED_IN) {
 		/* A server without authentication knows no sessions; any other one will refuse. */

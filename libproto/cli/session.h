@@ -18,7 +18,8 @@ struct session {
 	struct immu *c;       /* that of the link */
 	struct arena memory;  /* of this command: decoded arguments, content of files */
 	bool may_login_again; /* a command that must not be repeated clears it */
-	bool is_own_session;  /* begun for this command only, because of --database */
+	bool is_own_session;  /* begun for this command only, because of --database or --username */
+	bool keeps_stored;    /* the stored session is somebody else's, and stays */
 };
 
 /*
@@ -40,7 +41,10 @@ enum im_err session_link_close(struct session_link *link);
 enum session_need {
 	SESSION_OFFLINE,   /* no server at all */
 	SESSION_CONNECTED, /* the server is there */
-	/* With the stored session, unless it is not that of --username; else by --username. */
+	/*
+	 * With the stored session, unless it is not that of --username; else by --username, and what is
+	 * stored of another user stays.
+	 */
 	SESSION_LOGGED_IN
 };
 

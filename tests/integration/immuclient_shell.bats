@@ -165,6 +165,19 @@ on_terminal() {
 	expect_text "this is a shell of immudb"
 }
 
+@test "a command as another user leaves the stored session alone" {
+	login_admin
+	export IMMUADMIN_IMMUDB_PORT=$PORT
+	immuadmin login immudb <<<immudb
+	printf 'Secret1!\n' >secret
+	immuadmin user create bob readwrite defaultdb --user-password-file secret
+	immuclient set k v
+	run -0 immuclient --username bob --password-file secret set k bobs
+	run -0 immuclient set k again
+	run -0 bash -c 'cat "$XDG_STATE_HOME"/immudb/immuclient-session-*'
+	expect_text "user immudb"
+}
+
 @test "commands from a pipe" {
 	printf '%s\n' 'login immudb' immudb "set a 'x y' # a comment" '' 'get a' >script
 	run -0 immuclient <script
