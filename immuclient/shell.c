@@ -166,7 +166,7 @@ read_command(struct shell *sh, struct buf *line, struct arena *arena, struct she
 static int
 run_line(struct shell *sh, struct buf *line, struct arena *arena)
 {
-	struct shell_words words;
+	struct shell_words words = {0};
 	enum im_err err = read_command(sh, line, arena, &words);
 	int code;
 

@@ -8,12 +8,16 @@
 
 #include <errno.h>
 #include <histedit.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <wchar.h>
 
+#include "interrupt.h"
 #include "util/file.h"
 #include "util/text.h"
 
@@ -147,6 +151,54 @@ find_history(void)
 	return text;
 }
 
+/* ---- Keys ---- */
+
+/*
+ * Waits for a byte or a signal, also one that came a moment ago: false, and errno is EINTR. Between a
+ * look at the count and the wait no signal is let through.
+ */
+static bool
+wait_for_byte(void)
+{
+	struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+	sigset_t held, before;
+	bool ready = false;
+
+	sigemptyset(&held);
+	sigaddset(&held, SIGINT);
+	sigaddset(&held, SIGTERM);
+	sigprocmask(SIG_BLOCK, &held, &before);
+	if (interrupt_count() == 0)
+		ready = ppoll(&in, 1, NULL, &before) > 0;
+	else
+		errno = EINTR;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return ready;
+}
+
+/* Reads a character of one or more bytes for the editor: 1, 0 at the end, -1 with errno. */
+static int
+read_character(EditLine *el, wchar_t *out)
+{
+	mbstate_t state = {0};
+
+	(void)el;
+	while (wait_for_byte()) {
+		char c;
+		ssize_t n = read(STDIN_FILENO, &c, 1);
+		size_t used;
+
+		if (n <= 0)
+			return (int)n;
+		used = mbrtowc(out, &c, 1, &state);
+		if (used == (size_t)-1)
+			state = (mbstate_t){0};
+		else if (used != (size_t)-2)
+			return 1;
+	}
+	return -1;
+}
+
 static bool
 start_editor(struct shell_edit *e)
 {
@@ -163,6 +215,7 @@ start_editor(struct shell_edit *e)
 		history(e->history, &event, H_LOAD, e->history_path);
 	el_set(e->el, EL_CLIENTDATA, e);
 	el_set(e->el, EL_PROMPT, prompt);
+	el_set(e->el, EL_GETCFN, read_character);
 	el_set(e->el, EL_EDITOR, "emacs");
 	el_set(e->el, EL_HIST, history, e->history);
 	el_set(e->el, EL_ADDFN, "complete", "complete the word", complete);

@@ -57,23 +57,6 @@ history_next(struct call *c, struct walk *w, Immudb__Schema__Entry **out)
 	return err == IM_OK ? entry_version(c, &raw, out) : err;
 }
 
-static enum im_err
-history_collect(struct call *c, struct walk *w, size_t limit, Immudb__Schema__Entries *out)
-{
-	size_t used = 0;
-	enum im_err err = IM_OK;
-
-	out->entries = arena_calloc(call_arena(c), limit, sizeof(Immudb__Schema__Entry *));
-	if (!out->entries)
-		return IM_ERR_NOMEM;
-	while (out->n_entries < limit && err == IM_OK) {
-		err = history_next(c, w, &out->entries[out->n_entries]);
-		if (err == IM_OK)
-			err = entries_room(c, out->entries[out->n_entries++], &used);
-	}
-	return err == IM_ERR_NOT_FOUND ? IM_OK : err;
-}
-
 enum im_err
 handle_History(struct call *c)
 {
@@ -96,7 +79,7 @@ handle_History(struct call *c)
 	c->answer = &out->base;
 	err = history_open(c, in, &w);
 	if (err == IM_OK)
-		err = history_collect(c, &w, limit, out);
+		err = walk_page(c, &w, history_next, limit, out);
 	walk_close(&w);
 	return err;
 }

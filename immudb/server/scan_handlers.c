@@ -64,6 +64,24 @@ walk_close(struct walk *w)
 }
 
 enum im_err
+walk_page(
+    struct call *c, struct walk *w, walk_next_fn *next, size_t limit, Immudb__Schema__Entries *out)
+{
+	size_t used = 0;
+	enum im_err err = IM_OK;
+
+	out->entries = arena_calloc(call_arena(c), limit, sizeof(Immudb__Schema__Entry *));
+	if (!out->entries)
+		return IM_ERR_NOMEM;
+	while (out->n_entries < limit && err == IM_OK) {
+		err = next(c, w, &out->entries[out->n_entries]);
+		if (err == IM_OK)
+			err = entries_room(c, out->entries[out->n_entries++], &used);
+	}
+	return err == IM_ERR_NOT_FOUND ? IM_OK : err;
+}
+
+enum im_err
 scan_open(struct call *c, const Immudb__Schema__ScanRequest *in, struct walk *w)
 {
 	struct store_range range;
@@ -90,23 +108,6 @@ scan_next(struct call *c, struct walk *w, Immudb__Schema__Entry **out)
 	}
 }
 
-static enum im_err
-scan_collect(struct call *c, struct walk *w, size_t limit, Immudb__Schema__Entries *out)
-{
-	size_t used = 0;
-	enum im_err err = IM_OK;
-
-	out->entries = arena_calloc(call_arena(c), limit, sizeof(Immudb__Schema__Entry *));
-	if (!out->entries)
-		return IM_ERR_NOMEM;
-	while (out->n_entries < limit && err == IM_OK) {
-		err = scan_next(c, w, &out->entries[out->n_entries]);
-		if (err == IM_OK)
-			err = entries_room(c, out->entries[out->n_entries++], &used);
-	}
-	return err == IM_ERR_NOT_FOUND ? IM_OK : err;
-}
-
 enum im_err
 handle_Scan(struct call *c)
 {
@@ -126,7 +127,7 @@ handle_Scan(struct call *c)
 	c->answer = &out->base;
 	err = scan_open(c, in, &w);
 	if (err == IM_OK)
-		err = scan_collect(c, &w, limit, out);
+		err = walk_page(c, &w, scan_next, limit, out);
 	walk_close(&w);
 	return err;
 }

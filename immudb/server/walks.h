@@ -42,4 +42,14 @@ enum im_err walk_next_raw(struct call *c, struct walk *w, struct store_value *ra
 
 void walk_close(struct walk *w);
 
+/* One of the functions above that give an entry. */
+typedef enum im_err walk_next_fn(struct call *c, struct walk *w, Immudb__Schema__Entry **out);
+
+/*
+ * A page: at most limit entries, to the end of the walk, into out. IM_ERR_NOMEM, IM_ERR_MESSAGE_SIZE as
+ * entries_room(), and those of next besides the end.
+ */
+enum im_err walk_page(
+    struct call *c, struct walk *w, walk_next_fn *next, size_t limit, Immudb__Schema__Entries *out);
+
 #endif

@@ -24,22 +24,11 @@ static struct store_tx truth[SAMPLE_TXS + 1]; /* from 1 */
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	struct memory_vfs *files = memory_vfs_new();
-	struct store *s;
-
 	(void)argc;
 	(void)argv;
 	fuzz_quiet();
 	arena_init(&truth_arena, TRUTH_ARENA_MAX);
-	if (sample_store_open(files, &s) != IM_OK)
-		return 1;
-	sample_store_fill(s, SAMPLE_TXS);
-	for (uint64_t tx = 1; tx <= SAMPLE_TXS; tx++)
-		if (store_read_tx(s, tx, 0, &truth_arena, &truth[tx]) != IM_OK)
-			return 1;
-	store_close(s);
-	memory_vfs_free(files);
-	return 0;
+	return sample_store_truth(&truth_arena, truth) == IM_OK ? 0 : 1;
 }
 
 /* A file of the sections in the input. */

@@ -152,3 +152,20 @@ sample_store_fill(struct store *s, unsigned txs)
 		arena_free(&sample.arena);
 	}
 }
+
+enum im_err
+sample_store_truth(struct arena *arena, struct store_tx truth[SAMPLE_TXS + 1])
+{
+	struct memory_vfs *files = memory_vfs_new();
+	struct store *s;
+	enum im_err err = sample_store_open(files, &s);
+
+	if (!err) {
+		sample_store_fill(s, SAMPLE_TXS);
+		for (uint64_t tx = 1; tx <= SAMPLE_TXS && !err; tx++)
+			err = store_read_tx(s, tx, 0, arena, &truth[tx]);
+		store_close(s);
+	}
+	memory_vfs_free(files);
+	return err;
+}

@@ -26,4 +26,7 @@ enum im_err sample_store_open(struct memory_vfs *files, struct store **out);
 /* Writes the transactions 1 to txs, at most SAMPLE_TXS, to an empty store. */
 void sample_store_fill(struct store *s, unsigned txs);
 
+/* The whole database as it was written, in the arena; truth[1] is the first transaction. */
+enum im_err sample_store_truth(struct arena *arena, struct store_tx truth[SAMPLE_TXS + 1]);
+
 #endif

@@ -12,9 +12,11 @@
 #define BYTES_MAX ((size_t)4 * 1024 * 1024)
 #define KEY_LARGE "large"
 #define LARGE_BYTES 300000u
+/* A window that a large value does not fit into. */
+#define NARROW_BYTES 4096u
 
-/* Where the connection stands when the bytes come. */
-enum stage { STRANGER, GREETED, LOGGED_IN };
+/* Where the connection stands when the bytes come; at last, in the midst of a large answer. */
+enum stage { STRANGER, GREETED, LOGGED_IN, ANSWERED };
 /* What must happen: closed without a word; GOAWAY and closed; ERROR 0 and closed; ERROR for call 1, or
  * nothing at all, and the connection goes on. */
 enum reaction { CLOSED, GOAWAY, REFUSED, ERROR, NOTHING };
@@ -297,9 +299,9 @@ shorter_than_announced(struct buf *b, const char *token)
 	frame_put_empty(b, FRAME_END, 1);
 }
 
-/* A large answer to a client whose window is closed, and then more credit than there is. */
+/* Has a large answer, which to a client with a narrow window begins, and waits. */
 static void
-credit_overflow(struct buf *b, const char *token)
+large_get(struct buf *b, const char *token)
 {
 	struct buf key;
 
@@ -309,6 +311,13 @@ credit_overflow(struct buf *b, const char *token)
 	    &(struct frame_request){
 		.method = RPC_METHOD_Get, .session = bytes_str(token), .body = buf_bytes(&key)});
 	buf_free(&key);
+}
+
+/* More credit for it than there is. */
+static void
+credit_overflow(struct buf *b, const char *token)
+{
+	(void)token;
 	frame_put_credit(b, 1, UINT32_MAX);
 	frame_put_credit(b, 1, UINT32_MAX);
 }
@@ -346,7 +355,7 @@ static const struct garbage ways[] = {
     {"an empty chunk", LOGGED_IN, GOAWAY, empty_chunk},
     {"a body longer than announced", LOGGED_IN, GOAWAY, longer_than_announced},
     {"a body shorter than announced", LOGGED_IN, GOAWAY, shorter_than_announced},
-    {"credit beyond 32 bits", LOGGED_IN, GOAWAY, credit_overflow},
+    {"credit beyond 32 bits", ANSWERED, GOAWAY, credit_overflow},
 };
 #define WAYS (sizeof ways / sizeof *ways)
 
@@ -418,17 +427,53 @@ log_in(struct peer *p, const char *token)
 	return done || fail("no credit for the connection");
 }
 
+/* Asks for a large value, and takes as much of it as the window lets through. */
+static bool
+begin_answer(struct peer *p, const char *token)
+{
+	size_t taken = 0;
+	struct buf b;
+	struct frame f;
+	bool ok;
+
+	buf_init(&b, BYTES_MAX);
+	large_get(&b, token);
+	ok = peer_send(p, &b);
+	buf_free(&b);
+	while (ok && taken < NARROW_BYTES) {
+		ok = peer_next(p, &f, PEER_WAIT_MS) == PEER_FRAME &&
+		    (f.kind == FRAME_ANSWER || f.kind == FRAME_DATA);
+		taken += f.kind == FRAME_DATA ? f.payload.len : 0;
+	}
+	return ok || fail("no large answer begins");
+}
+
+/* Brings the connection to where the bytes are to come. */
+static bool
+reach(struct peer *p, const struct target *t, enum stage stage, const char *token)
+{
+	bool ok;
+
+	if (stage == STRANGER)
+		return peer_open(p, t, ATTACKER_HOSTS);
+	if (stage == ANSWERED)
+		ok = peer_greet_with(p, t, ATTACKER_HOSTS, NARROW_BYTES);
+	else
+		ok = peer_greet(p, t, ATTACKER_HOSTS);
+	if (ok && stage >= LOGGED_IN)
+		ok = log_in(p, token);
+	if (ok && stage == ANSWERED)
+		ok = begin_answer(p, token);
+	return ok;
+}
+
 static bool
 try_way(struct scene *s, const struct garbage *g, const char *token)
 {
 	struct peer p;
 	struct buf b;
-	bool ok;
+	bool ok = reach(&p, &s->target, g->stage, token);
 
-	ok = g->stage == STRANGER ? peer_open(&p, &s->target, ATTACKER_HOSTS)
-				  : peer_greet(&p, &s->target, ATTACKER_HOSTS);
-	if (ok && g->stage == LOGGED_IN)
-		ok = log_in(&p, token);
 	buf_init(&b, BYTES_MAX);
 	g->put(&b, token);
 	ok = ok && peer_send(&p, &b) && reacts(&p, g, token);
@@ -484,8 +529,7 @@ put_conversation(struct buf *b, const char *token)
 {
 	put_hello(b, FRAME_PAYLOAD_MAX);
 	put_empty_request(b, 1, RPC_METHOD_CurrentState, token);
-	credit_overflow(b, token);
-	b->len -= 2 * (FRAME_HEADER_BYTES + 4);
+	large_get(b, token);
 	put_begun(b, 3, token, 8);
 	frame_put_data(b, 3, bytes_str("body"));
 	put_empty_request(b, 4, RPC_METHOD_Scan, token);

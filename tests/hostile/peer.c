@@ -139,7 +139,7 @@ peer_next(struct peer *p, struct frame *f, int timeout_ms)
 }
 
 bool
-peer_greet(struct peer *p, const struct target *t, unsigned host)
+peer_greet_with(struct peer *p, const struct target *t, unsigned host, uint32_t window)
 {
 	struct frame f;
 	struct buf b;
@@ -148,11 +148,17 @@ peer_greet(struct peer *p, const struct target *t, unsigned host)
 	if (!peer_open(p, t, host))
 		return false;
 	buf_init(&b, FRAME_PAYLOAD_MAX);
-	put_hello(&b, WINDOW_BYTES);
+	put_hello(&b, window);
 	greeted = peer_send(p, &b) && peer_next(p, &f, PEER_WAIT_MS) == PEER_FRAME &&
 	    f.kind == FRAME_HELLO;
 	buf_free(&b);
 	return greeted || fail("the server says no hello");
+}
+
+bool
+peer_greet(struct peer *p, const struct target *t, unsigned host)
+{
+	return peer_greet_with(p, t, host, WINDOW_BYTES);
 }
 
 /* The answer frame by frame; 1 while there is more to come. */

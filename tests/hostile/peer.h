@@ -42,8 +42,9 @@ bool peer_send(struct peer *p, const struct buf *b);
 /* The next frame of the server, valid until the next call; waits at most timeout_ms. */
 enum peer_event peer_next(struct peer *p, struct frame *f, int timeout_ms);
 
-/* Opens and exchanges hellos. */
+/* Opens and exchanges hellos; the window is wide, or so many bytes. */
 bool peer_greet(struct peer *p, const struct target *t, unsigned host);
+bool peer_greet_with(struct peer *p, const struct target *t, unsigned host, uint32_t window);
 
 /*
  * Calls and waits for the one answer: 0 and its body, the status of the error (its text in body), or

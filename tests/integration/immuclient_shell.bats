@@ -8,8 +8,9 @@ setup() {
 	start_server
 }
 
-# on_terminal SCRIPT: runs an expect script in which "line TEXT" types a line and "see TEXT" waits
-# for a text on the screen.
+# on_terminal SCRIPT: runs an expect script in which "line TEXT" types a line, "see TEXT" waits for a
+# text on the screen, and "press KEY" waits until the shell itself takes the keys: the prompt is on
+# the screen a little before, while the terminal still makes of Ctrl-C and Ctrl-D what it makes of them.
 on_terminal() {
 	cat >script.exp <<-END
 		set timeout $WAIT_SECONDS
@@ -24,6 +25,15 @@ on_terminal() {
 			}
 		}
 		proc line {text} { send -- "\$text\r" }
+		proc press {key} {
+			global spawn_out timeout
+			set end [expr {[clock seconds] + \$timeout}]
+			while {![string match *-icanon* [exec stty -a -F \$spawn_out(slave,name)]]} {
+				if {[clock seconds] > \$end} { puts "no editor"; exit 1 }
+				after 5
+			}
+			send -- \$key
+		}
 		$1
 		expect {
 			eof {}
@@ -31,7 +41,8 @@ on_terminal() {
 		}
 		exit [lindex [wait] 3]
 	END
-	run -0 expect -f script.exp
+	run expect -f script.exp
+	expect_status 0
 }
 
 @test "a session on a terminal" {
@@ -61,7 +72,7 @@ on_terminal() {
 		line "it"
 		see "this is the shell already"
 		see "immuclient> "
-		send "\x04"
+		press "\x04"
 	'
 }
 
@@ -72,13 +83,13 @@ on_terminal() {
 	on_terminal '
 		spawn immuclient it
 		see "immudb@defaultdb immuclient> "
-		send "get user/a\t"
+		press "get user/a\t"
 		see "lice"
 		line ""
 		see "value:    1"
-		send "safeg\t"
+		press "safeg\t"
 		see "et"
-		send "user/b\t"
+		press "user/b\t"
 		see "smith"
 		line ""
 		see "verified: true"
@@ -89,8 +100,9 @@ on_terminal() {
 		see "first"
 		see "second"
 		see "immuclient> "
-		send "set never seen"
-		send "\x03"
+		press "set never seen"
+		see "never seen"
+		press "\x03"
 		see "immuclient> "
 		line "get never"
 		see "key not found"

@@ -162,6 +162,20 @@ login(struct fixture *f, const char *user, const char *password)
 	return err;
 }
 
+/* A server that takes the largest values, logged in. */
+static inline int
+fixture_large(void **state)
+{
+	struct server_options options;
+
+	if (fixture_make(state) != 0)
+		return -1;
+	options = options_of(*state);
+	options.max_message_bytes = 32u << 20;
+	start(*state, &options);
+	return login(*state, "immudb", "immudb") == IM_OK ? 0 : -1;
+}
+
 static inline enum im_err
 open_session(struct fixture *f, const char *database)
 {

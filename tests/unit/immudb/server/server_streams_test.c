@@ -8,20 +8,6 @@
 #define KEYS 5000
 #define MESSAGE_MAX ((size_t)33 << 20)
 
-/* Large enough for the greatest value. */
-static int
-fixture_large(void **state)
-{
-	struct server_options options;
-
-	if (fixture_make(state) != 0)
-		return -1;
-	options = options_of(*state);
-	options.max_message_bytes = 32u << 20;
-	start(*state, &options);
-	return login(*state, "immudb", "immudb") == IM_OK ? 0 : -1;
-}
-
 static struct rpc_stream *
 open_stream(struct fixture *f, uint16_t method, const ProtobufCMessage *in)
 {

@@ -6,20 +6,6 @@
 
 #define STREAM_MAX (40u << 20)
 
-/* A server that takes the largest values. */
-static int
-fixture_large(void **state)
-{
-	struct server_options options;
-
-	if (fixture_make(state) != 0)
-		return -1;
-	options = options_of(*state);
-	options.max_message_bytes = 32u << 20;
-	start(*state, &options);
-	return login(*state, "immudb", "immudb") == IM_OK ? 0 : -1;
-}
-
 #define LARGE(f) cmocka_unit_test_setup_teardown(f, fixture_large, fixture_remove)
 
 static void

@@ -2,37 +2,19 @@
  * Answers to reads in the form that callers see; values behind references, proven or lied about; large
  * values through sinks.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "fake_world.h"
 
-#include <cmocka.h>
 #include <unistd.h>
 
-#include "fake_wire.h"
-#include "temp_dir.h"
-
-#define SERVER "c9b1p4a5gk3s0h9o1q20"
 #define FIRST 1
 #define LATEST 3
-
-struct world {
-	struct fake_db db;
-	char folder[TEMP_DIR_MAX];
-	struct immu *c;
-};
 
 /* k at 1 and 3, unbound reference 4, bound one 5, member 6, reference to a reference 7. */
 static int
 setup(void **state)
 {
-	struct world *w = calloc(1, sizeof *w);
-	struct immu_options o = {0};
+	struct world *w = world_new();
 
-	assert_non_null(w);
-	temp_dir_make(w->folder);
-	fake_db_init(&w->db);
 	fake_db_set(&w->db, "k", "old");
 	fake_db_set(&w->db, "x", "other");
 	fake_db_set(&w->db, "k", "new");
@@ -40,33 +22,7 @@ setup(void **state)
 	fake_db_reference(&w->db, "bound", "k", FIRST);
 	fake_db_zadd(&w->db, "set", 2.5, "k");
 	fake_db_reference(&w->db, "twice", "ref", 0);
-	wire = (struct wire){.db = &w->db, .server_id = SERVER, .automatic = true};
-	arena_init(&wire.arena, 64u << 20);
-	o.state_dir = w->folder;
-	assert_int_equal(immu_connect(&o, &w->c), IM_OK);
-	assert_int_equal(immu_login(w->c, "immudb", "immudb", NULL), IM_OK);
-	*state = w;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct world *w = *state;
-
-	wire.lie = NULL;
-	assert_int_equal(immu_close(w->c), IM_OK);
-	temp_dir_remove(w->folder);
-	arena_free(&wire.arena);
-	fake_db_free(&w->db);
-	free(w);
-	return 0;
-}
-
-static bool
-is(struct immu_bytes b, const char *text)
-{
-	return b.len == strlen(text) && memcmp(b.data, text, b.len) == 0;
+	return world_connect(w, state);
 }
 
 /* ---- Behind references ---- */
@@ -80,12 +36,12 @@ values_behind_references(void **state)
 
 	assert_int_equal(immu_verified_get(w->c, immu_str("ref"), NULL, &r), IM_OK);
 	assert_true(r->verified && r->entries_len == 1 && r->header.id == LATEST);
-	assert_true(is(r->entries[0].value, "new") && is(r->entries[0].key, "k"));
-	assert_true(r->entries[0].tx == LATEST && is(r->entries[0].via->key, "ref"));
+	assert_true(shows(r->entries[0].value, "new") && shows(r->entries[0].key, "k"));
+	assert_true(r->entries[0].tx == LATEST && shows(r->entries[0].via->key, "ref"));
 	assert_true(r->entries[0].via->tx == 4 && r->entries[0].via->at_tx == 0);
 	immu_result_free(r);
 	assert_int_equal(immu_verified_get(w->c, immu_str("bound"), NULL, &r), IM_OK);
-	assert_true(is(r->entries[0].value, "old") && r->entries[0].via->at_tx == FIRST);
+	assert_true(shows(r->entries[0].value, "old") && r->entries[0].via->at_tx == FIRST);
 	immu_result_free(r);
 	assert_int_equal(immu_verified_get(w->c, immu_str("ref"), &at, &r), IM_OK);
 	immu_result_free(r);
@@ -174,7 +130,7 @@ count(void *arg, const struct immu_result *r)
 	if (r->err)
 		told->failed++;
 	else
-		told->ok += r->verified && r->entries_len == 1 && is(r->entries[0].value, "new");
+		told->ok += r->verified && r->entries_len == 1 && shows(r->entries[0].value, "new");
 }
 
 /* Many at a time, between writes, answered in reverse: each goes on behind its reference. */
@@ -259,16 +215,16 @@ entries_of_transactions(void **state)
 	wire.hook = serve_values;
 	r = read_tx(w, 1, &values, IM_OK);
 	assert_true(r->tx_entries[0].kind == IMMU_KIND_VALUE && r->tx_entries[0].has_value);
-	assert_true(is(r->tx_entries[0].value, "old") && is(r->tx_entries[0].key, "k"));
+	assert_true(shows(r->tx_entries[0].value, "old") && shows(r->tx_entries[0].key, "k"));
 	assert_true(r->tx_entries[0].raw_value.len == 4 && r->tx_entries[0].value_len == 4);
 	immu_result_free(r);
 	r = read_tx(w, 5, &values, IM_OK);
 	assert_int_equal(r->tx_entries[0].kind, IMMU_KIND_REFERENCE);
-	assert_true(is(r->tx_entries[0].target, "k") && r->tx_entries[0].at_tx == FIRST);
+	assert_true(shows(r->tx_entries[0].target, "k") && r->tx_entries[0].at_tx == FIRST);
 	immu_result_free(r);
 	r = read_tx(w, 6, &values, IM_OK);
 	assert_int_equal(r->tx_entries[0].kind, IMMU_KIND_ZADD);
-	assert_true(is(r->tx_entries[0].set, "set") && r->tx_entries[0].score == 2.5);
+	assert_true(shows(r->tx_entries[0].set, "set") && r->tx_entries[0].score == 2.5);
 	immu_result_free(r);
 	r = read_tx(w, 1, &digests, IM_OK);
 	assert_true(r->tx_entries[0].kind == IMMU_KIND_KEY && !r->tx_entries[0].has_value);
@@ -355,7 +311,7 @@ values_into_sinks(void **state)
 		assert_int_equal(immu_get_into(w->c, &flow, &r), IM_OK);
 		assert_true(bytes_equal(buf_bytes(&got), bytes_str("new")));
 		assert_true(r->entries[0].value.len == 3 && !r->entries[0].value.data);
-		assert_true(r->verified == flow.verified && is(r->entries[0].key, "k"));
+		assert_true(r->verified == flow.verified && shows(r->entries[0].key, "k"));
 		immu_result_free(r);
 		flow.write = stop;
 		assert_int_equal(immu_get_into(w->c, &flow, &r), IM_ERR_INTERRUPTED);
@@ -431,7 +387,7 @@ values_from_sources(void **state)
 	assert_int_equal(immu_set_from(w->c, &flow, &r), IM_ERR_IO);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, world_free)
 
 int
 main(void)

@@ -2,12 +2,8 @@
  * Offline proofs: made from verified answers, checked without a server, and refused after any change,
  * whether or not the checksums were changed with it.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "fake_world.h"
 
-#include <cmocka.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,35 +11,22 @@
 #include "client/immu_proof.h"
 #include "client/offline_container.h"
 #include "fake_keys.h"
-#include "fake_wire.h"
-#include "temp_dir.h"
 #include "util/crc32c.h"
 #include "util/file.h"
 
-#define SERVER "c9b1p4a5gk3s0h9o1q20"
 #define START 9
 
-struct world {
-	struct fake_db db;
-	char folder[TEMP_DIR_MAX];
-	char key_path[TEMP_DIR_MAX + 32];
-	char other_key_path[TEMP_DIR_MAX + 32];
-	struct immu *c;
-};
+static char key_path[TEMP_DIR_MAX + 32], other_key_path[TEMP_DIR_MAX + 32];
 
 static int
 setup(void **state)
 {
-	struct world *w = calloc(1, sizeof *w);
-	struct immu_options o = {0};
+	struct world *w = world_new();
 
-	assert_non_null(w);
-	temp_dir_make(w->folder);
-	snprintf(w->key_path, sizeof w->key_path, "%s/key.pem", w->folder);
-	snprintf(w->other_key_path, sizeof w->other_key_path, "%s/other.pem", w->folder);
-	assert_int_equal(file_replace(w->key_path, bytes_str(fake_public_pem)), IM_OK);
-	assert_int_equal(file_replace(w->other_key_path, bytes_str(fake_other_public_pem)), IM_OK);
-	fake_db_init(&w->db);
+	snprintf(key_path, sizeof key_path, "%s/key.pem", w->folder);
+	snprintf(other_key_path, sizeof other_key_path, "%s/other.pem", w->folder);
+	assert_int_equal(file_replace(key_path, bytes_str(fake_public_pem)), IM_OK);
+	assert_int_equal(file_replace(other_key_path, bytes_str(fake_other_public_pem)), IM_OK);
 	assert_int_equal(
 	    sign_private_key_load(bytes_str(fake_private_pem), "test", &w->db.key), IM_OK);
 	for (int i = 0; i < START; i++)
@@ -57,27 +40,7 @@ setup(void **state)
 		    .value = "",
 		    .metadata = {.has_expiry = true, .expires_at = 4102444800}}},
 	    3);
-	wire = (struct wire){.db = &w->db, .server_id = SERVER, .automatic = true};
-	arena_init(&wire.arena, 256u << 20);
-	o.state_dir = w->folder;
-	assert_int_equal(immu_connect(&o, &w->c), IM_OK);
-	assert_int_equal(immu_login(w->c, "immudb", "immudb", NULL), IM_OK);
-	*state = w;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct world *w = *state;
-
-	assert_int_equal(immu_close(w->c), IM_OK);
-	temp_dir_remove(w->folder);
-	arena_free(&wire.arena);
-	sign_private_key_free(w->db.key);
-	fake_db_free(&w->db);
-	free(w);
-	return 0;
+	return world_connect(w, state);
 }
 
 /* ---- Making ---- */
@@ -139,7 +102,7 @@ an_entry(void **state)
 {
 	struct world *w = *state;
 	struct immu_result *r = prove_key(w, "k");
-	struct immu_proof_options o = {.pub_key_file = w->key_path,
+	struct immu_proof_options o = {.pub_key_file = key_path,
 	    .server_id = SERVER,
 	    .database = FAKE_NAME,
 	    .trusted_tx = w->db.last};
@@ -196,7 +159,7 @@ behind_a_reference(void **state)
 
 	for (int i = 0; i < 2; i++) {
 		struct immu_result *r = prove_key(w, keys[i]);
-		struct immu_proof_options o = {.pub_key_file = w->key_path};
+		struct immu_proof_options o = {.pub_key_file = key_path};
 		struct immu_proof_report *report;
 
 		assert_int_equal(r->header.id, txs[i]);
@@ -293,7 +256,7 @@ what_the_reader_knows(void **state)
 {
 	struct world *w = *state;
 	struct immu_result *r = prove_key(w, "k");
-	struct immu_proof_options o = {.pub_key_file = w->other_key_path};
+	struct immu_proof_options o = {.pub_key_file = other_key_path};
 
 	assert_int_equal(check(r->proof, &o), IM_ERR_SIGNATURE);
 	o = (struct immu_proof_options){.pub_key_file = "/nonexistent"};
@@ -315,7 +278,7 @@ what_the_reader_knows(void **state)
 	sign_private_key_free(w->db.key);
 	w->db.key = NULL;
 	r = prove_key(w, "k");
-	o = (struct immu_proof_options){.pub_key_file = w->key_path};
+	o = (struct immu_proof_options){.pub_key_file = key_path};
 	assert_int_equal(check(r->proof, &o), IM_ERR_SIGNATURE_MISSING);
 	assert_int_equal(check(r->proof, NULL), IM_OK);
 	immu_result_free(r);
@@ -440,9 +403,9 @@ expect_same(const struct immu_proof_report *a, const struct immu_proof_report *b
 
 /* Every byte of every section, changed together with its sum. */
 static void
-every_forged_byte(struct world *w, struct immu_bytes file)
+every_forged_byte(struct immu_bytes file)
 {
-	struct immu_proof_options o = {.pub_key_file = w->key_path};
+	struct immu_proof_options o = {.pub_key_file = key_path};
 	struct immu_proof_report *honest, *report;
 	struct offline_container container;
 	struct offline_section *sections;
@@ -487,7 +450,7 @@ every_forged_byte_of_an_entry(void **state)
 {
 	struct immu_result *r = prove_key(*state, "bound");
 
-	every_forged_byte(*state, r->proof);
+	every_forged_byte(r->proof);
 	immu_result_free(r);
 }
 
@@ -497,7 +460,7 @@ every_forged_byte_of_a_transaction(void **state)
 	struct world *w = *state;
 	struct immu_result *r = prove_tx(w, w->db.last, IMMU_SHOW_DIGEST);
 
-	every_forged_byte(w, r->proof);
+	every_forged_byte(r->proof);
 	immu_result_free(r);
 }
 
@@ -507,7 +470,7 @@ other_sections(void **state)
 {
 	struct world *w = *state;
 	struct immu_result *r = prove_key(w, "ref"), *other = prove_key(w, "a");
-	struct immu_proof_options o = {.pub_key_file = w->key_path};
+	struct immu_proof_options o = {.pub_key_file = key_path};
 	struct offline_container a, b;
 	struct offline_section *sections, kept;
 	struct offline_fault fault;
@@ -551,7 +514,7 @@ other_sections(void **state)
 	immu_result_free(r);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, world_free)
 
 int
 main(void)

@@ -2,24 +2,9 @@
  * Long lists: pages joined without a gap or a repetition, pages that are too large, early ends, and
  * servers whose pages go nowhere.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "fake_world.h"
 
-#include <cmocka.h>
 #include <stdio.h>
-
-#include "fake_wire.h"
-#include "temp_dir.h"
-
-#define SERVER "c9b1p4a5gk3s0h9o1q20"
-
-struct world {
-	struct fake_db db;
-	char folder[TEMP_DIR_MAX];
-	struct immu *c;
-};
 
 /* A list of numbers 0 .. len - 1, served as keys, members, versions or transactions. */
 static struct {
@@ -36,35 +21,11 @@ static struct {
 static int
 setup(void **state)
 {
-	struct world *w = calloc(1, sizeof *w);
-	struct immu_options o = {0};
+	struct world *w = world_new();
 
-	assert_non_null(w);
-	temp_dir_make(w->folder);
-	fake_db_init(&w->db);
 	fake_db_set(&w->db, "k", "v");
-	wire = (struct wire){.db = &w->db, .server_id = SERVER, .automatic = true};
-	arena_init(&wire.arena, 256u << 20);
 	memset(&list, 0, sizeof list);
-	o.state_dir = w->folder;
-	assert_int_equal(immu_connect(&o, &w->c), IM_OK);
-	assert_int_equal(immu_login(w->c, "immudb", "immudb", NULL), IM_OK);
-	*state = w;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct world *w = *state;
-
-	assert_int_equal(immu_in_flight(w->c), 0);
-	assert_int_equal(immu_close(w->c), IM_OK);
-	temp_dir_remove(w->folder);
-	arena_free(&wire.arena);
-	fake_db_free(&w->db);
-	free(w);
-	return 0;
+	return world_connect(w, state);
 }
 
 /* ---- The server ---- */
@@ -433,7 +394,7 @@ servers_that_go_in_circles(void **state)
 	assert_int_equal(seen.count, 0);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, world_free)
 
 int
 main(void)

@@ -2,98 +2,21 @@
  * Every read as it reaches the server, what is refused before it gets there, and answers that are
  * malformed.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "fake_seen.h"
 
-#include <cmocka.h>
 #include <math.h>
 
-#include "fake_wire.h"
-#include "rpc/message.h"
-#include "temp_dir.h"
-
-#define SERVER "c9b1p4a5gk3s0h9o1q20"
-
-struct world {
-	struct fake_db db;
-	char folder[TEMP_DIR_MAX];
-	struct immu *c;
-};
-
-/* The last request that the hook took, as it looks on the wire, and what it answers. */
-static struct {
-	uint16_t method;
-	ProtobufCMessage *m;
-	const ProtobufCMessage *answer;
-	struct arena arena;
-} seen;
-
-static int
-setup(void **state)
-{
-	struct world *w = calloc(1, sizeof *w);
-	struct immu_options o = {0};
-
-	assert_non_null(w);
-	temp_dir_make(w->folder);
-	fake_db_init(&w->db);
-	fake_db_set(&w->db, "k", "v");
-	wire = (struct wire){.db = &w->db, .server_id = SERVER, .automatic = true};
-	arena_init(&wire.arena, 64u << 20);
-	arena_init(&seen.arena, 64u << 20);
-	o.state_dir = w->folder;
-	assert_int_equal(immu_connect(&o, &w->c), IM_OK);
-	assert_int_equal(immu_login(w->c, "immudb", "immudb", NULL), IM_OK);
-	*state = w;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct world *w = *state;
-
-	wire.hook = NULL;
-	assert_int_equal(immu_close(w->c), IM_OK);
-	temp_dir_remove(w->folder);
-	arena_free(&seen.arena);
-	arena_free(&wire.arena);
-	fake_db_free(&w->db);
-	free(w);
-	return 0;
-}
+/* What the hook answers to requests of that form. */
+static const ProtobufCMessage *prepared;
 
 static const ProtobufCMessage *
 take(const struct rpc_call *call, enum im_err *err)
 {
-	const struct rpc_method *method = rpc_method_find(call->method);
-	struct buf packed;
-
-	if (method->answer != seen.answer->descriptor)
-		return NULL;
 	(void)err;
-	buf_init(&packed, SIZE_MAX);
-	if (call->request)
-		wire_pack(call->request, &packed);
-	assert_int_equal(
-	    message_unpack(method->request, buf_bytes(&packed), true, &seen.arena, &seen.m), IM_OK);
-	buf_free(&packed);
-	seen.method = call->method;
-	return seen.answer;
-}
-
-static bool
-is(ProtobufCBinaryData data, const char *text)
-{
-	return bytes_equal(decode_bytes(data), bytes_str(text));
-}
-
-static bool
-shows(struct immu_bytes b, const char *text)
-{
-	return b.len == strlen(text) && memcmp(b.data, text, b.len) == 0;
+	if (rpc_method_find(call->method)->answer != prepared->descriptor)
+		return NULL;
+	seen_keep(call);
+	return prepared;
 }
 
 static struct immu_result *
@@ -101,7 +24,7 @@ run(struct world *w, const struct immu_request *request, const ProtobufCMessage 
 {
 	struct immu_result *r;
 
-	seen.answer = answer;
+	prepared = answer;
 	wire.hook = take;
 	assert_int_equal(immu_run(w->c, request, &r), IM_OK);
 	return r;
@@ -351,11 +274,11 @@ malformed_answers(void **state)
 	/* A member without an entry. */
 	members.n_entries = 1;
 	members.entries = zs;
-	seen.answer = &members.base;
+	prepared = &members.base;
 	wire.hook = take;
 	assert_int_equal(immu_run(w->c, &zscan, &r), IM_ERR_PROTOCOL);
 	/* A value that is not the one whose hash is beside it; no header. */
-	seen.answer = &m->base;
+	prepared = &m->base;
 	m->entries[0]->value = fake_bytes(&wire.arena, bytes_str("other"));
 	assert_int_equal(immu_run(w->c, &tx, &r), IM_ERR_PROTOCOL);
 	m->entries[0]->value.len = 0;
@@ -365,7 +288,7 @@ malformed_answers(void **state)
 	assert_int_equal(immu_run(w->c, &tx, &r), IM_ERR_PROTOCOL);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, seen_world_new, seen_world_free)
 
 int
 main(void)

@@ -2,85 +2,21 @@
  * Every write as it reaches the server, what is refused before it gets there, and answers to verified
  * ones that are not what was asked.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "fake_seen.h"
 
-#include <cmocka.h>
 #include <math.h>
-
-#include "fake_wire.h"
-#include "rpc/message.h"
-#include "temp_dir.h"
-
-#define SERVER "c9b1p4a5gk3s0h9o1q20"
-
-struct world {
-	struct fake_db db;
-	char folder[TEMP_DIR_MAX];
-	struct immu *c;
-};
-
-/* The last request that the hook took, as it looks on the wire. */
-static struct {
-	uint16_t method;
-	ProtobufCMessage *m;
-	struct arena arena;
-} seen;
-
-static int
-setup(void **state)
-{
-	struct world *w = calloc(1, sizeof *w);
-	struct immu_options o = {0};
-
-	assert_non_null(w);
-	temp_dir_make(w->folder);
-	fake_db_init(&w->db);
-	fake_db_set(&w->db, "k", "v");
-	wire = (struct wire){.db = &w->db, .server_id = SERVER, .automatic = true};
-	arena_init(&wire.arena, 256u << 20);
-	arena_init(&seen.arena, 64u << 20);
-	o.state_dir = w->folder;
-	assert_int_equal(immu_connect(&o, &w->c), IM_OK);
-	assert_int_equal(immu_login(w->c, "immudb", "immudb", NULL), IM_OK);
-	*state = w;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct world *w = *state;
-
-	wire.lie = NULL;
-	assert_int_equal(immu_close(w->c), IM_OK);
-	temp_dir_remove(w->folder);
-	arena_free(&seen.arena);
-	arena_free(&wire.arena);
-	fake_db_free(&w->db);
-	free(w);
-	return 0;
-}
 
 /* Keeps the request and answers a header with as many entries as it names. */
 static const ProtobufCMessage *
 take(const struct rpc_call *call, enum im_err *err)
 {
-	const struct rpc_method *method = rpc_method_find(call->method);
 	Immudb__Schema__TxHeader *header;
-	struct buf packed;
 	size_t entries = 1;
 
 	(void)err;
-	if (method->answer != &immudb__schema__tx_header__descriptor)
+	if (rpc_method_find(call->method)->answer != &immudb__schema__tx_header__descriptor)
 		return NULL;
-	wire_pack(call->request, &packed);
-	assert_int_equal(
-	    message_unpack(method->request, buf_bytes(&packed), true, &seen.arena, &seen.m), IM_OK);
-	buf_free(&packed);
-	seen.method = call->method;
+	seen_keep(call);
 	if (call->method == RPC_METHOD_ExecAll)
 		entries = ((Immudb__Schema__ExecAllRequest *)seen.m)->n_operations;
 	if (call->method == RPC_METHOD_Delete)
@@ -88,12 +24,6 @@ take(const struct rpc_call *call, enum im_err *err)
 	header = fake_header(&wire.arena, &wire.db->txs[1].header);
 	header->nentries = (int32_t)entries;
 	return &header->base;
-}
-
-static bool
-is(ProtobufCBinaryData data, const char *text)
-{
-	return bytes_equal(decode_bytes(data), bytes_str(text));
 }
 
 static enum im_err
@@ -353,7 +283,7 @@ one_transaction_for_two_members(void **state)
 	assert_int_equal(run(w, &zadd), IM_OK);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, seen_world_new, seen_world_free)
 
 int
 main(void)
