@@ -199,7 +199,7 @@ auth_enter(struct call *c, struct auth_entry *entry, char **text)
 		if (err == IM_OK)
 			err = auth_start(c, &session, text);
 	}
-	explicit_bzero(&entry->user, sizeof entry->user);
+	explicit_bzero(entry->user.hash, sizeof entry->user.hash);
 	return err == IM_ERR_ILLEGAL_STATE ? IM_ERR_BUSY : err;
 }
 
