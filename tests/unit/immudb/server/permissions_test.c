@@ -193,11 +193,12 @@ is_refusal(enum im_err err)
 
 /* One call in a session of its own, so that it does not matter when the call ends it. */
 static enum im_err
-call_as(struct fixture *f, const char *base, const struct rpc_method *method, const char *database)
+call_as(
+    struct fixture *f, const char base[64], const struct rpc_method *method, const char *database)
 {
 	enum im_err err = IM_OK;
 
-	snprintf(f->session, sizeof f->session, "%s", base);
+	memcpy(f->session, base, sizeof f->session);
 	if (base[0] && method->flags & RPC_NEEDS_DATABASE)
 		err = use(f, database);
 	if (err == IM_ERR_DATABASE_NOT_FOUND)
