@@ -88,6 +88,8 @@ void tx_all(struct run *r);
 /* Large values. */
 void stream_write_random(struct run *r);
 void stream_read_random(struct run *r);
+/* More versions than fit an answer: refused as one page, walked through in smaller ones. */
+void stream_long_history(struct run *r);
 void stream_largest(struct run *r);
 
 #endif

@@ -71,6 +71,7 @@ one_round(struct run *r, uint64_t seed)
 		if (r->step % COMPARE_EVERY == 0)
 			read_all(r);
 	}
+	stream_long_history(r);
 	stream_largest(r);
 	/* Neither all nor nothing may have been refused. */
 	if (r->done < STEPS / 4 || r->refused < STEPS / 8)

@@ -8,6 +8,9 @@
 
 #include "model_run.h"
 
+/* The most that one answer holds. */
+#define ANSWER_MAX ((size_t)33 << 20)
+
 /* Bytes of a value as they come and go. A source gives parts of uneven sizes. */
 struct flow {
 	struct run *r;
@@ -123,6 +126,24 @@ stream_read_random(struct run *r)
 	uint64_t at_tx = newest && sample_once_in(3) ? newest->tx : 0;
 
 	stream_read(r, key, at_tx, sample_once_in(2));
+}
+
+void
+stream_long_history(struct run *r)
+{
+	struct model_entry e = {.kind = MODEL_VALUE, .key = (unsigned)sample_draw(SAMPLE_KEYS)};
+	struct immu_history history = {.key = sample_key(e.key)};
+	struct model_faults faults = {.len = 0};
+	struct immu_result *result;
+
+	for (size_t total = 0; total <= ANSWER_MAX; total += sample_value_size(e.value)) {
+		e.value = SAMPLE_LARGE + r->m.tx;
+		stream_write(r, &e, false);
+	}
+	model_fault(&faults, IM_ERR_MESSAGE_SIZE);
+	run_expect(r, "a large page", immu_list_history(r->c, &history, &result), &faults);
+	list_versions_all(r, e.key);
+	tx_all(r);
 }
 
 void
