@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,6 +88,11 @@ output_write_fd(int fd, struct bytes v)
 		n = write(fd, v.data, v.len);
 		if (n < 0 && errno == EINTR)
 			continue;
+		/* Whoever shares the terminal or pipe with us may have made it non-blocking. */
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+			(void)poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
+			continue;
+		}
 		if (n < 0)
 			return errno;
 		v = bytes_of(v.data + n, v.len - (size_t)n);

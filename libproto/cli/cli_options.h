@@ -44,7 +44,7 @@
     {.name = "username", \
 	.type = OPTION_STRING, \
 	.group = "Session", \
-	.help = "user to log in as when there is no session, or it has expired"}, \
+	.help = "user to work as: with the stored session if it is of this user, else by logging in"}, \
     {.name = "password", \
 	.type = OPTION_SECRET, \
 	.group = "Session", \

@@ -4,8 +4,10 @@
 #include <fcntl.h>
 #include <json-c/json.h>
 #include <poll.h>
+#include <pthread.h>
 #include <pty.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <termios.h>
 
@@ -396,6 +398,48 @@ a_terminal_gets_colour_and_no_control_bytes(void **state)
 	assert_lacks(got, "\033");
 }
 
+/* Reads to the end, but begins when the pipe is full. */
+static void *
+read_all(void *arg)
+{
+	static char block[65536];
+	static size_t total;
+	int there = 0, size = fcntl(*(int *)arg, F_GETPIPE_SZ);
+	ssize_t n;
+
+	while (ioctl(*(int *)arg, FIONREAD, &there) == 0 && there < size)
+		(void)poll(NULL, 0, 1);
+	total = 0;
+	while ((n = read(*(int *)arg, block, sizeof block)) > 0)
+		total += (size_t)n;
+	return &total;
+}
+
+/* A pipe that another program has made non-blocking is waited for; nothing is lost. */
+static void
+a_pipe_that_does_not_block(void **state)
+{
+	static uint8_t value[1 << 20];
+	pthread_t reader;
+	struct output *o;
+	void *total;
+	int fds[2];
+
+	(void)state;
+	memset(value, 'v', sizeof value);
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(fcntl(fds[1], F_SETFL, O_NONBLOCK), 0);
+	assert_int_equal(pthread_create(&reader, NULL, read_all, &fds[0]), 0);
+	o = output_new(OUTPUT_TEXT, fds[1], err_fd, "prog");
+	assert_non_null(o);
+	output_value(o, bytes_of(value, sizeof value));
+	assert_ok(output_close(o));
+	close(fds[1]);
+	assert_int_equal(pthread_join(reader, &total), 0);
+	assert_true(*(size_t *)total >= sizeof value);
+	close(fds[0]);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -415,6 +459,7 @@ main(void)
 	    T(much_output_stays_valid),
 	    T(a_full_device_is_an_error),
 	    T(a_reader_that_left_is_none),
+	    T(a_pipe_that_does_not_block),
 	    T(a_terminal_gets_colour_and_no_control_bytes),
 	};
 
