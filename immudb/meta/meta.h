@@ -79,14 +79,6 @@ const uint8_t *meta_identity(const struct meta *m);
 /* The number of users. */
 enum im_err meta_user_count(struct meta *m, size_t *count);
 
-/*
- * Adds a user, and in the same transaction its first permission (level META_LEVEL_NONE: none) on
- * database. IM_ERR_USER_EXISTS, IM_ERR_USER_NAME when the name is empty, too long or has other
- * characters than letters, digits and underscores, IM_ERR_ARGUMENT for an unknown level.
- */
-enum im_err meta_user_create(
-    struct meta *m, const struct meta_user *user, const char *database, enum meta_level level);
-
 /* Looks a user up. IM_ERR_NOT_FOUND, also for a name that no user can have. */
 enum im_err meta_user_get(struct meta *m, struct bytes name, struct meta_user *out);
 
@@ -96,19 +88,6 @@ enum im_err meta_user_get(struct meta *m, struct bytes name, struct meta_user *o
  */
 enum im_err meta_user_list(
     struct meta *m, enum im_err (*each)(void *arg, const struct meta_user *user), void *arg);
-
-/* Replaces the password hash. IM_ERR_NOT_FOUND. */
-enum im_err meta_user_set_password(struct meta *m, const char *name, const char *hash);
-
-/* Activates or deactivates. IM_ERR_NOT_FOUND. */
-enum im_err meta_user_set_active(struct meta *m, const char *name, bool active);
-
-/*
- * Sets the level of user on database (or META_ALL_DATABASES); META_LEVEL_NONE removes the entry.
- * IM_ERR_NOT_FOUND for an unknown user, IM_ERR_ARGUMENT for an unknown level.
- */
-enum im_err
-meta_permission_set(struct meta *m, const char *user, const char *database, enum meta_level level);
 
 /*
  * The level of user on database: the higher one of the entries for that database and for

@@ -1,6 +1,6 @@
 /*
- * Users and their permissions. meta.c owns the file; the server's login and permission checks are
- * the callers.
+ * Users and their permissions: looking them up, and the rows of one. meta.c owns the file; the server's
+ * login and permission checks are the callers, and meta_change.c, which makes every change.
  *
  * Invariants: a name in the table has passed meta_user_name_ok(); a permission of level none is an
  * absent row.
@@ -69,28 +69,6 @@ meta_user_write(struct meta *m, const struct meta_user *user)
 	return err == IM_ERR_EXISTS ? IM_ERR_USER_EXISTS : err;
 }
 
-enum im_err
-meta_user_create(
-    struct meta *m, const struct meta_user *user, const char *database, enum meta_level level)
-{
-	enum im_err err = meta_level_check(level);
-
-	if (err != IM_OK)
-		return err;
-	if (!meta_user_name_ok(user->name))
-		return IM_ERR_USER_NAME;
-	pthread_mutex_lock(&m->mutex);
-	err = meta_transaction_begin(m);
-	if (err == IM_OK) {
-		err = meta_user_write(m, user);
-		if (err == IM_OK && level != META_LEVEL_NONE)
-			err = meta_level_write(m, user->name, database, level);
-		err = meta_transaction_end(m, err);
-	}
-	meta_unlock(m);
-	return err;
-}
-
 void
 meta_user_read(sqlite3_stmt *stmt, struct meta_user *out)
 {
@@ -140,65 +118,6 @@ meta_user_list(
 	}
 	meta_unlock(m);
 	explicit_bzero(&user, sizeof user);
-	return err;
-}
-
-/* Runs an UPDATE whose parameter 1 is the user. Its row must be there. Gives the handle back. */
-static enum im_err
-meta_user_update(struct meta *m, sqlite3_stmt *stmt, const char *name)
-{
-	enum im_err err;
-
-	meta_bind(stmt, 1, bytes_str(name));
-	err = meta_exec(m, stmt);
-	if (err == IM_OK && sqlite3_changes(m->db) == 0)
-		err = IM_ERR_NOT_FOUND;
-	meta_unlock(m);
-	return err;
-}
-
-enum im_err
-meta_user_set_password(struct meta *m, const char *name, const char *hash)
-{
-	enum im_err err;
-	sqlite3_stmt *stmt = meta_lock(m, META_SQL_USER_HASH, &err);
-
-	if (!stmt) {
-		meta_unlock(m);
-		return err;
-	}
-	meta_bind(stmt, 2, bytes_str(hash));
-	return meta_user_update(m, stmt, name);
-}
-
-enum im_err
-meta_user_set_active(struct meta *m, const char *name, bool active)
-{
-	enum im_err err;
-	sqlite3_stmt *stmt = meta_lock(m, META_SQL_USER_ACTIVE, &err);
-
-	if (!stmt) {
-		meta_unlock(m);
-		return err;
-	}
-	sqlite3_bind_int(stmt, 2, active);
-	return meta_user_update(m, stmt, name);
-}
-
-enum im_err
-meta_permission_set(struct meta *m, const char *user, const char *database, enum meta_level level)
-{
-	struct meta_user found;
-	enum im_err err = meta_level_check(level);
-
-	if (err == IM_OK)
-		err = meta_user_get(m, bytes_str(user), &found);
-	if (err != IM_OK)
-		return err;
-	explicit_bzero(&found, sizeof found);
-	pthread_mutex_lock(&m->mutex);
-	err = meta_level_write(m, user, database, level);
-	meta_unlock(m);
 	return err;
 }
 
