@@ -138,5 +138,5 @@ scratch_kills(unsigned normal)
 	const char *text = getenv("IMMUDB_CRASH_KILLS");
 	long kills = text ? strtol(text, NULL, 10) : 0;
 
-	return kills > 0 && kills < 1000000 ? (unsigned)kills : normal * workload_effort();
+	return kills > 0 && kills < 1000000 ? (unsigned)kills : workload_amount(normal);
 }

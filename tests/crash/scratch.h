@@ -30,7 +30,7 @@ int scratch_wait(pid_t child);
 /* Lets a random time of at most max_us pass and kills the child, which may have ended before. */
 int scratch_kill_after(pid_t child, uint64_t max_us, uint64_t *random);
 
-/* Kills to make: IMMUDB_CRASH_KILLS, else the normal number, ten times as many in a long run. */
+/* Kills to make: IMMUDB_CRASH_KILLS, else workload_amount() of the normal number. */
 unsigned scratch_kills(unsigned normal);
 
 #endif

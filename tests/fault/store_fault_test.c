@@ -159,7 +159,7 @@ step_for(uint64_t txs, unsigned places)
 	fault_vfs_plan(scene.disk, &(struct fault_plan){0});
 	assert_int_equal(workload_run_write(&scene.work, txs), WORKLOAD_OK);
 	calls = fault_vfs_calls(scene.disk);
-	places *= workload_effort();
+	places = workload_amount(places);
 	return calls > places ? calls / places : 1;
 }
 

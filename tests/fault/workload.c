@@ -28,6 +28,7 @@
 #define READ_EVERY 5u
 #define PROVE_EVERY 16u
 #define WRONG_LINE 300
+#define SANITIZED_PART 4
 
 /* ---- Content ---- */
 
@@ -118,6 +119,14 @@ workload_effort(void)
 	const char *text = getenv("IMMUDB_TEST_LONG");
 
 	return text && *text && strcmp(text, "0") != 0 ? 10 : 1;
+}
+
+unsigned
+workload_amount(unsigned normal)
+{
+	unsigned part = SANITIZED && workload_effort() == 1 ? SANITIZED_PART : 1;
+
+	return (normal * workload_effort() + part - 1) / part;
 }
 
 static void end_process(void *ctx, const char *text);

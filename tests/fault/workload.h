@@ -68,7 +68,22 @@ enum workload_exit workload_check(const struct workload *w, uint64_t from_tx);
 int workload_run_write(const struct workload *w, uint64_t count);
 int workload_run_check(const struct workload *w, uint64_t from_tx);
 
+/* Whether this is a build for a sanitizer. */
+#ifdef __SANITIZE_ADDRESS__
+#define SANITIZED 1
+#elif defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
+
 /* The factor by which long runs (environment variable IMMUDB_TEST_LONG) repeat more: 1 or more. */
 unsigned workload_effort(void);
+
+/*
+ * How often a test repeats what a normal run without sanitizers repeats so often: more in a long run, a
+ * quarter of it under a sanitizer, whose build is slow and not the only one that is tested. At least 1.
+ */
+unsigned workload_amount(unsigned normal);
 
 #endif

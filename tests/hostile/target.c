@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "util/clock.h"
+#include "workload.h"
 
 #define START_S 60
 #define STOP_S 60

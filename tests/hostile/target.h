@@ -56,16 +56,10 @@ unsigned target_log_lines(const struct target *t);
 /* Says on stderr what is wrong. Always false. */
 bool fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Sanitizers slow the server down and hold on to its memory: less is done, and RSS says nothing. */
-#ifdef __SANITIZE_ADDRESS__
-#define SANITIZED 1
-#elif defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
-
-/* normal, or a part of it under a sanitizer. */
+/*
+ * normal, or a part of it under a sanitizer, which slows the server down. It also holds on to memory:
+ * RSS says nothing then.
+ */
 unsigned amount(unsigned normal);
 
 /* Whether now holds at most kb more memory than base; true under a sanitizer. */

@@ -25,6 +25,7 @@
 #define SAID_MAX 6000
 /* Places of a long run. */
 #define LONG_PLACES 500u
+#define SANITIZED_PART 2
 
 /* How a scene's child ends; what a sanitizer ends it with is neither. */
 #define SCENE_RIGHT 0
@@ -73,6 +74,8 @@ torture_places(uint64_t calls, unsigned places, unsigned round)
 
 	if (workload_effort() > 1)
 		places = LONG_PLACES;
+	else if (SANITIZED)
+		places = (places + SANITIZED_PART - 1) / SANITIZED_PART;
 	if (calls > places) {
 		p.step = calls / places + 1;
 		p.first = 1 + round * p.step / 3 % p.step;

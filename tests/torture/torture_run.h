@@ -79,7 +79,10 @@ struct torture_places {
 	uint64_t last;
 };
 
-/* So many places in a normal run, up to 500 in a long one, spread evenly and not alike each round. */
+/*
+ * So many places in a normal run, half of them under a sanitizer, up to 500 in a long run; spread evenly
+ * and not alike each round.
+ */
 struct torture_places torture_places(uint64_t calls, unsigned places, unsigned round);
 
 /* Says on stderr what failed, where the failing call was made, and what the process had said. */
