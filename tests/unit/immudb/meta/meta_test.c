@@ -604,7 +604,6 @@ main(void)
 	    META_TEST(meta_users_survive),
 	    META_TEST(meta_user_names),
 	    META_TEST(meta_changes_and_their_rows),
-	    META_TEST(meta_changes_and_their_rows),
 	    META_TEST(meta_permissions),
 	    META_TEST(meta_database_states),
 	    META_TEST(meta_database_actions),
@@ -614,6 +613,7 @@ main(void)
 	    META_TEST(meta_newer_version_is_refused),
 	    META_TEST(meta_damage_is_named),
 	    META_TEST(meta_unwritable),
+	    META_TEST(meta_lists),
 	    META_TEST(meta_threads),
 	};
 
