@@ -6,10 +6,13 @@
 #include "model_run.h"
 
 #include <fcntl.h>
+#include <ftw.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,6 +21,7 @@
 #define CONNECT_DEADLINE_S 60
 #define CONNECT_PAUSE_NS 3000000
 #define LOG_TAIL_BYTES 4000
+#define WALK_FDS 16
 
 static pid_t
 start_server(const struct run *r)
@@ -112,6 +116,32 @@ run_restart(struct run *r, int how)
 	if (err != IM_OK)
 		run_wrong(r, "close: %s", immu_error_text(err));
 	run_stop(r, how);
+	run_start(r);
+}
+
+static int
+drop_index_file(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+	const char *name = path + where->base, *dot = strrchr(name, '.');
+
+	(void)st;
+	if (type == FTW_F && (strcmp(name, "manifest") == 0 || (dot && strcmp(dot, ".run") == 0)))
+		return remove(path);
+	return 0;
+}
+
+void
+run_restart_without_index(struct run *r)
+{
+	char folder[sizeof r->data + 16];
+	enum im_err err = run_disconnect(r);
+
+	if (err != IM_OK)
+		run_wrong(r, "close: %s", immu_error_text(err));
+	run_stop(r, SIGTERM);
+	snprintf(folder, sizeof folder, "%s/defaultdb", r->data);
+	if (nftw(folder, drop_index_file, WALK_FDS, FTW_PHYS) != 0)
+		run_wrong(r, "the index could not be removed");
 	run_start(r);
 }
 

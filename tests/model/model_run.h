@@ -31,6 +31,8 @@ void run_end(struct run *r);
 
 /* Drops the connections, ends the server with the signal and starts all again. */
 void run_restart(struct run *r, int how);
+/* The same with a clean stop, after which the index is lost: it is made again from the log. */
+void run_restart_without_index(struct run *r);
 /* The parts of it. What closing returns matters only while the server is there. */
 enum im_err run_disconnect(struct run *r);
 void run_stop(struct run *r, int how);

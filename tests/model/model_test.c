@@ -1,11 +1,12 @@
 /*
  * The server against a model: long random sequences of all operations on keys, through the client
- * library, with clean stops and kills in between; every outcome and everything read is compared.
+ * library, with clean stops, kills and lost indexes in between; every outcome and everything read is
+ * compared.
  *
  *	model_test IMMUDB [SEED [ROUNDS]]
  *
- * What happens follows from the seed, which is printed: of a run of several rounds each has the seed
- * after the one before. Limits: expirations are long ago or far away, so that no clock matters.
+ * What happens follows from the seed, which is printed, but for the moment of a kill: of a run of
+ * several rounds each has the seed after the one before. Limits: expirations are long ago or far away, so that no clock matters.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -21,7 +22,7 @@
 #define STEPS 450u
 /* Every so many steps. */
 #define COMPARE_EVERY 100u
-#define RESTART_EVERY 75u
+#define RESTART_EVERY 50u
 #define STREAM_EVERY 40u
 #define MANY_EVERY 10u
 
@@ -36,12 +37,15 @@ end_run(void)
 static void
 restart(struct run *r)
 {
-	switch (sample_draw(3)) {
+	switch (sample_draw(4)) {
 	case 0:
 		run_restart(r, SIGTERM);
 		break;
 	case 1:
 		run_restart(r, SIGKILL);
+		break;
+	case 2:
+		run_restart_without_index(r);
 		break;
 	default:
 		write_and_kill(r);
