@@ -210,7 +210,11 @@ help_command_row(const struct command *c, unsigned width, FILE *to)
 	struct buf left;
 
 	buf_init(&left, HELP_MAX_TEXT);
-	buf_printf(&left, "%s%s%s", c->name, c->aliases ? ", " : "", c->aliases ? c->aliases : "");
+	buf_append_str(&left, c->name);
+	for (const char *p = c->aliases, *end; p && *p; p = *end ? end + 1 : end) {
+		end = strchrnul(p, ',');
+		buf_printf(&left, ", %.*s", (int)(end - p), p);
+	}
 	if (c->args)
 		buf_printf(&left, " %s", c->args);
 	help_row(to, buf_bytes(&left), c->summary ? c->summary : "", width);

@@ -24,7 +24,7 @@ wait_for() {
 private_home() {
 	local name
 
-	for name in "${!IMMUDB_@}" "${!IMMUCLIENT_@}"; do
+	for name in "${!IMMUDB_@}" "${!IMMUCLIENT_@}" "${!IMMUADMIN_@}"; do
 		unset "$name"
 	done
 	export HOME=$1/home XDG_STATE_HOME=$1/home/state XDG_CONFIG_HOME=$1/home/config
@@ -49,6 +49,8 @@ start_server() {
 			--metrics-address 127.0.0.1 --metrics-port "$METRICS_PORT" "$@"
 		if wait_for port 127.0.0.1 "$PORT" "$WAIT_SECONDS" "$SERVER_PID"; then
 			export IMMUCLIENT_IMMUDB_ADDRESS=127.0.0.1 IMMUCLIENT_IMMUDB_PORT=$PORT
+			export IMMUADMIN_IMMUDB_ADDRESS=127.0.0.1 IMMUADMIN_IMMUDB_PORT=$PORT
+			export IMMUADMIN_METRICS_PORT=$METRICS_PORT
 			return 0
 		fi
 		# Between the choice of a free port and its use another process may have taken it.
@@ -165,7 +167,7 @@ as_printed() {
 	local shell=(unshare --user --map-root-user --net --pid --fork --mount-proc --kill-child)
 
 	"${shell[@]}" true 2>/dev/null || skip_because needs-namespace "unshare failed"
-	ln -sf "$TEST_BUILD/bin/immudb" "$TEST_BUILD/bin/immuclient" .
+	ln -sf "$TEST_BUILD/bin/"{immudb,immuclient,immuadmin} .
 	WAIT=$BATS_TEST_DIRNAME/wait-for run "${shell[@]}" bash -euo pipefail -c \
 		"\"\$WAIT\" loopback; $1" 3>&- </dev/null
 }

@@ -63,3 +63,38 @@ page_toml() {
 	expect_text "accepted from local connections only"
 	refute_text "mode true"
 }
+
+@test "users are managed as on the page" {
+	as_printed '
+		PATH=.:$PATH
+		./immudb >out 2>&1 &
+		"$WAIT" port 127.0.0.1 3322 60 $! || cat out
+		immuadmin login immudb <<<immudb
+		immuadmin user || true
+		immuadmin user -h
+		immuadmin user create ro read <<<"ReadOnly1!"
+		immuadmin user create rw readwrite <<<"ReadWrite1!"
+		immuadmin user create immu admin <<<"Immu1234!"
+		immuadmin user list
+		immuclient login ro <<<"ReadOnly1!"
+		! immuclient set k v
+		immuadmin user set-permission ro readwrite
+		immuclient login ro <<<"ReadOnly1!"
+		immuclient set k v
+		immuadmin user deactivate ro
+		! immuclient get k
+		! immuclient login ro <<<"ReadOnly1!"
+		immuadmin user set-permission ro readwrite
+		immuclient login ro <<<"ReadOnly1!"
+		immuclient safeget k
+		immuadmin user change-password immu <<<"Changed1!"
+		immuclient login immu <<<"Changed1!"
+		kill -15 $!
+		wait $!'
+	expect_status 0
+	expect_text "Please specify a user action."
+	expect_text "User ro created"
+	expect_text "user(s):"
+	expect_text "immu's password has been changed"
+	expect_text "verified: true"
+}

@@ -52,3 +52,32 @@ load helpers
 	expect_text "first"
 	expect_text "second"
 }
+
+@test "databases and their users as on the page" {
+	as_printed '
+		PATH=.:$PATH
+		./immudb >out 2>&1 &
+		"$WAIT" port 127.0.0.1 3322 60 $! || cat out
+		immuadmin login immudb <<<immudb
+		immuadmin database list
+		immuadmin database create testdb
+		immuadmin user help
+		immuadmin user create myuser readwrite testdb <<<"MyPassw0rd!"
+		immuadmin user permission grant myuser admin testdb
+		immuadmin user permission grant myuser readwrite testdb
+		immuadmin user list
+		immuclient login myuser <<<"MyPassw0rd!"
+		immuclient use testdb
+		immuclient safeset k0 v0
+		immuadmin user permission revoke myuser readwrite testdb
+		! immuclient safeset k0 v1
+		kill -15 $!
+		wait $!'
+	expect_status 0
+	expect_text "1 database(s)"
+	expect_text "database testdb created"
+	expect_text "User myuser created"
+	expect_text "Permission changed successfully"
+	expect_text "verified: true"
+	refute_text "v1"
+}
