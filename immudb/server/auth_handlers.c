@@ -87,15 +87,16 @@ auth_check(
 		journal_login_failed(s->journal, who, peer->address);
 		log_warn_limited("failed login from %s", peer->address);
 	}
-	if (err != IM_OK)
-		return err;
-	throttle_succeeded(s->throttle, who, peer->address);
-	if (!user->active)
-		return IM_ERR_USER_INACTIVE;
-	if (is_default && !peer->is_loopback && !s->options.devmode)
-		return IM_ERR_DEFAULT_PASSWORD_REMOTE;
+	if (err == IM_OK)
+		throttle_succeeded(s->throttle, who, peer->address);
+	if (err == IM_OK && !user->active)
+		err = IM_ERR_USER_INACTIVE;
+	if (err == IM_OK && is_default && !peer->is_loopback && !s->options.devmode)
+		err = IM_ERR_DEFAULT_PASSWORD_REMOTE;
 	c->default_password = is_default;
-	return IM_OK;
+	if (err != IM_OK)
+		explicit_bzero(user, sizeof *user);
+	return err;
 }
 
 /* The level of a session's user on a database. */
@@ -215,15 +216,13 @@ handle_Login(struct call *c)
 		return IM_ERR_AUTH_DISABLED;
 	if (!c->may_block)
 		return auth_queue(c, in->user, in->password);
-	err = auth_check(c, in->user, in->password, &entry.user);
+	out = message_new(call_arena(c), &immudb__schema__login_response__descriptor);
+	err = out ? auth_check(c, in->user, in->password, &entry.user) : IM_ERR_NOMEM;
 	if (err != IM_OK)
 		return err;
 	/* With several databases to choose from, the client has to say which one it means. */
 	if (databases_client_count(c->server->databases) == 1)
 		entry.database = databases_default(c->server->databases)->name;
-	out = message_new(call_arena(c), &immudb__schema__login_response__descriptor);
-	if (!out)
-		return IM_ERR_NOMEM;
 	if (c->default_password)
 		out->warning = message_data(bytes_str(AUTH_WARNING));
 	c->answer = &out->base;
@@ -258,14 +257,12 @@ handle_OpenSession(struct call *c)
 		return IM_ERR_AUTH_DISABLED;
 	if (!c->may_block)
 		return auth_queue(c, in->username, in->password);
-	err = auth_check(c, in->username, in->password, &entry.user);
+	out = message_new(call_arena(c), &immudb__schema__open_session_response__descriptor);
+	err = out ? auth_session_database(c, in->databasename, &entry.database) : IM_ERR_NOMEM;
 	if (err == IM_OK)
-		err = auth_session_database(c, in->databasename, &entry.database);
+		err = auth_check(c, in->username, in->password, &entry.user);
 	if (err != IM_OK)
 		return err;
-	out = message_new(call_arena(c), &immudb__schema__open_session_response__descriptor);
-	if (!out)
-		return IM_ERR_NOMEM;
 	out->serveruuid = c->server->identity;
 	c->answer = &out->base;
 	return auth_enter(c, &entry, &out->sessionid);

@@ -52,7 +52,8 @@ enum im_err immu_each_user(struct immu *c, immu_user_fn *fn, void *arg);
 
 /*
  * Creates a user with a first permission. IM_ERR_USER_EXISTS, IM_ERR_USER_NAME, IM_ERR_WEAK_PASSWORD,
- * IM_ERR_DATABASE_NOT_FOUND, IM_ERR_BAD_PERMISSION, IM_ERR_DATABASE_PERMISSION.
+ * IM_ERR_DATABASE_NOT_FOUND, IM_ERR_BAD_PERMISSION, IM_ERR_NOT_ADMIN (of any database),
+ * IM_ERR_DATABASE_ADMIN (not of this one), IM_ERR_DATABASE_ASSIGNED (the system's).
  */
 struct immu_new_user {
 	const char *name;
@@ -63,8 +64,8 @@ enum im_err immu_create_user(struct immu *c, const struct immu_new_user *user);
 
 /*
  * Changes a password; all sessions of that user end, this one too if it is one of them. old_password is
- * needed for one's own, else NULL or "". IM_ERR_CREDENTIALS (the old one is wrong), IM_ERR_WEAK_PASSWORD,
- * IM_ERR_USER_NOT_FOUND.
+ * needed for one's own, else NULL or "". IM_ERR_OLD_PASSWORD (it is wrong), IM_ERR_WEAK_PASSWORD,
+ * IM_ERR_USER_NOT_FOUND, IM_ERR_NOT_CREATOR, IM_ERR_THROTTLED.
  */
 struct immu_new_password {
 	const char *user;

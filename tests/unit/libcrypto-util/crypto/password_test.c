@@ -107,10 +107,36 @@ password_dummy_never_succeeds(void **state)
 	assert_int_equal(password_check_dummy(bytes_str("immudb")), IM_ERR_CREDENTIALS);
 }
 
+/* What may be chosen, and that every derivation is counted. */
+static void
+password_choice(void **state)
+{
+	static const char *const good[] = {
+	    "Abcdef1!", "A1!aaaaa", "PASSWORD_1", "Abcdefghijklmnopqrstuvwxyz12345!"};
+	static const char *const bad[] = {"", "immudb", "Abcde1!",
+	    "Abcdefghijklmnopqrstuvwxyz123456!", "abcdef1!", "Abcdefg!", "Abcdefg1", "Abcdef 1!",
+	    "Abcdef1!\n", "Abcdef1\xc3\xa4"};
+	char encoded[PASSWORD_ENCODED_MAX];
+	uint64_t runs;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+		assert_int_equal(password_check_choice(bytes_str(good[i])), IM_OK);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_int_equal(password_check_choice(bytes_str(bad[i])), IM_ERR_WEAK_PASSWORD);
+	assert_int_equal(password_check_choice(bytes_of("Abcdef1!\0", 9)), IM_ERR_WEAK_PASSWORD);
+	runs = password_runs();
+	assert_int_equal(password_hash(bytes_str("x"), encoded), IM_OK);
+	assert_int_equal(password_check(bytes_str("y"), encoded), IM_ERR_CREDENTIALS);
+	assert_int_equal(password_check_dummy(bytes_str("y")), IM_ERR_CREDENTIALS);
+	assert_int_equal(password_runs() - runs, 3);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(password_choice),
 	    cmocka_unit_test(password_round_trip),
 	    cmocka_unit_test(password_known_answer),
 	    cmocka_unit_test(password_empty_and_binary),
