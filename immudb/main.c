@@ -91,6 +91,10 @@ main_say_started(const struct options *o, const struct server *s, const struct s
 			main_log_banner((char *)text.data);
 	}
 	buf_free(&text);
+	if (so->maintenance)
+		log_warn(
+		    "maintenance mode: whoever is on this machine may read all data and change "
+		    "users without login; nothing else is written");
 	if (b.default_password)
 		log_warn("user %s has the default password: change it%s", SERVER_ADMIN,
 		    so->devmode ? "" : "; until then it can log in from this machine only");
