@@ -45,7 +45,7 @@ database_folder_choose(const char *dir, const char *name, char out[META_DATABASE
 enum im_err
 database_folder_is_marked(const char *dir, const char *folder, bool *marked)
 {
-	char path[VFS_PATH_MAX], marker[VFS_PATH_MAX];
+	char path[VFS_PATH_MAX], marker[VFS_PATH_MAX] = "";
 	enum im_err err = vfs_path(path, dir, folder);
 
 	if (err == IM_OK)

@@ -45,7 +45,8 @@ file_read_fd(int fd, const char *path, size_t max_bytes, bool line, struct buf *
 		ssize_t n;
 
 		if (!p)
-			return err_set(out->err, "%s: too large", path);
+			return err_set(out->err, "%s: %s", path,
+			    out->err == IM_ERR_NOMEM ? "out of memory" : "too large");
 		n = read(fd, p, want ? want : 1);
 		if (n < 0 && errno == EINTR)
 			continue;

@@ -454,8 +454,8 @@ options_read_secret(struct options *o, const struct option_value *v)
 		err = option_set(o, target, v->origin, (const char *)line.data, v->where);
 	buf_wipe(&line);
 	if (err)
-		return err_set(
-		    IM_ERR_CONFIG, "%s (%s): %s", v->def->name, v->where, err_detail(err));
+		return err_set(err == IM_ERR_NOMEM ? err : IM_ERR_CONFIG, "%s (%s): %s",
+		    v->def->name, v->where, err_detail(err));
 	return IM_OK;
 }
 

@@ -8,9 +8,11 @@
 #include "sample_server.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "sample_key.h"
@@ -43,6 +45,20 @@ enum im_err __real_store_open(const struct store_options *options, struct store 
 enum im_err __wrap_store_open(const struct store_options *options, struct store **out);
 enum im_err __wrap_store_write(struct store *s, struct store_write *w);
 
+/* The server looks for itself whether a database has a folder, and does not ask the engine. */
+static void
+mark_folder(const char *dir)
+{
+	char path[PATH_BYTES_MAX];
+	int len = snprintf(path, sizeof path, "%s/%s", dir, STORE_MARKER_NAME);
+
+	enum im_err err = IM_ERR_IO;
+
+	if (len > 0 && (size_t)len < sizeof path && (mkdir(dir, 0700) == 0 || errno == EEXIST))
+		err = file_replace(path, bytes_str(""));
+	assert(!err);
+}
+
 enum im_err
 __wrap_store_open(const struct store_options *options, struct store **out)
 {
@@ -53,6 +69,7 @@ __wrap_store_open(const struct store_options *options, struct store **out)
 		return __real_store_open(options, out);
 	sample_store_mark(files, options->dir);
 	sample_store_options(files, &mine);
+	mark_folder(options->dir);
 	return __real_store_open(&mine, out);
 }
 
@@ -195,7 +212,7 @@ stop_server(void)
 	memory_vfs_free(files);
 }
 
-/* The folder is for the metadata and the key only: databases are in memory. */
+/* The folder is for the metadata and the key only, and for marks: databases are in memory. */
 static bool
 make_folder(char key[PATH_BYTES_MAX])
 {
