@@ -448,3 +448,53 @@ handle_GetDatabaseSettingsV2(struct call *c)
 	c->answer = &out->base;
 	return out->settings ? IM_OK : IM_ERR_NOMEM;
 }
+
+/* ---- Indexes ---- */
+
+/* In a pool of its own: the merge of a large index takes long. */
+static enum im_err
+database_queue_index(struct call *c)
+{
+	call_queue(c, c->server->compactors);
+	return CALL_PENDING;
+}
+
+static enum im_err
+database_journal_index(struct call *c, const char *what)
+{
+	struct meta_action action = database_action(c, what, c->database->name);
+
+	return journal_add(c->server->journal, &action);
+}
+
+enum im_err
+handle_FlushIndex(struct call *c)
+{
+	Immudb__Schema__FlushIndexResponse *out;
+	enum im_err err;
+
+	if (!c->may_block)
+		return database_queue_index(c);
+	out = message_new(call_arena(c), &immudb__schema__flush_index_response__descriptor);
+	if (!out)
+		return IM_ERR_NOMEM;
+	err = store_flush_index(c->database->store);
+	if (err == IM_OK)
+		err = database_journal_index(c, JOURNAL_FLUSH_INDEX);
+	out->database = c->database->name;
+	c->answer = &out->base;
+	return err;
+}
+
+enum im_err
+handle_CompactIndex(struct call *c)
+{
+	enum im_err err;
+
+	if (!c->may_block)
+		return database_queue_index(c);
+	err = store_compact_index(c->database->store);
+	if (err == IM_OK)
+		err = database_journal_index(c, JOURNAL_COMPACT_INDEX);
+	return err == IM_OK ? database_answer_empty(c) : err;
+}

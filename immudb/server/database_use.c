@@ -104,12 +104,24 @@ database_pending(const struct database *db)
 
 /* ---- Jobs ---- */
 
-/* What is kept open goes first; every function from here to the jobs runs under the mutex. */
+/* What was counted before the store was opened this time. */
+static void
+stats_add_counters(struct store_stats *stats, const struct store_stats *before)
+{
+	stats->batches += before->batches;
+	stats->syncs += before->syncs;
+	stats->damaged_values += before->damaged_values;
+}
+
+/* Every function from here to the jobs runs under the mutex. Nothing happens to the store any more. */
 static void
 database_start_close(struct database *db)
 {
 	struct databases *d = db->owner;
+	struct store_stats before = db->last;
 
+	store_stats(db->store, &db->last);
+	stats_add_counters(&db->last, &before);
 	db->state = DATABASE_CLOSING;
 	d->closing++;
 	/* The pool is stopped only after stopping was set, and then nothing is started. */
@@ -392,17 +404,11 @@ database_close_job(struct database *db)
 {
 	struct databases *d = db->owner;
 	struct database_wait *waiting = NULL, *unloading = NULL;
-	struct store_stats stats;
 	char text[sizeof db->broken_text];
 
-	store_stats(db->store, &stats);
 	store_close(db->store);
 	pthread_mutex_lock(&d->mutex);
 	db->store = NULL;
-	stats.batches += db->last.batches;
-	stats.syncs += db->last.syncs;
-	stats.damaged_values += db->last.damaged_values;
-	db->last = stats;
 	d->open--;
 	d->closing--;
 	db->state = db->unload ? DATABASE_UNLOADED : DATABASE_IDLE;
@@ -559,23 +565,23 @@ void
 database_info(struct database *db, struct database_info *out)
 {
 	struct databases *d = db->owner;
+	struct store_stats last;
 
 	pthread_mutex_lock(&d->mutex);
 	out->state = db->state;
 	out->settings = db->settings;
-	out->stats = db->last;
+	last = out->stats = db->last;
+	/* Under the mutex nobody begins to close it, so that it may be held though it is shut. */
+	out->is_open = db->state == DATABASE_OPEN || db->state == DATABASE_UNLOADING;
+	if (out->is_open)
+		database_hold(db);
 	pthread_mutex_unlock(&d->mutex);
 	out->is_loaded = out->state != DATABASE_UNLOADING && out->state != DATABASE_UNLOADED &&
 	    out->state != DATABASE_BROKEN && out->state != DATABASE_GONE;
-	out->is_open = database_try_hold(db);
 	if (!out->is_open)
 		return;
 	store_stats(db->store, &out->stats);
-	pthread_mutex_lock(&d->mutex);
-	out->stats.batches += db->last.batches;
-	out->stats.syncs += db->last.syncs;
-	out->stats.damaged_values += db->last.damaged_values;
-	pthread_mutex_unlock(&d->mutex);
+	stats_add_counters(&out->stats, &last);
 	database_release(db);
 }
 

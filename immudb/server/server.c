@@ -30,6 +30,8 @@
 #define SERVER_PASSWORD_QUEUE 128
 #define SERVER_ADMIN_THREADS 2
 #define SERVER_ADMIN_QUEUE 256
+#define SERVER_COMPACT_THREADS 2
+#define SERVER_COMPACT_QUEUE 64
 #define SERVER_READ_THREADS_MIN 4
 #define SERVER_READ_QUEUE 4096
 #define SERVER_THROTTLE_ENTRIES 8192
@@ -211,6 +213,9 @@ server_start_workers(struct server *s)
 		err = workers_start(
 		    "admin", SERVER_ADMIN_THREADS, SERVER_ADMIN_QUEUE, &s->administrators);
 	if (err == IM_OK)
+		err = workers_start(
+		    "compactor", SERVER_COMPACT_THREADS, SERVER_COMPACT_QUEUE, &s->compactors);
+	if (err == IM_OK)
 		err = metrics_add_process(s->metrics);
 	return err == IM_OK ? server_metrics_add(s) : err;
 }
@@ -339,6 +344,7 @@ server_stop(struct server *s)
 	if (s->rpc)
 		rpc_server_stop(s->rpc, SERVER_DRAIN_MS);
 	http_server_stop(s->http);
+	workers_stop(s->compactors);
 	workers_stop(s->administrators);
 	workers_stop(s->passwords);
 	workers_stop(s->readers);
@@ -347,6 +353,7 @@ server_stop(struct server *s)
 	/* Closing answers the writes under way, which may still ask for a pool and be told no. */
 	databases_close(s->databases);
 	rpc_server_free(s->rpc);
+	workers_free(s->compactors);
 	workers_free(s->administrators);
 	workers_free(s->passwords);
 	workers_free(s->readers);

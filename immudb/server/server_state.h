@@ -41,6 +41,7 @@ struct server {
 	struct throttle *throttle;
 	struct workers *readers;
 	struct workers *passwords;
+	struct workers *compactors;     /* flush and merge indexes */
 	struct workers *administrators; /* creates, loads, unloads, deletes databases */
 	struct sign_private_key *key;   /* NULL: states are not signed */
 	struct metrics *metrics;

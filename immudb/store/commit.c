@@ -530,7 +530,8 @@ static bool
 is_checkpoint_due(struct store *s)
 {
 	return s->checkpoint_bytes >= ENGINE_CHECKPOINT_BYTES ||
-	    s->checkpoint_entries >= s->options.checkpoint_entries || index_should_freeze(s->index);
+	    s->checkpoint_entries >= s->options.checkpoint_entries ||
+	    index_should_freeze(s->index) || atomic_load(&s->flush_wanted);
 }
 
 /* Has a checkpoint made when it is time; may wait for those under way. */
@@ -540,6 +541,8 @@ ask_for_checkpoint(struct store *s)
 	if (!is_checkpoint_due(s))
 		return;
 	pthread_mutex_lock(&s->upkeep_lock);
+	if (atomic_exchange(&s->flush_wanted, false))
+		s->flushes_tried++;
 	if (freeze(s) == IM_OK) {
 		s->checkpoint = (struct record_mark){s->last_tx, txlog_end(s->log), s->last_alh};
 		s->checkpoint_wanted = true;
@@ -547,6 +550,7 @@ ask_for_checkpoint(struct store *s)
 		s->checkpoint_entries = 0;
 		pthread_cond_signal(&s->indexer_wanted);
 	}
+	pthread_cond_broadcast(&s->upkeep_done);
 	pthread_mutex_unlock(&s->upkeep_lock);
 }
 
@@ -622,6 +626,29 @@ hand_over(struct store *s)
 	pthread_mutex_unlock(&s->queue_lock);
 }
 
+enum im_err
+engine_ask_for_flush(struct store *s)
+{
+	enum im_err err = IM_OK;
+
+	pthread_mutex_lock(&s->queue_lock);
+	if (s->stopping)
+		err = IM_ERR_CLOSED;
+	else if (!s->started)
+		err = start_threads(s);
+	if (err == IM_OK) {
+		atomic_store(&s->flush_wanted, true);
+		/* Who commits as a caller looks for it before he gives the role back. */
+		if (s->role != COMMIT_BY_CALLER) {
+			s->handed_over = true;
+			appoint_thread(s);
+			pthread_cond_signal(&s->queue_filled);
+		}
+	}
+	pthread_mutex_unlock(&s->queue_lock);
+	return err;
+}
+
 /* The caller gives the role back; false when more has come, and it cannot. */
 static bool
 give_back(struct store *s)
@@ -629,7 +656,7 @@ give_back(struct store *s)
 	bool more;
 
 	pthread_mutex_lock(&s->queue_lock);
-	more = take_queue(s);
+	more = take_queue(s) || atomic_load(&s->flush_wanted);
 	if (!more) {
 		s->role = COMMIT_FREE;
 		if (s->stopping)

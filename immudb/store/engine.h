@@ -112,6 +112,7 @@ struct store {
 	bool handed_over;      /* the thread has the role from a caller */
 	bool committer_asleep;
 	bool stopping;
+	_Atomic bool flush_wanted; /* set under queue_lock: a checkpoint is asked for, due or not */
 
 	/* Committer. */
 	pthread_t committer;       /* the thread, to be joined */
@@ -147,6 +148,11 @@ struct store {
 	struct record_mark checkpoint;
 	uint64_t checkpoint_tx; /* of the newest checkpoint on disk */
 	enum im_err upkeep_err; /* of the last checkpoint; IM_OK when there is nothing to retry */
+	uint64_t reached_tx;    /* of the newest checkpoint since open */
+	uint64_t flushes_tried; /* times the committer saw flush_wanted */
+	bool compacting;        /* somebody waits for compact_err */
+	bool compact_wanted;
+	enum im_err compact_err;
 };
 
 /* ---- prepare.c ---- */
@@ -184,6 +190,9 @@ bool engine_is_refusal(enum im_err err);
 
 /* Lets the committer answer what is queued and ends it. No write may come any more. */
 void engine_commit_stop(struct store *s);
+
+/* Has the committer freeze the memtable and ask for a checkpoint. IM_ERR_CLOSED, IM_ERR_NOMEM. */
+enum im_err engine_ask_for_flush(struct store *s);
 
 /* Ends the process through the fatal hook: allocated log could not be written or synced. */
 _Noreturn void engine_fatal(struct store *s, enum im_err err);

@@ -16,7 +16,8 @@
  *
  * Threads, each kind at the same time as the others:
  *	- the writer, one at a time: index_reserve, index_insert, index_should_freeze, index_freeze;
- *	- maintenance, one at a time: index_flush, index_merge, index_check;
+ *	- maintenance, one at a time: index_flush, index_merge, index_compact,
+ *	  index_check;
  *	- readers, any number: everything else but index_open and index_close.
  */
 struct index;
@@ -148,6 +149,11 @@ enum im_err index_flush(struct index *idx, bool *did);
  * (index_damaged() is true from then on), and IM_ERR_INTERRUPTED after index_stop().
  */
 enum im_err index_merge(struct index *idx, bool *did);
+
+/*
+ * Merges all runs into one, otherwise as index_merge(). IM_ERR_CORRUPT when one is damaged.
+ */
+enum im_err index_compact(struct index *idx);
 
 /* Makes a merge under way, and all later ones, end soon with IM_ERR_INTERRUPTED. From any thread. */
 void index_stop(struct index *idx);

@@ -390,24 +390,19 @@ merging_install(struct index *idx, const struct merging *mg, struct run *merged)
 	return manifest_settle(idx);
 }
 
-/* Merges one window of runs, newer than those of the merge around, if there is one to merge. */
+/* Merges the runs of a window of v, which is released: a merge takes long. */
 static enum im_err
-merge_window(struct index *idx, const struct merging *around, bool *did)
+window_merge(struct index *idx, struct index_version *v, struct window w)
 {
-	struct index_version *v = index_version_acquire(idx);
 	struct merging mg = {0};
 	struct run *merged;
-	struct window w;
-	enum im_err err = IM_OK;
+	enum im_err err;
 
-	*did = idx->depth < DEPTH_MAX && window_pick(v, floor_of(v, around), &w);
-	for (unsigned i = 0; *did && i < w.count; i++) {
+	for (unsigned i = 0; i < w.count; i++) {
 		mg.runs[mg.count++] = v->run[w.first + i];
 		run_ref(v->run[w.first + i]);
 	}
 	index_version_release(v);
-	if (!*did)
-		return IM_OK;
 	idx->depth++;
 	err = merging_to_run(idx, &mg, &merged);
 	if (err == IM_OK)
@@ -415,7 +410,23 @@ merge_window(struct index *idx, const struct merging *around, bool *did)
 	idx->depth--;
 	for (unsigned i = 0; i < mg.count; i++)
 		run_unref(mg.runs[i]);
-	*did = err == IM_OK;
+	return err;
+}
+
+/* Merges one window of runs, newer than those of the merge around, if there is one to merge. */
+static enum im_err
+merge_window(struct index *idx, const struct merging *around, bool *did)
+{
+	struct index_version *v = index_version_acquire(idx);
+	struct window w;
+	enum im_err err = IM_OK;
+
+	*did = idx->depth < DEPTH_MAX && window_pick(v, floor_of(v, around), &w);
+	if (*did)
+		err = window_merge(idx, v, w);
+	else
+		index_version_release(v);
+	*did = *did && err == IM_OK;
 	return err;
 }
 
@@ -440,6 +451,31 @@ index_merge(struct index *idx, bool *did)
 	err = manifest_settle(idx);
 	if (err == IM_OK)
 		err = merge_window(idx, NULL, did);
+	if (err == IM_ERR_CORRUPT)
+		manifest_settle(idx);
+	return err;
+}
+
+enum im_err
+index_compact(struct index *idx)
+{
+	struct index_version *v;
+	enum im_err err;
+	unsigned i;
+
+	if (atomic_load(&idx->stop))
+		return IM_ERR_INTERRUPTED;
+	err = manifest_settle(idx);
+	if (err != IM_OK)
+		return err;
+	v = index_version_acquire(idx);
+	for (i = 0; i < v->runs && err == IM_OK; i++)
+		if (run_damaged(v->run[i]))
+			err = err_set(IM_ERR_CORRUPT, "a run of the index is damaged");
+	if (err == IM_OK && v->runs > 1)
+		err = window_merge(idx, v, (struct window){0, v->runs});
+	else
+		index_version_release(v);
 	if (err == IM_ERR_CORRUPT)
 		manifest_settle(idx);
 	return err;

@@ -334,6 +334,20 @@ struct store_span {
 enum im_err store_dual_proof(struct store *s, struct store_span span, unsigned flags,
     struct arena *arena, struct dual_proof *out);
 
+/* ---- The index ---- */
+
+/*
+ * Writes what the index has in memory to disk, up to the newest transaction published before, and makes a
+ * checkpoint there. Waits for it. IM_ERR_READ_ONLY, IM_ERR_NO_SPACE, IM_ERR_IO, IM_ERR_NOMEM.
+ */
+enum im_err store_flush_index(struct store *s);
+
+/*
+ * The same, and merges all runs of the index into one; reads and writes go on meanwhile. IM_ERR_BUSY when
+ * somebody does that already, IM_ERR_CORRUPT when a run is damaged (opening the database makes it anew).
+ */
+enum im_err store_compact_index(struct store *s);
+
 /* ---- Checking ---- */
 
 /* A fault that store_check() found. */

@@ -192,6 +192,8 @@ make_checkpoint(struct store *s)
 	note_checkpoint(s, before, err);
 	pthread_mutex_lock(&s->upkeep_lock);
 	s->upkeep_err = err;
+	if (err == IM_OK)
+		s->reached_tx = checkpoint.tx;
 	pthread_cond_broadcast(&s->upkeep_done);
 	if (s->upkeep_stop)
 		return;
@@ -206,6 +208,23 @@ make_checkpoint(struct store *s)
 	pthread_cond_clockwait(&s->indexer_wanted, &s->upkeep_lock, CLOCK_MONOTONIC, &retry);
 }
 
+/* Under upkeep_lock, given back meanwhile. */
+static void
+make_compact(struct store *s)
+{
+	enum im_err err;
+
+	s->compact_wanted = false;
+	pthread_mutex_unlock(&s->upkeep_lock);
+	err = index_compact(s->index);
+	if (err != IM_OK && err != IM_ERR_INTERRUPTED)
+		log_warn("database %s: compacting the index: %s", s->name, err_detail(err));
+	pthread_mutex_lock(&s->upkeep_lock);
+	s->compact_err = err;
+	s->compacting = false;
+	pthread_cond_broadcast(&s->upkeep_done);
+}
+
 static void *
 indexer_main(void *arg)
 {
@@ -215,6 +234,8 @@ indexer_main(void *arg)
 	while (!s->upkeep_stop) {
 		if (s->checkpoint_wanted)
 			make_checkpoint(s);
+		else if (s->compact_wanted)
+			make_compact(s);
 		else
 			pthread_cond_wait(&s->indexer_wanted, &s->upkeep_lock);
 	}
@@ -308,4 +329,58 @@ engine_upkeep_stop(struct store *s)
 	s->syncer_started = false;
 	s->indexer_started = false;
 	s->upkeep_stop = false;
+}
+
+/* ---- What is asked for ---- */
+
+enum im_err
+store_flush_index(struct store *s)
+{
+	uint64_t tx = atomic_load_explicit(&s->published, memory_order_acquire), tried;
+	enum im_err err = IM_OK;
+
+	if (s->damaged)
+		return err_set(IM_ERR_READ_ONLY, "database is read-only: %s", s->damage_text);
+	if (tx == 0)
+		return IM_OK;
+	pthread_mutex_lock(&s->upkeep_lock);
+	tried = s->flushes_tried;
+	pthread_mutex_unlock(&s->upkeep_lock);
+	err = engine_ask_for_flush(s);
+	if (err != IM_OK)
+		return err;
+	pthread_mutex_lock(&s->upkeep_lock);
+	while (s->reached_tx < tx && !s->upkeep_stop &&
+	    !(s->flushes_tried > tried && s->upkeep_err != IM_OK))
+		pthread_cond_wait(&s->upkeep_done, &s->upkeep_lock);
+	if (s->reached_tx < tx)
+		err = s->upkeep_stop ? IM_ERR_CLOSED : s->upkeep_err;
+	pthread_mutex_unlock(&s->upkeep_lock);
+	return err;
+}
+
+enum im_err
+store_compact_index(struct store *s)
+{
+	enum im_err err = IM_OK;
+
+	pthread_mutex_lock(&s->upkeep_lock);
+	if (s->compacting)
+		err = err_set(IM_ERR_BUSY, "compact already in progress");
+	s->compacting = true;
+	pthread_mutex_unlock(&s->upkeep_lock);
+	if (err != IM_OK)
+		return err;
+	err = store_flush_index(s);
+	pthread_mutex_lock(&s->upkeep_lock);
+	if (err == IM_OK && s->indexer_started) {
+		s->compact_wanted = true;
+		pthread_cond_signal(&s->indexer_wanted);
+		while (s->compacting && !s->upkeep_stop)
+			pthread_cond_wait(&s->upkeep_done, &s->upkeep_lock);
+		err = s->compacting ? IM_ERR_INTERRUPTED : s->compact_err;
+	}
+	s->compacting = false;
+	pthread_mutex_unlock(&s->upkeep_lock);
+	return err;
 }

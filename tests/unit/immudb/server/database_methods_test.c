@@ -398,31 +398,273 @@ closed_ones_are_opened_on_demand(void **state)
 	}
 }
 
-/* Requests wait for room while all that are open are busy, and go on when one is not. */
+/* ---- At the same time ---- */
+
+/* A client of its own, in a thread of its own. */
+struct other {
+	struct fixture f;
+	pthread_t thread;
+	const char *database;
+	_Atomic bool stop;
+	_Atomic unsigned done;
+	enum im_err err;
+};
+
+static void
+other_start(struct other *o, struct fixture *f, void *(*run)(void *))
+{
+	*o = (struct other){.f = {.server = f->server}, .database = "db"};
+	arena_init(&o->f.arena, ARENA_MAX);
+	connect_to(&o->f);
+	assert_int_equal(login(&o->f, "immudb", "immudb"), IM_OK);
+	assert_int_equal(pthread_create(&o->thread, NULL, run, o), 0);
+}
+
+static void
+other_end(struct other *o)
+{
+	assert_int_equal(pthread_join(o->thread, NULL), 0);
+	rpc_client_close(o->f.conn);
+	arena_free(&o->f.arena);
+}
+
+static void *
+run_create(void *arg)
+{
+	struct other *o = arg;
+
+	o->err = create(&o->f, o->database, false, NULL);
+	return NULL;
+}
+
+static void
+one_of_two_creates(void **state)
+{
+	struct fixture *f = *state;
+	struct other *o = calloc(2, sizeof *o);
+	unsigned won = 0;
+
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	for (size_t i = 0; i < 2; i++)
+		other_start(&o[i], f, run_create);
+	for (size_t i = 0; i < 2; i++) {
+		other_end(&o[i]);
+		won += o[i].err == IM_OK;
+		assert_true(o[i].err == IM_OK || o[i].err == IM_ERR_DATABASE_EXISTS);
+	}
+	assert_int_equal(won, 1);
+	assert_int_equal(list(f)->n_databases, 2);
+	free(o);
+}
+
+/* Writes until it is refused, or told to stop. */
+static void *
+run_writes(void *arg)
+{
+	struct other *o = arg;
+
+	o->err = use(&o->f, o->database);
+	while (o->err == IM_OK && !o->stop) {
+		o->err = set(&o->f, "k", "v", NULL);
+		o->done += o->err == IM_OK;
+		arena_reset(&o->f.arena, ARENA_MAX);
+	}
+	return NULL;
+}
+
+/* What was answered is there; nobody is answered wrongly. */
+static void
+unloaded_under_load(void **state)
+{
+	struct fixture *f = *state;
+	struct other *o = calloc(3, sizeof *o);
+	unsigned done = 0;
+
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	assert_int_equal(create(f, "db", false, NULL), IM_OK);
+	for (size_t i = 0; i < 3; i++)
+		other_start(&o[i], f, run_writes);
+	while (o[0].done < 20 || o[1].done < 20 || o[2].done < 20)
+		usleep(1000);
+	assert_int_equal(unload(f, "db"), IM_OK);
+	for (size_t i = 0; i < 3; i++) {
+		other_end(&o[i]);
+		assert_int_equal(o[i].err, IM_ERR_DATABASE_NOT_LOADED);
+		done += o[i].done;
+	}
+	assert_int_equal(listed(f, "db")->numtransactions, done);
+	assert_int_equal(load(f, "db"), IM_OK);
+	assert_int_equal(listed(f, "db")->numtransactions, done);
+	free(o);
+}
+
+/* All that may be open are busy: requests for another one wait until one is not. */
 static void
 full_of_busy_ones_waits(void **state)
 {
 	struct fixture *f = *state;
 	struct server_options options = options_of(f);
-	struct database *busy;
-	struct rpc_call call = {.method = RPC_METHOD_Get};
-	M(KeyRequest) in = key_request("k");
-	struct rpc_client_call *waiting;
-	ProtobufCMessage *answer;
+	struct other *o = calloc(1, sizeof *o);
+	struct database *busy, *b;
+	struct database_info info;
 
-	(void)answer;
-	(void)waiting;
 	options.max_active_databases = 3;
 	start(f, &options);
 	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
-	assert_int_equal(create(f, "a", false, NULL), IM_OK);
-	busy = databases_find(f->server->databases, bytes_str("a"));
+	assert_int_equal(create(f, "db", false, NULL), IM_OK);
+	assert_int_equal(create(f, "busy", false, NULL), IM_OK);
+	b = databases_find(f->server->databases, bytes_str("db"));
+	busy = databases_find(f->server->databases, bytes_str("busy"));
+	do
+		database_info(b, &info);
+	while (info.state != DATABASE_IDLE);
 	assert_true(database_try_hold(busy));
-	assert_int_equal(create(f, "b", false, NULL), IM_OK);
-	(void)call;
-	assert_int_equal(use(f, "b"), IM_OK);
+	other_start(o, f, run_writes);
+	do
+		database_info(b, &info);
+	while (info.state != DATABASE_WANTED);
+	assert_int_equal(o->done, 0);
+	/* Others go on meanwhile. */
+	assert_int_equal(use(f, "busy"), IM_OK);
+	assert_int_equal(set(f, "k", "v", NULL), IM_OK);
 	database_release(busy);
-	assert_int_equal(get(f, &in, NULL), IM_ERR_KEY_NOT_FOUND);
+	while (o->done < 3)
+		usleep(1000);
+	o->stop = true;
+	other_end(o);
+	assert_int_equal(o->err, IM_OK);
+	free(o);
+}
+
+/* Requests for more databases than may be open, from several clients. */
+static void
+databases_take_turns(void **state)
+{
+	struct fixture *f = *state;
+	struct server_options options = options_of(f);
+	static const char *const names[] = {"a", "b", "c", "d"};
+	struct other *o = calloc(4, sizeof *o);
+
+	options.max_active_databases = 3;
+	options.max_sessions = 64;
+	start(f, &options);
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(create(f, names[i], false, NULL), IM_OK);
+	for (size_t i = 0; i < 4; i++) {
+		other_start(&o[i], f, run_create);
+		assert_int_equal(pthread_join(o[i].thread, NULL), 0);
+		o[i].database = names[i];
+		assert_int_equal(pthread_create(&o[i].thread, NULL, run_writes, &o[i]), 0);
+	}
+	for (size_t i = 0; i < 4; i++)
+		while (o[i].done < 50)
+			usleep(1000);
+	for (size_t i = 0; i < 4; i++)
+		o[i].stop = true;
+	for (size_t i = 0; i < 4; i++) {
+		other_end(&o[i]);
+		assert_int_equal(o[i].err, IM_OK);
+		assert_int_equal(listed(f, names[i])->numtransactions, o[i].done);
+	}
+	assert_true(open_count(f) <= 3);
+	free(o);
+}
+
+/* ---- Damage ---- */
+
+static void
+damage_keeps_no_other_from_serving(void **state)
+{
+	struct fixture *f = *state;
+	struct server_options options = options_of(f);
+	char path[160];
+	enum im_err err;
+
+	start(f, &options);
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	assert_int_equal(create(f, "bad", false, NULL), IM_OK);
+	assert_int_equal(create(f, "good", false, NULL), IM_OK);
+	stop(f);
+	snprintf(path, sizeof path, "%s/bad/immudb.database", f->data);
+	assert_int_equal(unlink(path), 0);
+	/* Not ours: left alone. */
+	snprintf(path, sizeof path, "%s/lost+found", f->data);
+	assert_int_equal(file_make_folder(path), IM_OK);
+	start(f, &options);
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	assert_int_equal(list(f)->n_databases, 3);
+	assert_false(listed(f, "bad")->loaded);
+	assert_int_equal(use(f, "good"), IM_OK);
+	assert_int_equal(set(f, "k", "v", NULL), IM_OK);
+	assert_int_equal(use(f, "bad"), IM_OK);
+	err = set(f, "k", "v", NULL);
+	assert_int_equal(err, IM_ERR_CORRUPT);
+	assert_non_null(strstr(err_detail(err), "bad"));
+	assert_int_equal(load(f, "bad"), IM_ERR_CORRUPT);
+	assert_int_equal(unload(f, "bad"), IM_OK);
+	assert_int_equal(delete (f, "bad"), IM_OK);
+	assert_int_equal(create(f, "bad", false, NULL), IM_OK);
+	assert_true(folder_is_there(f, "lost+found"));
+}
+
+/* What a crash left half-done is finished by the next start. */
+static void
+half_done_is_finished(void **state)
+{
+	struct fixture *f = *state;
+	struct server_options options = options_of(f);
+	struct meta_database row = {.name = "half", .folder = "half", .created_by = "immudb"};
+	struct meta *m;
+
+	start(f, &options);
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	assert_int_equal(create(f, "dying", false, NULL), IM_OK);
+	stop(f);
+	assert_int_equal(meta_open(f->data, &m), IM_OK);
+	assert_int_equal(meta_database_begin(m, &row, NULL, 0), IM_OK);
+	assert_int_equal(meta_database_delete(m, "dying", NULL), IM_OK);
+	meta_close(m);
+	start(f, &options);
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	assert_non_null(listed(f, "half"));
+	assert_null(listed(f, "dying"));
+	assert_true(folder_is_there(f, "half"));
+	assert_false(folder_is_there(f, "dying"));
+	assert_int_equal(use(f, "half"), IM_OK);
+	assert_int_equal(set(f, "k", "v", NULL), IM_OK);
+}
+
+/* ---- Indexes ---- */
+
+static void
+index_is_flushed_and_compacted(void **state)
+{
+	struct fixture *f = *state;
+	M(FlushIndexRequest) flush = IMMUDB__SCHEMA__FLUSH_INDEX_REQUEST__INIT;
+	M(FlushIndexResponse) * flushed;
+	M(Empty) empty = IMMUDB__SCHEMA__EMPTY__INIT;
+	M(KeyRequest) in = key_request("k");
+	struct store_stats stats;
+
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	assert_int_equal(ask(f, RPC_METHOD_FlushIndex, &flush.base, NULL), IM_OK);
+	for (unsigned i = 1; i <= 3; i++) {
+		assert_int_equal(set(f, "k", "v", NULL), IM_OK);
+		assert_int_equal(ask(f, RPC_METHOD_FlushIndex, &flush.base, &flushed), IM_OK);
+		assert_string_equal(flushed->database, "defaultdb");
+		store_stats(store_of(f), &stats);
+		assert_int_equal(stats.index_runs, i);
+		assert_int_equal(stats.unflushed_entries, 0);
+	}
+	assert_int_equal(set(f, "k", "w", NULL), IM_OK);
+	assert_int_equal(ask(f, RPC_METHOD_CompactIndex, &empty.base, NULL), IM_OK);
+	store_stats(store_of(f), &stats);
+	assert_int_equal(stats.index_runs, 1);
+	assert_int_equal(get(f, &in, NULL), IM_OK);
+	assert_int_equal(ask(f, RPC_METHOD_CompactIndex, &empty.base, NULL), IM_OK);
+	flush.cleanuppercentage = 1;
+	assert_int_equal(ask(f, RPC_METHOD_FlushIndex, &flush.base, NULL), IM_ERR_UNIMPLEMENTED);
 }
 
 int
@@ -438,7 +680,13 @@ main(void)
 	    FOLDER(settings_hold_from_the_next_load),
 	    STARTED(others_may_what_is_theirs),
 	    FOLDER(closed_ones_are_opened_on_demand),
+	    STARTED(one_of_two_creates),
+	    STARTED(unloaded_under_load),
 	    FOLDER(full_of_busy_ones_waits),
+	    FOLDER(databases_take_turns),
+	    FOLDER(damage_keeps_no_other_from_serving),
+	    FOLDER(half_done_is_finished),
+	    STARTED(index_is_flushed_and_compacted),
 	};
 
 	log_set_level(LOG_LEVEL_ERROR);
