@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 
+#include "server/databases.h"
 #include "util/version.h"
 
 #define DAEMON_MESSAGE_MIN 16384
@@ -119,6 +120,12 @@ static const struct option_def daemon_option_table[] = {
 	.group = "Security",
 	.min = 1,
 	.max = 1000000},
+    {.name = "max-active-databases",
+	.type = OPTION_INT,
+	.default_text = "100",
+	.help = "Databases open at the same time; others are opened when they are used",
+	.min = 3,
+	.max = DATABASES_MAX},
     {.name = "mtls",
 	.short_name = 'm',
 	.type = OPTION_BOOL,
@@ -256,6 +263,7 @@ daemon_server_options(const struct options *o, struct server_options *out)
 	    .devmode = options_bool(o, "devmode"),
 	    .max_message_bytes = (size_t)options_size(o, "max-recv-msg-size"),
 	    .max_sessions = (size_t)options_int(o, "max-sessions"),
+	    .max_active_databases = (size_t)options_int(o, "max-active-databases"),
 	    .token_life_ms = options_int(o, "token-expiry-time") * DAEMON_MINUTE_MS,
 	    .session_idle_ms = options_duration_ms(o, "session-timeout"),
 	    .histograms = !options_bool(o, "no-histograms"),

@@ -572,7 +572,7 @@ database_info(struct database *db, struct database_info *out)
 	out->settings = db->settings;
 	last = out->stats = db->last;
 	/* Under the mutex nobody begins to close it, so that it may be held though it is shut. */
-	out->is_open = db->state == DATABASE_OPEN || db->state == DATABASE_UNLOADING;
+	out->is_open = db->store && db->state != DATABASE_CLOSING;
 	if (out->is_open)
 		database_hold(db);
 	pthread_mutex_unlock(&d->mutex);
