@@ -7,8 +7,6 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include "crypto/password.h"
-
 static enum im_err
 create(struct fixture *f, const char *name, bool if_not_exists, M(CreateDatabaseResponse) * *out)
 {
@@ -290,11 +288,13 @@ settings_hold_from_the_next_load(void **state)
 static void
 user_add(struct fixture *f, const char *name, const char *database, enum meta_level level)
 {
-	struct meta_user user = {.active = true, .created_by = "immudb"};
+	M(CreateUserRequest) in = IMMUDB__SCHEMA__CREATE_USER_REQUEST__INIT;
 
-	snprintf(user.name, sizeof user.name, "%s", name);
-	assert_int_equal(password_hash(bytes_str("MyPassw0rd!"), user.hash), IM_OK);
-	assert_int_equal(meta_user_create(f->server->meta, &user, database, level), IM_OK);
+	in.user = message_data(bytes_str(name));
+	in.password = message_data(bytes_str("MyPassw0rd!"));
+	in.permission = level;
+	in.database = (char *)(uintptr_t)database;
+	assert_int_equal(ask(f, RPC_METHOD_CreateUser, &in.base, NULL), IM_OK);
 }
 
 static void
