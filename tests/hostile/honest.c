@@ -14,8 +14,12 @@
 #define USER "immudb"
 #define KEY "honest"
 #define VALUE "the truth"
-/* A write among so many reads, and calls before the connection is opened anew. */
-#define WRITE_EVERY 8u
+/*
+ * A write among so many reads: enough of them for the 99th percentile, and few enough that what a quiet
+ * machine writes in a minute is little beside the memory that is allowed. Calls before the connection is
+ * opened anew.
+ */
+#define WRITE_EVERY 64u
 #define CALLS_PER_CONNECTION 64u
 #define WAIT_S 60
 #define PAUSE_NS 1000000

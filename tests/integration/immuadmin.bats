@@ -196,7 +196,13 @@ stable_sizes() {
 	cat >script.exp <<-'END'
 		set timeout 60
 		log_user 0
-		proc see {text} { expect { -ex $text {} timeout { puts "not seen: $text"; exit 1 } eof { puts "ended before: $text"; exit 1 } } }
+		proc see {text} {
+			expect {
+				-ex $text {}
+				timeout { puts "not seen: $text"; exit 1 }
+				eof { puts "ended before: $text"; exit 1 }
+			}
+		}
 		spawn immuadmin login immudb
 		see "This looks like the very first admin login attempt"
 		see "Password: "
@@ -207,7 +213,10 @@ stable_sizes() {
 		see "Confirm password: "
 		send "N3wPassword!\r"
 		see "immudb's password has been changed"
-		catch { expect eof }
+		expect {
+			eof {}
+			timeout { exit 1 }
+		}
 		exit [lindex [wait] 3]
 	END
 	run -0 expect -f script.exp
