@@ -140,10 +140,14 @@ run_words(struct shell *sh, const struct shell_words *words, struct arena *arena
 	return code;
 }
 
+/* A password, by its option, or typed behind the name of who logs in, where none belongs. */
 static bool
-holds_secret(struct bytes line)
+holds_secret(struct bytes line, const struct shell_words *words)
 {
-	return line.len && memmem(line.data, line.len, "--password", 10) != NULL;
+	const char *first = words->count > 2 ? words->words[0] : "";
+
+	return strcmp(first, "login") == 0 || strcmp(first, "l") == 0 ||
+	    (line.len && memmem(line.data, line.len, "--password", 10) != NULL);
 }
 
 /* Reads one command, over as many lines as its quotes need. */
@@ -181,7 +185,7 @@ run_line(struct shell *sh, struct buf *line, struct arena *arena)
 		fprintf(stderr, "immuclient: %s\n", err_detail(err));
 		return err_exit_code(err);
 	}
-	if (words.count && line->data[0] != ' ' && !holds_secret(buf_bytes(line)))
+	if (words.count && line->data[0] != ' ' && !holds_secret(buf_bytes(line), &words))
 		shell_edit_remember(sh->edit, buf_bytes(line));
 	code = run_words(sh, &words, arena);
 	if (code && !shell_edit_is_interactive(sh->edit)) {

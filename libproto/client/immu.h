@@ -457,7 +457,10 @@ struct immu_history {
 enum im_err
 immu_list_history(struct immu *c, const struct immu_history *history, struct immu_result **out);
 
-/* Counts the keys with a prefix, those that a scan would list: out->count. */
+/*
+ * Counts the keys with a prefix, those that a scan would list and references that lead nowhere:
+ * out->count.
+ */
 enum im_err immu_count(struct immu *c, struct immu_bytes prefix, struct immu_result **out);
 
 /* Counts all keys: out->count. */

@@ -110,12 +110,16 @@ on_terminal() {
 		line "login immudb --password immudb"
 		see "Successfully logged in"
 		see "immuclient> "
+		line "login immudb typed-by-mistake"
+		see "accepts at most 1"
+		see "immuclient> "
 		line "exit"
 	'
 	[[ $(stat -c %a "$HOME/.immuclient_history") == 600 ]]
 	run -0 cat "$HOME/.immuclient_history"
 	expect_text "safeget"
 	refute_text "password"
+	refute_text "typed-by-mistake"
 	run -3 immuclient get never
 	run -0 immuclient --value-only get text
 	[[ $output == $'first\nsecond' ]]
