@@ -1,0 +1,57 @@
+#ifndef AUDITOR_AUDIT_H
+#define AUDITOR_AUDIT_H
+
+#include "alert.h"
+#include "peers.h"
+#include "report.h"
+
+/*
+ * The auditing of one server: rounds over its databases at an interval, each database a state machine of
+ * its own (round.h), several at a time. Never stops because a round went wrong.
+ */
+struct audit;
+
+struct audit_options {
+	const char *address; /* host name or IP address of the server */
+	uint16_t port;
+	const char *unix_path; /* in place of both; "" or NULL: none */
+	const char *username;
+	const char *password;         /* borrowed until audit_stop() */
+	const char *const *databases; /* names or prefixes; none: all */
+	size_t databases_len;
+	const char *const *pub_key_files; /* PEM; any of them may have signed */
+	size_t pub_key_files_len;
+	const char *state_dir; /* trusted states, records, evidence/ */
+	unsigned int interval_ms;
+	unsigned int timeout_ms;      /* of one request */
+	unsigned int parallel;        /* databases at a time; 0: 4 */
+	unsigned int sample;          /* random entries per database and round */
+	unsigned int newest;          /* newest entries, beside them */
+	unsigned int sweep_period_ms; /* every value is read once in it; 0: no sweep */
+	unsigned int sweep_rate;      /* entries a second at most; 0: what the period asks for */
+	struct report *report;
+	struct alerts *alerts; /* NULL: none */
+	struct peers *peers;   /* NULL: none */
+};
+
+/* Loads what is remembered into the report (alarms show before the first round) and starts the rounds. */
+enum im_err audit_start(const struct audit_options *options, struct audit **out);
+
+/* Begins a round now instead of at its time. Any thread. */
+void audit_round_now(struct audit *a);
+
+/*
+ * Runs one round over all databases here and now, without a thread of its own, and gives the worst
+ * verdict: for `auditor --once` and tests. Between audit_start() and audit_stop() only when the interval
+ * is 0, which starts no rounds by themselves.
+ */
+enum im_err audit_run_round(struct audit *a, enum audit_verdict *worst);
+
+/* Ends a running round early, persists, and releases. */
+void audit_stop(struct audit *a);
+
+/* The states we have verified, for peers (struct peers_options.each). */
+void
+audit_each_verified(void *audit, void (*give)(void *to, const struct peer_state *state), void *to);
+
+#endif
