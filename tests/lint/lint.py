@@ -36,13 +36,14 @@ LAYERS = {
     "immuclient": {"util", "crypto", "proto", "rpc", "client", "cli", "http"},
     "immuadmin": {"util", "crypto", "proto", "rpc", "client", "cli", "http"},
     "immugw": {"util", "crypto", "proto", "rpc", "client", "http"},
-    "auditor": {"util", "crypto", "proto", "rpc", "client", "http"},
+    "auditor": {"util", "crypto", "proto", "rpc", "client", "cli", "http"},
 }
 # Outside headers that only one folder may include.
 OWNED_HEADERS = (
     (re.compile(r"^nng/"), {"libproto/rpc"}),
     (re.compile(r"^sqlite3\.h$"), {"immudb/meta"}),
     (re.compile(r"^civetweb\.h$"), {"libproto/http"}),
+    (re.compile(r"^curl/"), {"auditor"}),
     (re.compile(r"^protobuf-c/|\.pb-c\.h$"),
      {"libproto/rpc", "libproto/client", "immudb/server", "immuclient", "immuadmin", "immugw",
       "auditor"}),
