@@ -6,16 +6,26 @@
 
 /*
  * Auditors compare notes: each gives its peers the newest state that it has verified of every database,
- * with the server's signature, and is given theirs. What a peer says is a claim: it can raise an alarm,
- * never calm one, and it is never trusted. Comparing is the round's work (round.h): here is only the
- * exchange, over nng.
+ * with the server's signature, and is given theirs, by the one who asks and by the one who is asked alike
+ * (PROTOCOL.md, section 8, "Among auditors"). What a peer says is a claim: it can raise an alarm, never
+ * calm one, and it is never trusted. Comparing is the round's work (round.h): here is only the exchange,
+ * over nng. Whatever a peer does costs bounded memory and time.
  */
 struct peers;
+
+#define PEERS_MAX 16 /* that are asked */
+#define PEERS_STATES_MAX \
+	4096 /* that one gives in an exchange; more are left out, which is logged */
+#define PEERS_CLAIMS_MAX 4096 /* that are kept of those who asked us */
+#define PEERS_SENDERS_MAX 32  /* hosts that they may come from */
+#define PEERS_CLAIMS_OF_ONE 4 /* of one host about one database: the last */
+#define PEERS_CONNECTIONS_MAX 64
+#define PEERS_ADDRESS_MAX 256 /* of "ADDRESS:PORT", NUL included */
 
 struct peer_state {
 	char server_id[64];
 	char database[REPORT_NAME_MAX + 1];
-	uint64_t tx;
+	uint64_t tx; /* never 0 */
 	struct hash alh;
 	uint8_t signature[SIGN_DER_MAX];
 	size_t signature_len; /* 0: not signed */
@@ -24,28 +34,54 @@ struct peer_state {
 
 struct peers_options {
 	const char *listen;       /* "ADDRESS:PORT"; "" or NULL: nobody is served */
-	const char *const *peers; /* "ADDRESS:PORT" each */
+	const char *const *peers; /* "ADDRESS:PORT" each, "[::1]:9500" too */
 	size_t peers_len;
 	unsigned int timeout_ms; /* of one exchange; 0: 5,000 */
-	/* Gives what we have verified, one after the other; from the server's threads. */
+	/*
+	 * Gives what we have verified, one after the other. From any thread, also several at once, and
+	 * also those of the transport: it must not wait for long.
+	 */
 	void (*each)(void *arg, void (*give)(void *to, const struct peer_state *state), void *to);
 	void *arg;
 };
 
-/* Starts to serve, if asked for. IM_ERR_ARGUMENT (an address), IM_ERR_IO (the port), IM_ERR_NOMEM. */
+/*
+ * Starts to serve, if asked for. Everything in options is copied. IM_ERR_ARGUMENT (an address, too many
+ * peers), IM_ERR_LOCKED (the port is in use), IM_ERR_IO, IM_ERR_NOMEM; the detail names the address.
+ */
 enum im_err peers_start(const struct peers_options *options, struct peers **out);
 
 /* The port that is served, 0 if none. */
 uint16_t peers_port(const struct peers *p);
 
 /*
- * Asks every peer for its states of one server; take is called for each valid one, with the peer's
- * address. A peer that cannot be reached or answers nonsense is logged once until it is back, and
- * counted. Waits for all of them at most the timeout. From one thread at a time.
+ * Gives every peer our states of one server and asks for theirs; take is called, before this returns,
+ * for each that is about a database of which we have given a state, with the peer's address as
+ * configured. A peer that cannot be reached or answers nonsense is logged once until it is back, and
+ * counted; nothing is taken of one that answered some nonsense. Waits for all of them at most the
+ * timeout. From one thread at a time.
  */
 typedef void peers_take(void *arg, const char *peer, const struct peer_state *state);
 void peers_ask(struct peers *p, const char *server_id, peers_take *take, void *arg);
 
+/*
+ * Takes what peers that asked us have claimed meanwhile of that server, with the host they asked from;
+ * each claim is given once. Only databases of which we had a state then are kept. From any thread.
+ */
+void peers_take_claims(struct peers *p, const char *server_id, peers_take *take, void *arg);
+
+/* Since start, for metrics. Any thread. */
+struct peers_counts {
+	uint64_t asked;    /* exchanges that we began */
+	uint64_t failed;   /* of them without an answer of use */
+	uint64_t answered; /* requests of others that we answered */
+	uint64_t refused;  /* and that we did not: malformed, too much, another method */
+	uint64_t claims;   /* states that we were given, both ways */
+	uint64_t dropped;  /* claims that there was no room for */
+};
+void peers_counts(struct peers *p, struct peers_counts *out);
+
+/* Stops serving and asking; waits for what is under way, at most about the timeout. NULL is fine. */
 void peers_stop(struct peers *p);
 
 #endif

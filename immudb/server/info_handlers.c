@@ -1,6 +1,6 @@
 /*
  * What the server says about itself and the selected database: Health, ServerInfo, DatabaseHealth,
- * CurrentState.
+ * CurrentState. And what it does not say: ExchangeStates.
  */
 #include "server/call.h"
 #include "server/proving.h"
@@ -82,4 +82,13 @@ handle_CurrentState(struct call *c)
 	out->precommittedtxhash = out->txhash;
 	c->answer = &out->base;
 	return proving_sign(c, state->tx, &state->alh, &out->signature);
+}
+
+/* Auditors answer this to each other (auditor/peers.c). */
+enum im_err
+handle_ExchangeStates(struct call *c)
+{
+	(void)c;
+	return err_set(IM_ERR_UNIMPLEMENTED, "%s: auditors exchange states, not servers",
+	    err_text(IM_ERR_UNIMPLEMENTED));
 }
