@@ -656,8 +656,9 @@ databases_keep(void *arg)
 enum im_err
 databases_use_start(struct databases *d)
 {
-	enum im_err err =
-	    workers_start("opener", DATABASES_OPENERS, DATABASES_STRUCTS_MAX, &d->openers);
+	enum im_err err = workers_start(
+	    &(struct workers_options){"opener", DATABASES_OPENERS, DATABASES_STRUCTS_MAX, 0},
+	    &d->openers);
 
 	if (err != IM_OK)
 		return err;

@@ -28,6 +28,8 @@
 #define SERVER_LOCK_NAME "immudb.lock"
 #define SERVER_PASSWORD_THREADS 2
 #define SERVER_PASSWORD_QUEUE 128
+/* Hashing takes a tenth of a second: whoever guesses passwords must not slow down reads and writes. */
+#define SERVER_PASSWORD_NICE 10
 #define SERVER_ADMIN_THREADS 2
 #define SERVER_ADMIN_QUEUE 256
 #define SERVER_COMPACT_THREADS 2
@@ -197,24 +199,24 @@ server_start_workers(struct server *s)
 	    .token_life_ns = s->options.token_life_ms * CLOCK_NS_PER_MS,
 	    .idle_ns = s->options.session_idle_ms * CLOCK_NS_PER_MS};
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	size_t readers = cpus > SERVER_READ_THREADS_MIN ? (size_t)cpus : SERVER_READ_THREADS_MIN;
-	enum im_err err;
+	size_t i, readers = cpus > SERVER_READ_THREADS_MIN ? (size_t)cpus : SERVER_READ_THREADS_MIN;
+	const struct {
+		struct workers_options options;
+		struct workers **out;
+	} pools[] = {{{"reader", readers, SERVER_READ_QUEUE, 0}, &s->readers},
+	    {{"password", SERVER_PASSWORD_THREADS, SERVER_PASSWORD_QUEUE, SERVER_PASSWORD_NICE},
+		&s->passwords},
+	    {{"admin", SERVER_ADMIN_THREADS, SERVER_ADMIN_QUEUE, 0}, &s->administrators},
+	    {{"compactor", SERVER_COMPACT_THREADS, SERVER_COMPACT_QUEUE, 0}, &s->compactors}};
+	enum im_err err = IM_OK;
 
 	s->sessions = sessions_new(&options);
 	s->throttle = throttle_new(SERVER_THROTTLE_ENTRIES, NULL);
 	s->metrics = metrics_new();
 	if (!s->sessions || !s->throttle || !s->metrics)
 		return IM_ERR_NOMEM;
-	err = workers_start("reader", readers, SERVER_READ_QUEUE, &s->readers);
-	if (err == IM_OK)
-		err = workers_start(
-		    "password", SERVER_PASSWORD_THREADS, SERVER_PASSWORD_QUEUE, &s->passwords);
-	if (err == IM_OK)
-		err = workers_start(
-		    "admin", SERVER_ADMIN_THREADS, SERVER_ADMIN_QUEUE, &s->administrators);
-	if (err == IM_OK)
-		err = workers_start(
-		    "compactor", SERVER_COMPACT_THREADS, SERVER_COMPACT_QUEUE, &s->compactors);
+	for (i = 0; err == IM_OK && i < sizeof pools / sizeof *pools; i++)
+		err = workers_start(&pools[i].options, pools[i].out);
 	if (err == IM_OK)
 		err = metrics_add_process(s->metrics);
 	return err == IM_OK ? server_metrics_add(s) : err;

@@ -9,6 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 struct workers {
 	pthread_mutex_t mutex; /* covers head to stopping */
@@ -17,6 +20,7 @@ struct workers {
 	size_t waiting;
 	bool stopping;
 	size_t max;
+	int nice;
 	size_t thread_count;
 	pthread_t threads[];
 };
@@ -47,32 +51,36 @@ workers_loop(void *arg)
 	struct workers *w = arg;
 	struct job *job;
 
+	/* Of the calling thread alone: on Linux each has a nice value of its own. */
+	if (w->nice)
+		setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), w->nice);
 	while ((job = workers_take(w)) != NULL)
 		job->run(job);
 	return NULL;
 }
 
 enum im_err
-workers_start(const char *name, size_t threads, size_t max, struct workers **out)
+workers_start(const struct workers_options *options, struct workers **out)
 {
-	struct workers *w = calloc(1, sizeof *w + threads * sizeof *w->threads);
+	struct workers *w = calloc(1, sizeof *w + options->threads * sizeof *w->threads);
 	size_t i;
 
 	*out = NULL;
 	if (!w)
 		return IM_ERR_NOMEM;
-	w->max = max;
+	w->max = options->max;
+	w->nice = options->nice;
 	w->tail = &w->head;
 	pthread_mutex_init(&w->mutex, NULL);
 	pthread_cond_init(&w->work, NULL);
-	for (i = 0; i < threads; i++) {
+	for (i = 0; i < options->threads; i++) {
 		if (pthread_create(&w->threads[i], NULL, workers_loop, w) != 0) {
 			workers_stop(w);
 			workers_free(w);
 			return err_set(IM_ERR_NOMEM, "cannot start a thread");
 		}
 		w->thread_count++;
-		pthread_setname_np(w->threads[i], name);
+		pthread_setname_np(w->threads[i], options->name);
 	}
 	*out = w;
 	return IM_OK;

@@ -19,11 +19,16 @@ struct job {
 	uint64_t source; /* who wants it done; 0: nobody in particular */
 };
 
-/*
- * Starts threads threads (their name, at most 15 bytes, is shown by ps and top). At most max jobs
- * wait at a time. IM_ERR_NOMEM. End with workers_stop() and workers_free().
- */
-enum im_err workers_start(const char *name, size_t threads, size_t max, struct workers **out);
+struct workers_options {
+	const char *name; /* of the threads, at most 15 bytes; shown by ps and top */
+	size_t threads;
+	size_t max; /* so many jobs wait at a time */
+	/* What the threads leave to others of this process, as nice(1) has it: 0 nothing, 19 the most. */
+	int nice;
+};
+
+/* Starts the threads. IM_ERR_NOMEM. End with workers_stop() and workers_free(). */
+enum im_err workers_start(const struct workers_options *options, struct workers **out);
 
 /* Runs the jobs that wait and joins the threads; from then on no job is accepted. NULL is fine. */
 void workers_stop(struct workers *w);

@@ -150,19 +150,16 @@ __wrap_rpc_request_is_abandoned(const struct rpc_request *req)
 
 /* ---- In place of the pools. ---- */
 
-enum im_err
-__wrap_workers_start(const char *name, size_t threads, size_t max, struct workers **out);
+enum im_err __wrap_workers_start(const struct workers_options *options, struct workers **out);
 void __wrap_workers_stop(struct workers *w);
 void __wrap_workers_free(struct workers *w);
 enum im_err __wrap_workers_submit(struct workers *w, struct job *job);
 enum im_err __wrap_workers_submit_always(struct workers *w, struct job *job);
 
 enum im_err
-__wrap_workers_start(const char *name, size_t threads, size_t max, struct workers **out)
+__wrap_workers_start(const struct workers_options *options, struct workers **out)
 {
-	(void)name;
-	(void)threads;
-	(void)max;
+	(void)options;
 	*out = NULL;
 	return IM_OK;
 }

@@ -48,7 +48,7 @@ workers_run_in_order_and_drain(void **state)
 
 	(void)state;
 	pthread_barrier_init(&gate, NULL, 2);
-	assert_int_equal(workers_start("test", 1, 100, &w), IM_OK);
+	assert_int_equal(workers_start(&(struct workers_options){"test", 1, 100, 0}, &w), IM_OK);
 	assert_int_equal(workers_submit(w, &blocker), IM_OK);
 	pthread_barrier_wait(&gate);
 	for (i = 0; i < 100; i++) {
@@ -83,7 +83,7 @@ workers_keep_room_for_others(void **state)
 	(void)state;
 	atomic_store(&ran, 0);
 	pthread_barrier_init(&gate, NULL, 2);
-	assert_int_equal(workers_start("test", 1, 10, &w), IM_OK);
+	assert_int_equal(workers_start(&(struct workers_options){"test", 1, 10, 0}, &w), IM_OK);
 	assert_int_equal(workers_submit(w, &blocker), IM_OK);
 	pthread_barrier_wait(&gate);
 	for (i = 0; i < 10; i++)
@@ -113,7 +113,7 @@ workers_run_at_once(void **state)
 
 	(void)state;
 	pthread_barrier_init(&gate, NULL, 3);
-	assert_int_equal(workers_start("test", 2, 2, &w), IM_OK);
+	assert_int_equal(workers_start(&(struct workers_options){"test", 2, 2, 0}, &w), IM_OK);
 	assert_int_equal(workers_submit(w, &blockers[0]), IM_OK);
 	assert_int_equal(workers_submit(w, &blockers[1]), IM_OK);
 	pthread_barrier_wait(&gate);
