@@ -31,8 +31,11 @@ enum immu_proof_kind {
 /* What to compare a proof with; all zero: with nothing but itself. */
 struct immu_proof_options {
 	const char *pub_key_file; /* PEM public key that must have signed the newer state */
-	const char *server_id;    /* must be the server's; NULL: any */
-	const char *database;     /* must be the database; NULL: any */
+	/* Further keys, after a rotation: any of them may have signed instead. */
+	const char *const *more_pub_key_files;
+	size_t more_pub_key_files_len;
+	const char *server_id; /* must be the server's; NULL: any */
+	const char *database;  /* must be the database; NULL: any */
 	uint64_t trusted_tx; /* a state that the reader trusts; one of the proof's two must be it */
 	uint8_t trusted_hash[IMMU_HASH_SIZE]; /* meaningful if trusted_tx > 0 */
 };
@@ -43,6 +46,27 @@ struct immu_proof_step {
 	    *name; /* short and stable: "file", "entries", "inclusion", "history", "signature"... */
 	const char *text; /* a sentence for people */
 	enum im_err err;  /* IM_OK: it holds */
+};
+
+/* What evidence is worth to its reader, the least first. */
+enum immu_evidence_worth {
+	IMMU_EVIDENCE_CLAIM, /* the word of who wrote it: nothing in it can be checked again */
+	IMMU_EVIDENCE_REPEATED, /* what was recorded fails as the verdict says; the record is not signed */
+	IMMU_EVIDENCE_SIGNED /* the server has signed, with the given key, two states that contradict */
+};
+
+/* What IMMU_PROOF_EVIDENCE says. */
+struct immu_evidence {
+	const char *verdict; /* one word */
+	const char *reason;
+	const char *other_server_id; /* that the server showed; "" */
+	bool has_seen;
+	struct immu_state seen; /* that the server showed */
+	int64_t trusted_at;     /* when the trusted state was proven, Unix seconds; 0: not said */
+	int64_t seen_at;
+	uint64_t suspect_from, suspect_to; /* transactions in question; 0: not said */
+	enum immu_evidence_worth worth;
+	const char *worth_text; /* a sentence */
 };
 
 /* What a file says and how far it holds. Everything lives until immu_proof_report_free(). */
@@ -64,19 +88,23 @@ struct immu_proof_report {
 	const char *program;       /* that wrote the file; not proven */
 	int64_t written_at;        /* Unix seconds; not proven */
 	struct immu_state trusted; /* what the writer trusted before; tx 0: nothing */
-	struct immu_state newer;   /* the state that the proof leads to and that may be signed */
-	bool signature_checked;    /* by the public key of the options */
+	/* The state that the proof leads to and that may be signed; of evidence, what the server showed. */
+	struct immu_state newer;
+	bool signature_checked;    /* by a public key of the options; of evidence, of both states */
 	struct immu_header header; /* of the transaction that holds the entry */
 	struct immu_header via_header;          /* of the reference's; id 0: no reference */
 	const struct immu_entry *entry;         /* of IMMU_PROOF_ENTRY */
 	const struct immu_tx_entry *tx_entries; /* of IMMU_PROOF_TX */
 	size_t tx_entries_len;
+	const struct immu_evidence
+	    *evidence; /* of IMMU_PROOF_EVIDENCE, once it is read, else NULL */
 };
 
 /*
- * Checks a file. Always gives a report, which also tells what fails (the only exception is
- * IM_ERR_NOMEM, with *out NULL), and returns its err: IM_ERR_PROOF (damaged, or does not hold),
- * IM_ERR_FORMAT (not such a file at all), IM_ERR_VERSION, IM_ERR_LIMIT, IM_ERR_SIGNATURE_MISSING,
+ * Checks a file; evidence holds when what it records fails as its verdict says. Always gives a report,
+ * which also tells what fails (the only exception is IM_ERR_NOMEM, with *out NULL), and returns its err:
+ * IM_ERR_PROOF (damaged, or does not hold), IM_ERR_FORMAT (not such a file at all), IM_ERR_VERSION (also
+ * of a verdict that is not known), IM_ERR_LIMIT, IM_ERR_SIGNATURE_MISSING,
  * IM_ERR_SIGNATURE, IM_ERR_KEY_FILE, IM_ERR_STATE_FORKED (not the state that the reader trusts),
  * IM_ERR_IDENTITY_CHANGED (another server), IM_ERR_ARGUMENT. No option: a function of the bytes
  * alone. Threads: any.

@@ -1,6 +1,7 @@
 /*
  * Checking offline proof files: a function of the bytes and of what the reader trusts. The proofs
- * themselves are checked by verify.c, exactly as those of a live answer.
+ * themselves are checked by verify.c, exactly as those of a live answer; what is particular to evidence
+ * is in evidence_check.c.
  *
  * Invariants: a report names the first thing that does not hold; nothing is said to hold that was
  * not checked; whatever of a file is not covered by a proof is in the list of what is not proven.
@@ -10,9 +11,7 @@
 #include <stdlib.h>
 
 #include "client/answer_fill.h"
-#include "client/immu_proof.h"
-#include "client/offline_container.h"
-#include "client/verify.h"
+#include "client/offline_check.h"
 #include "rpc/message.h"
 #include "util/keyfile.h"
 #include "util/text.h"
@@ -20,34 +19,12 @@
 
 /* Besides what messages take: views, texts, digests. */
 #define CHECK_ARENA_BASE (64u << 20)
-#define CHECKS_MAX 16
-#define NOT_PROVEN_MAX 16
-#define TEXT_MAX_BYTES 4096
 #define DATABASE_MAX_BYTES 128
-
-/* A file while it is checked. */
-struct check {
-	struct immu_proof_report public; /* first: immu_proof_report_free() casts back */
-	struct arena arena;
-	struct offline_container container;
-	const struct immu_proof_options *options;
-	struct sign_public_key *key;
-	struct immu_proof_step checks[CHECKS_MAX];
-	const char *not_proven[NOT_PROVEN_MAX];
-	/* What the sections hold. */
-	struct tx_point trusted;
-	struct tx_point middle; /* the newer of that and the reference's transaction */
-	Immudb__Schema__Signature *signature;
-	Immudb__Schema__VerifiableEntry via, entry;
-	Immudb__Schema__VerifiableTx via_tx, tx;
-	Immudb__Schema__Tx via_tx_content, tx_content;
-	struct verify_outcome via_outcome, outcome;
-};
 
 /* ---- The report ---- */
 
-static const char *
-keep_text(struct check *k, const char *text)
+const char *
+offline_keep_text(struct offline_check *k, const char *text)
 {
 	char *copy = arena_str(&k->arena, bytes_str(text));
 
@@ -55,26 +32,26 @@ keep_text(struct check *k, const char *text)
 }
 
 /* Says how one check ended; the name and what is to hold are constants. */
-static enum im_err
-note(struct check *k, const char *name, const char *text, enum im_err err)
+enum im_err
+offline_note(struct offline_check *k, const char *name, const char *text, enum im_err err)
 {
 	struct immu_proof_report *r = &k->public;
 
-	if (r->checks_len < CHECKS_MAX)
+	if (r->checks_len < OFFLINE_CHECKS_MAX)
 		k->checks[r->checks_len++] = (struct immu_proof_step){name, text, err};
 	return err;
 }
 
-static void
-note_unproven(struct check *k, const char *text)
+void
+offline_note_unproven(struct offline_check *k, const char *text)
 {
-	if (k->public.not_proven_len < NOT_PROVEN_MAX)
+	if (k->public.not_proven_len < OFFLINE_NOT_PROVEN_MAX)
 		k->not_proven[k->public.not_proven_len++] = text;
 }
 
 /* Puts the fault into the report, with the detail of err behind its name. */
 static enum im_err
-blame_fault(struct check *k, const struct offline_fault *fault, enum im_err err)
+blame_fault(struct offline_check *k, const struct offline_fault *fault, enum im_err err)
 {
 	struct immu_proof_report *r = &k->public;
 	char text[1024];
@@ -83,14 +60,14 @@ blame_fault(struct check *k, const struct offline_fault *fault, enum im_err err)
 		return err;
 	snprintf(text, sizeof text, "%s, at offset %" PRIu64 " of the file: %s", fault->name,
 	    fault->offset, err_detail(err));
-	r->section = keep_text(k, fault->name);
+	r->section = offline_keep_text(k, fault->name);
 	r->offset = fault->offset;
 	return err_set(err, "%s", text);
 }
 
 /* The same for the section of that type. */
-static enum im_err
-blame(struct check *k, uint16_t type, enum im_err err)
+enum im_err
+offline_blame(struct offline_check *k, uint16_t type, enum im_err err)
 {
 	const struct offline_section *section = offline_find(&k->container, type);
 	struct offline_fault fault = {.name = ""};
@@ -107,39 +84,57 @@ enum presence { ABSENT, OPTIONAL, REQUIRED };
 
 static const struct {
 	uint16_t type;
-	enum presence entry, tx; /* in IMMU_PROOF_ENTRY and IMMU_PROOF_TX */
+	enum presence entry, tx, evidence; /* by the kind of file */
 } layout[] = {
-    {OFFLINE_SERVER, REQUIRED, REQUIRED},
-    {OFFLINE_DATABASE, REQUIRED, REQUIRED},
-    {OFFLINE_ADDRESS, REQUIRED, REQUIRED},
-    {OFFLINE_PROGRAM, REQUIRED, REQUIRED},
-    {OFFLINE_WRITTEN, REQUIRED, REQUIRED},
-    {OFFLINE_TRUSTED, REQUIRED, REQUIRED},
-    {OFFLINE_SIGNATURE, OPTIONAL, OPTIONAL},
-    {OFFLINE_REFERENCE, OPTIONAL, ABSENT},
-    {OFFLINE_REFERENCE_HEADER, OPTIONAL, ABSENT},
-    {OFFLINE_REFERENCE_INCLUSION, OPTIONAL, ABSENT},
-    {OFFLINE_REFERENCE_HISTORY, OPTIONAL, ABSENT},
-    {OFFLINE_ENTRY, REQUIRED, ABSENT},
-    {OFFLINE_ENTRY_HEADER, REQUIRED, ABSENT},
-    {OFFLINE_ENTRY_INCLUSION, REQUIRED, ABSENT},
-    {OFFLINE_ENTRY_HISTORY, REQUIRED, ABSENT},
-    {OFFLINE_TX_HEADER, ABSENT, REQUIRED},
-    {OFFLINE_TX_HISTORY, ABSENT, REQUIRED},
-    {OFFLINE_TX_ENTRY, ABSENT, OPTIONAL},
+    {OFFLINE_SERVER, REQUIRED, REQUIRED, REQUIRED},
+    {OFFLINE_DATABASE, REQUIRED, REQUIRED, REQUIRED},
+    {OFFLINE_ADDRESS, REQUIRED, REQUIRED, REQUIRED},
+    {OFFLINE_PROGRAM, REQUIRED, REQUIRED, REQUIRED},
+    {OFFLINE_WRITTEN, REQUIRED, REQUIRED, REQUIRED},
+    {OFFLINE_TRUSTED, REQUIRED, REQUIRED, REQUIRED},
+    {OFFLINE_SIGNATURE, OPTIONAL, OPTIONAL, ABSENT},
+    {OFFLINE_REFERENCE, OPTIONAL, ABSENT, ABSENT},
+    {OFFLINE_REFERENCE_HEADER, OPTIONAL, ABSENT, ABSENT},
+    {OFFLINE_REFERENCE_INCLUSION, OPTIONAL, ABSENT, ABSENT},
+    {OFFLINE_REFERENCE_HISTORY, OPTIONAL, ABSENT, ABSENT},
+    {OFFLINE_ENTRY, REQUIRED, ABSENT, OPTIONAL},
+    {OFFLINE_ENTRY_HEADER, REQUIRED, ABSENT, OPTIONAL},
+    {OFFLINE_ENTRY_INCLUSION, REQUIRED, ABSENT, OPTIONAL},
+    {OFFLINE_ENTRY_HISTORY, REQUIRED, ABSENT, OPTIONAL},
+    {OFFLINE_TX_HEADER, ABSENT, REQUIRED, OPTIONAL},
+    {OFFLINE_TX_HISTORY, ABSENT, REQUIRED, OPTIONAL},
+    {OFFLINE_TX_ENTRY, ABSENT, OPTIONAL, OPTIONAL},
+    {OFFLINE_VERDICT, ABSENT, ABSENT, REQUIRED},
+    {OFFLINE_REASON, ABSENT, ABSENT, REQUIRED},
+    {OFFLINE_TRUSTED_SIGNATURE, ABSENT, ABSENT, OPTIONAL},
+    {OFFLINE_SEEN, ABSENT, ABSENT, OPTIONAL},
+    {OFFLINE_SEEN_SIGNATURE, ABSENT, ABSENT, OPTIONAL},
+    {OFFLINE_TRUSTED_AT, ABSENT, ABSENT, OPTIONAL},
+    {OFFLINE_SEEN_AT, ABSENT, ABSENT, OPTIONAL},
+    {OFFLINE_OTHER_SERVER, ABSENT, ABSENT, OPTIONAL},
+    {OFFLINE_SUSPECTS, ABSENT, ABSENT, OPTIONAL},
+    {OFFLINE_LINK_HEADER, ABSENT, ABSENT, OPTIONAL},
+    {OFFLINE_LINK_HISTORY, ABSENT, ABSENT, OPTIONAL},
 };
 
 #define LAYOUT_LEN (sizeof layout / sizeof *layout)
 
 static enum presence
-presence_of(const struct check *k, size_t i)
+presence_of(const struct offline_check *k, size_t i)
 {
-	return k->container.kind == IMMU_PROOF_ENTRY ? layout[i].entry : layout[i].tx;
+	switch (k->container.kind) {
+	case IMMU_PROOF_ENTRY:
+		return layout[i].entry;
+	case IMMU_PROOF_TX:
+		return layout[i].tx;
+	default:
+		return layout[i].evidence;
+	}
 }
 
 /* No section is there that does not belong to this kind of file. */
 static enum im_err
-check_known(struct check *k)
+check_known(struct offline_check *k)
 {
 	for (size_t i = 0; i < k->container.len; i++) {
 		const struct offline_section *section = &k->container.sections[i];
@@ -159,11 +154,11 @@ check_known(struct check *k)
 }
 
 static enum im_err
-check_layout(struct check *k)
+check_layout(struct offline_check *k)
 {
 	bool has_reference = offline_find(&k->container, OFFLINE_REFERENCE) != NULL;
 
-	if (k->container.kind != IMMU_PROOF_ENTRY && k->container.kind != IMMU_PROOF_TX)
+	if (k->container.kind < IMMU_PROOF_ENTRY || k->container.kind > IMMU_PROOF_EVIDENCE)
 		return err_set(IM_ERR_VERSION,
 		    "a file of kind %u is not a proof that this version can check",
 		    (unsigned)k->container.kind);
@@ -179,8 +174,8 @@ check_layout(struct check *k)
 	return check_known(k);
 }
 
-static struct bytes
-content_of(const struct check *k, uint16_t type)
+struct bytes
+offline_content(const struct offline_check *k, uint16_t type)
 {
 	const struct offline_section *section = offline_find(&k->container, type);
 
@@ -188,15 +183,15 @@ content_of(const struct check *k, uint16_t type)
 }
 
 /* A text that can be shown. */
-static enum im_err
-read_text(struct check *k, uint16_t type, const char **out)
+enum im_err
+offline_read_text(struct offline_check *k, uint16_t type, const char **out)
 {
-	struct bytes content = content_of(k, type);
+	struct bytes content = offline_content(k, type);
 	char *text;
 
-	if (content.len > TEXT_MAX_BYTES || memchr(content.data, '\0', content.len) ||
+	if (content.len > OFFLINE_TEXT_MAX || memchr(content.data, '\0', content.len) ||
 	    !text_utf8_valid(content))
-		return blame(k, type, err_set(IM_ERR_PROOF, "not a text"));
+		return offline_blame(k, type, err_set(IM_ERR_PROOF, "not a text"));
 	text = arena_str(&k->arena, content);
 	if (!text)
 		return err_set(IM_ERR_NOMEM, "out of memory");
@@ -204,45 +199,48 @@ read_text(struct check *k, uint16_t type, const char **out)
 	return IM_OK;
 }
 
-static enum im_err
-read_point(struct check *k, uint16_t type, struct tx_point *out)
+enum im_err
+offline_read_point(struct offline_check *k, uint16_t type, struct tx_point *out)
 {
-	struct reader r = reader_of(content_of(k, type));
+	struct reader r = reader_of(offline_content(k, type));
 	struct hash empty = hash_empty();
 	struct bytes alh;
 
 	out->id = reader_be64(&r);
 	alh = reader_bytes(&r, HASH_SIZE);
 	if (r.failed || reader_left(&r) > 0)
-		return blame(k, type, err_set(IM_ERR_PROOF, "not a transaction and its hash"));
+		return offline_blame(
+		    k, type, err_set(IM_ERR_PROOF, "not a transaction and its hash"));
 	memcpy(out->alh.b, alh.data, HASH_SIZE);
 	if (out->id == 0 && !hash_equal(&out->alh, &empty))
-		return blame(k, type, err_set(IM_ERR_PROOF, "an empty database with a hash"));
+		return offline_blame(
+		    k, type, err_set(IM_ERR_PROOF, "an empty database with a hash"));
 	return IM_OK;
 }
 
 static enum im_err
-read_subject(struct check *k)
+read_subject(struct offline_check *k)
 {
 	struct immu_proof_report *r = &k->public;
-	struct reader written = reader_of(content_of(k, OFFLINE_WRITTEN));
-	enum im_err err = read_text(k, OFFLINE_SERVER, &r->server_id);
+	struct reader written = reader_of(offline_content(k, OFFLINE_WRITTEN));
+	enum im_err err = offline_read_text(k, OFFLINE_SERVER, &r->server_id);
 
 	if (!err && strlen(r->server_id) != XID_TEXT_LEN)
-		err =
-		    blame(k, OFFLINE_SERVER, err_set(IM_ERR_PROOF, "not an identity of a server"));
+		err = offline_blame(
+		    k, OFFLINE_SERVER, err_set(IM_ERR_PROOF, "not an identity of a server"));
 	if (!err)
-		err = read_text(k, OFFLINE_DATABASE, &r->database);
+		err = offline_read_text(k, OFFLINE_DATABASE, &r->database);
 	if (!err && (!*r->database || strlen(r->database) > DATABASE_MAX_BYTES))
-		err = blame(k, OFFLINE_DATABASE, err_set(IM_ERR_PROOF, "not a name of a database"));
+		err = offline_blame(
+		    k, OFFLINE_DATABASE, err_set(IM_ERR_PROOF, "not a name of a database"));
 	if (!err)
-		err = read_text(k, OFFLINE_ADDRESS, &r->address);
+		err = offline_read_text(k, OFFLINE_ADDRESS, &r->address);
 	if (!err)
-		err = read_text(k, OFFLINE_PROGRAM, &r->program);
+		err = offline_read_text(k, OFFLINE_PROGRAM, &r->program);
 	r->written_at = (int64_t)reader_be64(&written);
 	if (!err && (written.failed || reader_left(&written) > 0))
-		err = blame(k, OFFLINE_WRITTEN, err_set(IM_ERR_PROOF, "not a time"));
-	return err ? err : read_point(k, OFFLINE_TRUSTED, &k->trusted);
+		err = offline_blame(k, OFFLINE_WRITTEN, err_set(IM_ERR_PROOF, "not a time"));
+	return err ? err : offline_read_point(k, OFFLINE_TRUSTED, &k->trusted);
 }
 
 /* True when packing the message gives the bytes that it was read from. */
@@ -259,8 +257,8 @@ is_canonical(const ProtobufCMessage *m, struct bytes packed)
 }
 
 /* The message in a section; a section that is not there gives NULL. */
-static enum im_err
-read_section(struct check *k, const struct offline_section *section,
+enum im_err
+offline_read_section(struct offline_check *k, const struct offline_section *section,
     const ProtobufCMessageDescriptor *type, void *out)
 {
 	ProtobufCMessage **m = out;
@@ -282,32 +280,28 @@ read_section(struct check *k, const struct offline_section *section,
 	return blame_fault(k, &fault, err_set(IM_ERR_PROOF, "%s", why));
 }
 
-#define READ(k, section_type, name, out) \
-	read_section((k), offline_find(&(k)->container, (section_type)), \
-	    &immudb__schema__##name##__descriptor, (out))
-
-/* An entry or reference and its transaction: the four sections from type on. */
-static enum im_err
-read_entry(struct check *k, uint16_t type, Immudb__Schema__VerifiableEntry *entry)
+enum im_err
+offline_read_entry(struct offline_check *k, uint16_t type, Immudb__Schema__VerifiableEntry *entry)
 {
 	Immudb__Schema__VerifiableTx *tx = entry->verifiabletx;
-	enum im_err err = READ(k, type, entry, &entry->entry);
+	enum im_err err = OFFLINE_READ(k, type, entry, &entry->entry);
 
 	if (!err)
-		err = READ(k, (uint16_t)(type + 1), tx_header, &tx->tx->header);
+		err = OFFLINE_READ(k, (uint16_t)(type + 1), tx_header, &tx->tx->header);
 	if (!err)
-		err = READ(k, (uint16_t)(type + 2), inclusion_proof, &entry->inclusionproof);
-	return err ? err : READ(k, (uint16_t)(type + 3), dual_proof, &tx->dualproof);
+		err =
+		    OFFLINE_READ(k, (uint16_t)(type + 2), inclusion_proof, &entry->inclusionproof);
+	return err ? err : OFFLINE_READ(k, (uint16_t)(type + 3), dual_proof, &tx->dualproof);
 }
 
-static enum im_err
-read_tx(struct check *k)
+enum im_err
+offline_read_tx(struct offline_check *k, Immudb__Schema__VerifiableTx *out)
 {
-	Immudb__Schema__Tx *tx = &k->tx_content;
-	enum im_err err = READ(k, OFFLINE_TX_HEADER, tx_header, &tx->header);
+	Immudb__Schema__Tx *tx = out->tx;
+	enum im_err err = OFFLINE_READ(k, OFFLINE_TX_HEADER, tx_header, &tx->header);
 
 	if (!err)
-		err = READ(k, OFFLINE_TX_HISTORY, dual_proof, &k->tx.dualproof);
+		err = OFFLINE_READ(k, OFFLINE_TX_HISTORY, dual_proof, &out->dualproof);
 	tx->entries = arena_calloc(&k->arena, k->container.len, sizeof(Immudb__Schema__TxEntry *));
 	if (!tx->entries)
 		return err_set(IM_ERR_NOMEM, "out of memory");
@@ -315,14 +309,14 @@ read_tx(struct check *k)
 		const struct offline_section *section = &k->container.sections[i];
 
 		if (section->type == OFFLINE_TX_ENTRY)
-			err = read_section(k, section, &immudb__schema__tx_entry__descriptor,
-			    &tx->entries[tx->n_entries++]);
+			err = offline_read_section(k, section,
+			    &immudb__schema__tx_entry__descriptor, &tx->entries[tx->n_entries++]);
 	}
 	return err;
 }
 
 static void
-init_messages(struct check *k)
+init_messages(struct offline_check *k)
 {
 	immudb__schema__verifiable_entry__init(&k->via);
 	immudb__schema__verifiable_entry__init(&k->entry);
@@ -337,21 +331,23 @@ init_messages(struct check *k)
 }
 
 static enum im_err
-read_messages(struct check *k)
+read_messages(struct offline_check *k)
 {
-	enum im_err err = READ(k, OFFLINE_SIGNATURE, signature, &k->signature);
+	enum im_err err = OFFLINE_READ(k, OFFLINE_SIGNATURE, signature, &k->signature);
 
 	k->tx.signature = k->signature;
 	if (err)
 		return err;
+	if (k->container.kind == IMMU_PROOF_EVIDENCE)
+		return evidence_read(k);
 	if (k->container.kind == IMMU_PROOF_TX)
-		return read_tx(k);
-	err = read_entry(k, OFFLINE_REFERENCE, &k->via);
-	return err ? err : read_entry(k, OFFLINE_ENTRY, &k->entry);
+		return offline_read_tx(k, &k->tx);
+	err = offline_read_entry(k, OFFLINE_REFERENCE, &k->via);
+	return err ? err : offline_read_entry(k, OFFLINE_ENTRY, &k->entry);
 }
 
 static enum im_err
-read_file(struct check *k, struct bytes file)
+read_file(struct offline_check *k, struct bytes file)
 {
 	struct offline_fault fault;
 	enum im_err err;
@@ -372,23 +368,23 @@ read_file(struct check *k, struct bytes file)
 /* ---- Proving ---- */
 
 static struct verify_anchor
-anchor_at(const struct check *k, const struct tx_point *from)
+anchor_at(const struct offline_check *k, const struct tx_point *from)
 {
 	return (struct verify_anchor){.from = *from, .database = k->public.database};
 }
 
 /* The reference is in a transaction that belongs to the trusted state; k->middle is the newer one. */
 static enum im_err
-prove_reference(struct check *k)
+prove_reference(struct offline_check *k)
 {
 	struct verify_anchor anchor = anchor_at(k, &k->trusted);
 	const Immudb__Schema__Reference *ref = k->via.entry->referencedby;
 	enum im_err err = verify_history(&anchor, &k->via_tx, &k->arena, &k->via_outcome);
 
-	note(k, "reference-history",
+	offline_note(k, "reference-history",
 	    "The reference's transaction and the state that was trusted are of one history.", err);
 	if (err)
-		return blame(k, OFFLINE_REFERENCE_HISTORY, err);
+		return offline_blame(k, OFFLINE_REFERENCE_HISTORY, err);
 	/* What would not be proven has no place in this section. */
 	if (!ref || k->via.entry->value.len > 0 || k->via.entry->metadata ||
 	    k->via.entry->revision > 0)
@@ -398,33 +394,34 @@ prove_reference(struct check *k)
 
 		err = verify_entry(&wanted, &k->via, &k->arena, &k->via_outcome);
 	}
-	note(k, "reference", "The reference is in its transaction and names the entry's key.", err);
+	offline_note(
+	    k, "reference", "The reference is in its transaction and names the entry's key.", err);
 	if (err)
-		return blame(k, OFFLINE_REFERENCE, err);
+		return offline_blame(k, OFFLINE_REFERENCE, err);
 	k->middle = k->via_outcome.state.point;
 	decode_public_header(&k->via_outcome.header, &k->public.via_header);
 	return IM_OK;
 }
 
 static enum im_err
-prove_history(struct check *k)
+prove_history(struct offline_check *k)
 {
 	struct verify_anchor anchor = anchor_at(k, &k->middle);
 	bool is_entry = k->container.kind == IMMU_PROOF_ENTRY;
 	enum im_err err = verify_history(&anchor, &k->tx, &k->arena, &k->outcome);
 
-	note(k, "history",
+	offline_note(k, "history",
 	    "The transaction and the state that was trusted are of one history, which was only "
 	    "appended to.",
 	    err);
 	if (err)
-		return blame(k, is_entry ? OFFLINE_ENTRY_HISTORY : OFFLINE_TX_HISTORY, err);
+		return offline_blame(k, is_entry ? OFFLINE_ENTRY_HISTORY : OFFLINE_TX_HISTORY, err);
 	decode_public_header(&k->outcome.header, &k->public.header);
 	return IM_OK;
 }
 
 static enum im_err
-prove_entry(struct check *k)
+prove_entry(struct offline_check *k)
 {
 	const Immudb__Schema__Entry *m = k->entry.entry;
 	const Immudb__Schema__Reference *ref = k->via.entry ? k->via.entry->referencedby : NULL;
@@ -438,33 +435,33 @@ prove_entry(struct check *k)
 	}
 	if (!err)
 		err = verify_entry(&wanted, &k->entry, &k->arena, &k->outcome);
-	note(k, "inclusion", "Key, value and metadata are in the transaction.", err);
+	offline_note(k, "inclusion", "Key, value and metadata are in the transaction.", err);
 	if (err)
-		return blame(k, OFFLINE_ENTRY, err);
+		return offline_blame(k, OFFLINE_ENTRY, err);
 	err = fill_entry(&k->arena, m, ref, entry);
 	k->public.entry = entry;
 	return err;
 }
 
 static enum im_err
-prove_entries(struct check *k)
+prove_entries(struct offline_check *k)
 {
 	static const struct immu_tx_spec show = {
 	    true, IMMU_SHOW_VALUE, IMMU_SHOW_VALUE, IMMU_SHOW_VALUE};
 	struct fill_tx_entries list;
 	enum im_err err = verify_entries(&k->tx_content, &k->arena, &k->outcome);
 
-	note(k, "entries", "These are all entries of the transaction.", err);
+	offline_note(k, "entries", "These are all entries of the transaction.", err);
 	if (err)
-		return blame(k, OFFLINE_TX_ENTRY, err);
+		return offline_blame(k, OFFLINE_TX_ENTRY, err);
 	err = fill_tx_entries(&k->arena, &k->tx_content, &show, &list);
 	k->public.tx_entries = list.items;
 	k->public.tx_entries_len = list.len;
 	return err;
 }
 
-static struct immu_state
-public_state(const struct check *k, const struct tx_point *point, bool is_signed)
+struct immu_state
+offline_public_state(const struct offline_check *k, const struct tx_point *point, bool is_signed)
 {
 	struct immu_state out = {
 	    .tx = point->id, .database = k->public.database, .is_signed = is_signed};
@@ -473,26 +470,38 @@ public_state(const struct check *k, const struct tx_point *point, bool is_signed
 	return out;
 }
 
-static enum im_err
-prove_signature(struct check *k)
+enum im_err
+offline_check_signature(
+    const struct offline_check *k, const struct tx_point *point, const Immudb__Schema__Signature *m)
 {
 	struct verify_anchor anchor = anchor_at(k, &k->trusted);
-	struct trust_state state = {.point = k->outcome.state.point};
+	struct trust_state state = {.point = *point};
+	enum im_err err = IM_ERR_SIGNATURE;
+
+	for (size_t i = 0; i < k->keys_len && err == IM_ERR_SIGNATURE; i++) {
+		anchor.key = k->keys[i];
+		err = verify_signature(&anchor, m, &state);
+	}
+	return err;
+}
+
+static enum im_err
+prove_signature(struct offline_check *k)
+{
 	enum im_err err;
 
-	if (!k->key)
+	if (k->keys_len == 0)
 		return IM_OK;
-	anchor.key = k->key;
-	err = verify_signature(&anchor, k->signature, &state);
-	note(k, "signature", "The newer state is signed by the given public key.", err);
+	err = offline_check_signature(k, &k->outcome.state.point, k->signature);
+	offline_note(k, "signature", "The newer state is signed by the given public key.", err);
 	k->public.signature_checked = !err;
-	return err ? blame(k, OFFLINE_SIGNATURE, err) : IM_OK;
+	return err ? offline_blame(k, OFFLINE_SIGNATURE, err) : IM_OK;
 }
 
 /* ---- What the reader knows ---- */
 
 static enum im_err
-compare_names(struct check *k)
+compare_names(struct offline_check *k)
 {
 	const struct immu_proof_options *o = k->options;
 	const struct immu_proof_report *r = &k->public;
@@ -502,26 +511,28 @@ compare_names(struct check *k)
 		if (strcmp(o->server_id, r->server_id) != 0)
 			err = err_set(IM_ERR_IDENTITY_CHANGED,
 			    "the proof is of server %s, not of %s", r->server_id, o->server_id);
-		note(k, "server", "The proof is of the server that was named.", err);
+		offline_note(k, "server", "The proof is of the server that was named.", err);
 	}
 	if (!err && o->database) {
 		if (strcmp(o->database, r->database) != 0)
 			err = err_set(IM_ERR_PROOF, "the proof is of database %s, not of %s",
 			    r->database, o->database);
-		note(k, "database", "The proof is of the database that was named.", err);
+		offline_note(k, "database", "The proof is of the database that was named.", err);
 	}
 	return err;
 }
 
 /* The reader's state must be one that the proof shows: trusted, in between, the content's or newest. */
 static enum im_err
-find_trusted(const struct check *k)
+find_trusted(const struct offline_check *k)
 {
 	const struct immu_proof_options *o = k->options;
-	const struct tx_point *points[] = {&k->trusted, &k->middle, &k->outcome.point,
-	    &k->via_outcome.point, &k->outcome.state.point};
+	bool is_evidence = k->container.kind == IMMU_PROOF_EVIDENCE;
+	const struct tx_point *newer = is_evidence ? &k->seen : &k->outcome.state.point;
+	const struct tx_point *points[] = {
+	    &k->trusted, newer, &k->middle, &k->outcome.point, &k->via_outcome.point};
 
-	for (size_t i = 0; i < sizeof points / sizeof *points; i++) {
+	for (size_t i = 0; i < (is_evidence ? 2 : sizeof points / sizeof *points); i++) {
 		if (points[i]->id != o->trusted_tx)
 			continue;
 		if (memcmp(points[i]->alh.b, o->trusted_hash, HASH_SIZE) == 0)
@@ -532,84 +543,119 @@ find_trusted(const struct check *k)
 	}
 	return err_set(IM_ERR_PROOF,
 	    "the proof does not show state %" PRIu64 ", but %" PRIu64 " and %" PRIu64,
-	    o->trusted_tx, k->trusted.id, k->outcome.state.point.id);
+	    o->trusted_tx, k->trusted.id, newer->id);
 }
 
 static enum im_err
-compare_trusted(struct check *k)
+compare_trusted(struct offline_check *k)
 {
 	if (k->options->trusted_tx == 0)
 		return IM_OK;
-	return note(
+	return offline_note(
 	    k, "trusted", "The state that was given is of the same history.", find_trusted(k));
 }
 
 /* What a reader might take for proven. */
 static void
-list_unproven(struct check *k)
+list_unproven(struct offline_check *k)
 {
 	bool is_entry = k->container.kind == IMMU_PROOF_ENTRY;
 	const Immudb__Schema__Reference *ref = k->via.entry ? k->via.entry->referencedby : NULL;
 
 	if (is_entry)
-		note_unproven(k, "that this is the latest value of the key");
+		offline_note_unproven(k, "that this is the latest value of the key");
 	if (ref && ref->attx == 0)
-		note_unproven(k, "that the reference stood for this version of the key");
+		offline_note_unproven(k, "that the reference stood for this version of the key");
 	if (ref && ref->revision > 0)
-		note_unproven(k, "the revision of the reference");
+		offline_note_unproven(k, "the revision of the reference");
 	if (is_entry && k->entry.entry && k->entry.entry->revision > 0)
-		note_unproven(k, "the revision of the entry");
+		offline_note_unproven(k, "the revision of the entry");
 	if (!is_entry)
-		note_unproven(k, "the length of values that are not in the file");
-	note_unproven(k, "where and when the file was written, and by which program");
+		offline_note_unproven(k, "the length of values that are not in the file");
+	offline_note_unproven(k, "where and when the file was written, and by which program");
 	if (!k->public.signature_checked)
-		note_unproven(k, "the name of the database");
+		offline_note_unproven(k, "the name of the database");
 	if (!k->public.signature_checked)
-		note_unproven(k,
+		offline_note_unproven(k,
 		    k->signature ? "that the server signed the newer state: no public key was given"
 				 : "that the server vouches for the newer state: it is not signed");
 	if (!k->public.signature_checked && k->options->trusted_tx == 0)
-		note_unproven(k,
+		offline_note_unproven(k,
 		    "that the states are those of the server: compare one of them with a state "
 		    "that you trust, or give the public key");
-	note_unproven(k, "the identity of the server: signatures do not cover it");
+	offline_note_unproven(k, "the identity of the server: signatures do not cover it");
 }
 
 static enum im_err
-check_file(struct check *k, struct bytes file)
+prove_content(struct offline_check *k)
 {
-	enum im_err err = read_file(k, file);
+	enum im_err err = IM_OK;
 
-	note(k, "file", "The file is whole and well formed.", err);
-	if (err)
-		return err;
-	k->middle = k->trusted;
-	k->public.trusted = public_state(k, &k->trusted, false);
-	k->public.newer = k->public.trusted;
 	if (k->via.entry)
 		err = prove_reference(k);
 	if (!err)
 		err = prove_history(k);
 	if (err)
 		return err;
-	k->public.newer = public_state(k, &k->outcome.state.point, k->signature != NULL);
+	k->public.newer = offline_public_state(k, &k->outcome.state.point, k->signature != NULL);
 	err = k->container.kind == IMMU_PROOF_ENTRY ? prove_entry(k) : prove_entries(k);
-	if (!err)
-		err = prove_signature(k);
+	return err ? err : prove_signature(k);
+}
+
+static enum im_err
+check_file(struct offline_check *k, struct bytes file)
+{
+	enum im_err err = read_file(k, file);
+	bool is_evidence = k->container.kind == IMMU_PROOF_EVIDENCE;
+
+	offline_note(k, "file", "The file is whole and well formed.", err);
+	if (err)
+		return err;
+	k->middle = k->trusted;
+	k->public.trusted = offline_public_state(k, &k->trusted, k->trusted_signature != NULL);
+	k->public.newer = k->public.trusted;
+	err = is_evidence ? evidence_check(k) : prove_content(k);
 	if (!err)
 		err = compare_names(k);
 	if (!err)
 		err = compare_trusted(k);
-	if (!err)
+	if (!err && is_evidence)
+		evidence_list_unproven(k);
+	else if (!err)
 		list_unproven(k);
 	return err;
 }
 
-static struct check *
+/* The keys that may have signed. */
+static enum im_err
+load_keys(struct offline_check *k)
+{
+	const struct immu_proof_options *o = k->options;
+	bool has_first = o->pub_key_file && *o->pub_key_file;
+	size_t len = o->more_pub_key_files_len + has_first;
+	enum im_err err = IM_OK;
+
+	if (len == 0)
+		return IM_OK;
+	k->keys = calloc(len, sizeof(struct sign_public_key *));
+	if (!k->keys)
+		return err_set(IM_ERR_NOMEM, "out of memory");
+	while (k->keys_len < len && !err) {
+		const char *path = has_first && k->keys_len == 0
+		    ? o->pub_key_file
+		    : o->more_pub_key_files[k->keys_len - has_first];
+
+		err = keyfile_load_public(path, &k->keys[k->keys_len]);
+		k->keys_len += !err;
+	}
+	return err;
+}
+
+static struct offline_check *
 new_check(struct bytes file, const struct immu_proof_options *options)
 {
 	static const struct immu_proof_options nothing = {0};
-	struct check *k = calloc(1, sizeof *k);
+	struct offline_check *k = calloc(1, sizeof *k);
 	struct immu_proof_report *r;
 
 	if (!k)
@@ -631,20 +677,18 @@ immu_proof_check(struct immu_bytes file, const struct immu_proof_options *option
     struct immu_proof_report **out)
 {
 	struct bytes content = bytes_of(file.data, file.len);
-	struct check *k = new_check(content, options);
+	struct offline_check *k = new_check(content, options);
 	enum im_err err;
 
 	*out = NULL;
 	if (!k)
 		return err_set(IM_ERR_NOMEM, "out of memory");
-	err = k->options->pub_key_file && *k->options->pub_key_file
-	    ? keyfile_load_public(k->options->pub_key_file, &k->key)
-	    : IM_OK;
+	err = load_keys(k);
 	if (!err)
 		err = check_file(k, content);
 	k->public.err = err;
 	if (err)
-		k->public.error_text = keep_text(k, err_detail(err));
+		k->public.error_text = offline_keep_text(k, err_detail(err));
 	if (err == IM_ERR_NOMEM) {
 		immu_proof_report_free(&k->public);
 		return err;
@@ -656,11 +700,13 @@ immu_proof_check(struct immu_bytes file, const struct immu_proof_options *option
 void
 immu_proof_report_free(struct immu_proof_report *report)
 {
-	struct check *k = (struct check *)report;
+	struct offline_check *k = (struct offline_check *)report;
 
 	if (!k)
 		return;
-	sign_public_key_free(k->key);
+	for (size_t i = 0; i < k->keys_len; i++)
+		sign_public_key_free(k->keys[i]);
+	free(k->keys);
 	arena_free(&k->arena);
 	free(k);
 }

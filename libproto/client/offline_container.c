@@ -45,6 +45,10 @@ static const struct {
     {OFFLINE_SEEN_SIGNATURE, "the signature of the state that the server showed"},
     {OFFLINE_TRUSTED_AT, "the time of the trusted state"},
     {OFFLINE_SEEN_AT, "the time of the state that the server showed"},
+    {OFFLINE_OTHER_SERVER, "the other identity of the server"},
+    {OFFLINE_SUSPECTS, "the transactions in question"},
+    {OFFLINE_LINK_HEADER, "the header of the linking transaction"},
+    {OFFLINE_LINK_HISTORY, "the history proof of the linking transaction"},
 };
 
 const char *

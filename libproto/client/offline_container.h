@@ -15,6 +15,7 @@
 #define OFFLINE_SECTION_HEAD_SIZE 12
 #define OFFLINE_SUM_SIZE 4
 #define OFFLINE_SECTIONS_MAX 4096
+#define OFFLINE_TEXT_MAX 4096
 
 /* Types of sections, in the order in which they stand in a file. Never reused for something else. */
 enum offline_type {
@@ -43,7 +44,11 @@ enum offline_type {
 	OFFLINE_SEEN = 0x0604,
 	OFFLINE_SEEN_SIGNATURE = 0x0605,
 	OFFLINE_TRUSTED_AT = 0x0606,
-	OFFLINE_SEEN_AT = 0x0607
+	OFFLINE_SEEN_AT = 0x0607,
+	OFFLINE_OTHER_SERVER = 0x0608,
+	OFFLINE_SUSPECTS = 0x0609,
+	OFFLINE_LINK_HEADER = 0x060a,
+	OFFLINE_LINK_HISTORY = 0x060b
 };
 
 struct offline_section {

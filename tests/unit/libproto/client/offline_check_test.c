@@ -507,6 +507,9 @@ other_sections(void **state)
 	assert_int_equal(check((struct immu_bytes){forged.data, forged.len}, &o), IM_ERR_PROOF);
 	a.kind = IMMU_PROOF_EVIDENCE;
 	build(&a, &forged);
+	assert_int_equal(check((struct immu_bytes){forged.data, forged.len}, &o), IM_ERR_PROOF);
+	a.kind = IMMU_PROOF_EVIDENCE + 1;
+	build(&a, &forged);
 	assert_int_equal(check((struct immu_bytes){forged.data, forged.len}, &o), IM_ERR_VERSION);
 	arena_free(&arena);
 	buf_free(&forged);
