@@ -6,10 +6,10 @@
 #include <unistd.h>
 
 #include "cli/session.h"
+#include "cli/show.h"
 #include "commands.h"
 #include "input.h"
 #include "interrupt.h"
-#include "show.h"
 
 struct exporting {
 	struct session *s;

@@ -3,11 +3,11 @@
 #include <string.h>
 
 #include "cli/session.h"
+#include "cli/show.h"
 #include "client/immu_proof.h"
 #include "commands.h"
 #include "input.h"
 #include "key_argument.h"
-#include "show.h"
 
 /* With --proof FILE a verified request keeps its proof; this writes it. */
 static enum im_err

@@ -3,9 +3,9 @@
 #include <stdio.h>
 
 #include "cli/session.h"
+#include "cli/show.h"
 #include "commands.h"
 #include "input.h"
-#include "show.h"
 
 /* A list that is being printed. It begins with its first record, so that an error comes alone. */
 struct listing {

@@ -1,8 +1,8 @@
 /* Commands that make keys findable under another name or score: reference, zadd; and proven forms. */
 #include "cli/session.h"
+#include "cli/show.h"
 #include "commands.h"
 #include "input.h"
-#include "show.h"
 
 static enum im_err
 reference(struct session *s)

@@ -2,8 +2,8 @@
 #include <stdio.h>
 
 #include "cli/session.h"
+#include "cli/show.h"
 #include "commands.h"
-#include "show.h"
 #include "util/version.h"
 
 static enum im_err

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli/session.h"
+#include "cli/show.h"
 #include "client/immu_proof.h"
 #include "commands.h"
 #include "crypto/entry.h"
@@ -9,7 +10,6 @@
 #include "crypto/htree.h"
 #include "crypto/metadata.h"
 #include "input.h"
-#include "show.h"
 
 static enum im_err
 tx(struct session *s)

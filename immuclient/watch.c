@@ -2,10 +2,10 @@
 #include <poll.h>
 
 #include "cli/session.h"
+#include "cli/show.h"
 #include "commands.h"
 #include "input.h"
 #include "interrupt.h"
-#include "show.h"
 
 /* Signals are seen at least this often. */
 #define NAP_MS 100

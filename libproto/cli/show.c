@@ -1,5 +1,5 @@
 /* The blocks that commands print: entries, members, transactions, states. */
-#include "show.h"
+#include "cli/show.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-#ifndef SHOW_H
-#define SHOW_H
+#ifndef CLI_SHOW_H
+#define CLI_SHOW_H
 
 #include "client/immu.h"
 #include "util/output.h"
