@@ -1,10 +1,10 @@
 /*
- * A daemon and the system around it. Neighbours: log (opened again on SIGHUP), file; used by
- * immudb, the auditor and the gateway.
+ * A daemon and the system around it. Neighbours: daemon_pidfile (who runs), supervise (the parent of a
+ * daemon that is somebody's child), log (opened again on SIGHUP); used by immudb, the auditor and the
+ * gateway.
  *
  * Invariants: forking happens before any thread exists; the stop signals are blocked in every
- * thread, so they arrive only through the signal descriptor; the pid file's lock lives as long as
- * the process and only its holder removes it.
+ * thread, so they arrive only through the signal descriptor.
  */
 #include "util/daemon.h"
 
@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -28,21 +27,19 @@
 #include <unistd.h>
 
 #include "util/clock.h"
-#include "util/file.h"
 #include "util/log.h"
+#include "util/supervise.h"
 
-#define DAEMON_PIDFILE_MODE 0644
 #define DAEMON_MAX_PATH 4096u
 #define DAEMON_NO_FD (-1)
 
 static struct {
 	int ready_fd; /* to the waiting parent, once detached */
 	int signal_fd;
-	int request_fd; /* eventfd of daemon_request_stop() */
-	int pid_fd;
-	char pid_path[DAEMON_MAX_PATH];
+	int request_fd;    /* eventfd of daemon_request_stop() */
+	int supervisor_fd; /* of util/supervise.h, when there is one */
 	sigset_t old_mask;
-} daemon_state = {DAEMON_NO_FD, DAEMON_NO_FD, DAEMON_NO_FD, DAEMON_NO_FD, "", {{0}}};
+} daemon_state = {DAEMON_NO_FD, DAEMON_NO_FD, DAEMON_NO_FD, DAEMON_NO_FD, {{0}}};
 
 static void
 daemon_close(int *fd)
@@ -100,20 +97,48 @@ daemon_child_code(void)
 static _Noreturn void
 daemon_parent(const char *program, int fd)
 {
+	char path[DAEMON_MAX_PATH];
 	pid_t pid = daemon_await(fd);
+	ssize_t n;
 
 	if (pid == 0)
 		_exit(daemon_child_code());
-	printf("%s has been started with PID %ld\n", program, (long)pid);
+	n = readlink("/proc/self/exe", path, sizeof path);
+	if (n > 0 && (size_t)n < sizeof path)
+		printf("%.*s has been started with PID %ld\n", (int)n, path, (long)pid);
+	else
+		printf("%s has been started with PID %ld\n", program, (long)pid);
 	_exit(fflush(stdout) == 0 ? IM_EXIT_OK : IM_EXIT_ERROR);
+}
+
+/* Who would take the end of this process for the end of the daemon; NULL: nobody. */
+static const char *
+daemon_watcher(void)
+{
+	const char *started = getenv("SYSTEMD_EXEC_PID"), *notify = getenv("NOTIFY_SOCKET");
+	char ours[24];
+
+	snprintf(ours, sizeof ours, "%ld", (long)getpid());
+	if (getpid() == 1)
+		return "the first process of a container";
+	if (getenv(SUPERVISE_FD_NAME))
+		return "supervised by the program that started it";
+	if ((started && strcmp(started, ours) == 0) || (notify && notify[0]))
+		return "started by a service manager, which needs Type=notify";
+	return NULL;
 }
 
 enum im_err
 daemon_detach(const char *program)
 {
+	const char *watcher = daemon_watcher();
 	int fds[2];
 	pid_t pid;
 
+	if (watcher) {
+		log_warn("%s stays in the foreground: it is %s", program, watcher);
+		return IM_OK;
+	}
 	if (pipe2(fds, O_CLOEXEC) != 0)
 		return err_set_errno(IM_ERR_IO, "pipe", program);
 	/* What is buffered would be written by both processes. */
@@ -141,6 +166,23 @@ daemon_detach(const char *program)
 	return IM_OK;
 }
 
+/* Our end of a supervisor's socket, which our own children shall not have. */
+static void
+daemon_find_supervisor(void)
+{
+	const char *text = getenv(SUPERVISE_FD_NAME);
+	struct stat st;
+
+	if (!text)
+		return;
+	if (strcmp(text, SUPERVISE_FD_TEXT) == 0 && fstat(SUPERVISE_FD, &st) == 0 &&
+	    S_ISSOCK(st.st_mode) && fcntl(SUPERVISE_FD, F_SETFD, FD_CLOEXEC) == 0)
+		daemon_state.supervisor_fd = SUPERVISE_FD;
+	else
+		log_warn("environment %s: ignored: not a supervisor's socket", SUPERVISE_FD_NAME);
+	(void)unsetenv(SUPERVISE_FD_NAME);
+}
+
 enum im_err
 daemon_init(void)
 {
@@ -148,6 +190,7 @@ daemon_init(void)
 	enum im_err err;
 
 	(void)signal(SIGPIPE, SIG_IGN);
+	daemon_find_supervisor();
 	sigemptyset(&stop);
 	sigaddset(&stop, SIGTERM);
 	sigaddset(&stop, SIGINT);
@@ -168,80 +211,8 @@ daemon_free(void)
 {
 	daemon_close(&daemon_state.signal_fd);
 	daemon_close(&daemon_state.request_fd);
+	daemon_close(&daemon_state.supervisor_fd);
 	(void)pthread_sigmask(SIG_SETMASK, &daemon_state.old_mask, NULL);
-}
-
-/* Whether the locked descriptor is still what path names: another process may have removed it. */
-static bool
-daemon_pidfile_is(int fd, const char *path)
-{
-	struct stat ours, named;
-
-	return fstat(fd, &ours) == 0 && stat(path, &named) == 0 && ours.st_dev == named.st_dev &&
-	    ours.st_ino == named.st_ino;
-}
-
-/* Opens and locks the file, again when it was removed between the two. */
-static enum im_err
-daemon_pidfile_lock(const char *path, int *fd)
-{
-	int e;
-
-	for (;;) {
-		*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, DAEMON_PIDFILE_MODE);
-		if (*fd < 0)
-			return err_set_errno(IM_ERR_IO, "pid file", path);
-		e = flock(*fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
-		if (e == 0 && daemon_pidfile_is(*fd, path))
-			return IM_OK;
-		daemon_close(fd);
-		if (e == EWOULDBLOCK)
-			return err_set(IM_ERR_LOCKED,
-			    "pid file found, ensure %s is not running or delete %s",
-			    program_invocation_short_name, path);
-		if (e != 0 && e != EINTR)
-			return err_set(IM_ERR_IO, "pid file: %s: %s", path, strerror(e));
-	}
-}
-
-enum im_err
-daemon_pidfile_create(const char *path)
-{
-	const char *name;
-	char text[24];
-	int fd = DAEMON_NO_FD, n;
-	enum im_err err;
-
-	if (!path || !path[0])
-		return IM_OK;
-	name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-	if (!name[0] || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
-	    strlen(path) >= sizeof daemon_state.pid_path)
-		return err_set(IM_ERR_ARGUMENT, "Pid filename is invalid: %s", path);
-	err = file_make_parent(path);
-	if (!err)
-		err = daemon_pidfile_lock(path, &fd);
-	if (err)
-		return err;
-	n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-	if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)n, 0) != n) {
-		err = err_set_errno(IM_ERR_IO, "pid file", path);
-		daemon_close(&fd);
-		return err;
-	}
-	daemon_state.pid_fd = fd;
-	strcpy(daemon_state.pid_path, path);
-	return IM_OK;
-}
-
-void
-daemon_pidfile_remove(void)
-{
-	if (daemon_state.pid_fd < 0)
-		return;
-	if (daemon_pidfile_is(daemon_state.pid_fd, daemon_state.pid_path))
-		unlink(daemon_state.pid_path);
-	daemon_close(&daemon_state.pid_fd);
 }
 
 enum im_err
@@ -297,9 +268,13 @@ daemon_let_go(void)
 void
 daemon_ready(void)
 {
+	const char word = SUPERVISE_READY;
 	pid_t pid = getpid();
 
 	daemon_tell_manager("READY=1");
+	if (daemon_state.supervisor_fd >= 0 &&
+	    send(daemon_state.supervisor_fd, &word, 1, MSG_NOSIGNAL) != 1)
+		log_warn("the supervisor is gone");
 	if (daemon_state.ready_fd < 0)
 		return;
 	if (write(daemon_state.ready_fd, &pid, sizeof pid) != (ssize_t)sizeof pid)
@@ -331,6 +306,16 @@ daemon_take_signal(void)
 	return 0;
 }
 
+/* Whether the supervisor's end of the socket is closed: it is gone, or wants us to stop. */
+static bool
+daemon_is_orphan(void)
+{
+	char word;
+	ssize_t n = recv(daemon_state.supervisor_fd, &word, 1, MSG_DONTWAIT);
+
+	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+}
+
 static int
 daemon_left_ms(int timeout_ms, int64_t start_ns)
 {
@@ -345,16 +330,17 @@ daemon_left_ms(int timeout_ms, int64_t start_ns)
 int
 daemon_wait_stop(int timeout_ms)
 {
-	struct pollfd wait[2] = {
+	struct pollfd wait[3] = {
 	    {.fd = daemon_state.signal_fd, .events = POLLIN},
 	    {.fd = daemon_state.request_fd, .events = POLLIN},
+	    {.fd = daemon_state.supervisor_fd, .events = POLLIN},
 	};
 	int64_t start_ns = clock_monotonic_ns();
 	uint64_t count;
 	int number, n;
 
 	for (;;) {
-		n = poll(wait, 2, daemon_left_ms(timeout_ms, start_ns));
+		n = poll(wait, 3, daemon_left_ms(timeout_ms, start_ns));
 		if (n == 0)
 			return 0;
 		if (n < 0 && errno != EINTR)
@@ -362,6 +348,8 @@ daemon_wait_stop(int timeout_ms)
 		if (n < 0)
 			continue;
 		if (wait[1].revents && read(daemon_state.request_fd, &count, sizeof count) > 0)
+			return SIGTERM;
+		if (wait[2].revents && daemon_is_orphan())
 			return SIGTERM;
 		number = wait[0].revents ? daemon_take_signal() : 0;
 		if (number)

@@ -29,16 +29,23 @@ size_t daemon_raise_nofile(void);
 
 /*
  * Goes to the background: the caller's process waits for the child's daemon_ready() and then ends
- * with code 0 after printing "PROGRAM has been started with PID N" on stdout; when the child ends
- * first, the waiting process ends with the child's exit code (the child has said why on stderr,
- * which it keeps until it is ready). Returns IM_OK in the child only, a session leader's child
- * without a controlling terminal; the working folder is kept. IM_ERR_IO when forking fails.
+ * with code 0 after printing "PATH has been started with PID N" on stdout, PATH being that of the
+ * program; when the child ends first, the waiting process ends with the child's exit code (the child
+ * has said why on stderr, which it keeps until it is ready). Returns IM_OK in the child only, a session
+ * leader's child without a controlling terminal. The working folder is kept, so that relative paths mean
+ * the same as before. IM_ERR_IO when forking fails.
+ *
+ * Whoever would take the end of this process for the end of the daemon gets it in the foreground instead,
+ * with a warning, and IM_OK: as process 1 of a container, under a service manager (NOTIFY_SOCKET, or
+ * SYSTEMD_EXEC_PID is ours; units need Type=notify or exec), and under util/supervise.h. It never executes
+ * the program again, so that a setting in environment or file detaches once.
  */
 enum im_err daemon_detach(const char *program);
 
 /*
- * Blocks SIGTERM, SIGINT and SIGHUP in the calling thread and those it starts, ignores SIGPIPE, and
- * prepares daemon_wait_stop(). IM_ERR_IO.
+ * Blocks SIGTERM, SIGINT and SIGHUP in the calling thread and those it starts, ignores SIGPIPE, takes
+ * the socket of a supervisor (util/supervise.h) out of the environment, and prepares daemon_wait_stop().
+ * IM_ERR_IO.
  */
 enum im_err daemon_init(void);
 
@@ -57,8 +64,20 @@ enum im_err daemon_pidfile_create(const char *path);
 void daemon_pidfile_remove(void);
 
 /*
- * Says that the daemon answers: READY=1 to the service manager, the waiting parent ends, and a
- * detached process lets go of stdin, stdout and stderr.
+ * Who holds a pid file at this moment, by its lock; what the file says does not matter. IM_ERR_NOT_FOUND
+ * when there is none, or it is left over: its lock is free. IM_ERR_IO.
+ */
+enum im_err daemon_pidfile_holder(const char *path, pid_t *pid);
+
+/*
+ * Sends SIGTERM to the holder of a pid file and waits at most timeout_ms until it has ended. *pid is whose
+ * end that is. Errors of daemon_pidfile_holder(), IM_ERR_PERMISSION, IM_ERR_TIMEOUT.
+ */
+enum im_err daemon_pidfile_stop(const char *path, unsigned int timeout_ms, pid_t *pid);
+
+/*
+ * Says that the daemon answers: READY=1 to the service manager, a word to the supervisor, the
+ * waiting parent ends, and a detached process lets go of stdin, stdout and stderr.
  */
 void daemon_ready(void);
 
@@ -72,8 +91,8 @@ void daemon_stopping(void);
 enum im_err daemon_notify(const char *state);
 
 /*
- * Waits until SIGTERM, SIGINT or daemon_request_stop(), at most timeout_ms (-1: for ever). Returns
- * the signal's number, SIGTERM for a request, 0 when the time is over. SIGHUP opens the log again
+ * Waits until SIGTERM, SIGINT, daemon_request_stop() or the end of the supervisor, at most timeout_ms
+ * (-1: for ever). Returns the signal's number, SIGTERM for what is no signal, 0 when the time is over. SIGHUP opens the log again
  * and the wait goes on.
  */
 int daemon_wait_stop(int timeout_ms);

@@ -2,7 +2,9 @@
 #include "util_testing.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -11,6 +13,7 @@
 #include "util/daemon.h"
 #include "util/file.h"
 #include "util/log.h"
+#include "util/supervise.h"
 
 /* Runs a function in a process of its own; its exit code, -1 when a signal ended it. */
 static int
@@ -230,7 +233,7 @@ the_starter_waits_until_the_daemon_is_ready(void **state)
 	assert_int_equal(in_child(detach_and_work), 0);
 	/* The daemon let go of the pipe when it was ready: this ends. */
 	read_pipe(text, sizeof text);
-	assert_has(text, "prog has been started with PID ");
+	assert_has(text, "/daemon_test has been started with PID ");
 	for (int i = 0; i < 1000 && access(folder_file(&folder, "worked"), F_OK) != 0; i++)
 		usleep(10000);
 	assert_int_equal(access(folder_file(&folder, "worked"), F_OK), 0);
@@ -248,6 +251,193 @@ the_starter_fails_as_the_daemon_does(void **state)
 	assert_string_equal(text, "");
 }
 
+/* Detaches, and tells by its exit code whether it is still the same process. */
+static int
+detach_and_compare(void)
+{
+	pid_t before = getpid();
+
+	if (daemon_detach("prog"))
+		return 1;
+	daemon_ready();
+	return getpid() == before ? 0 : 2;
+}
+
+static int
+detach_under_systemd(void)
+{
+	char pid[24];
+
+	snprintf(pid, sizeof pid, "%ld", (long)getpid());
+	setenv("SYSTEMD_EXEC_PID", pid, 1);
+	return detach_and_compare();
+}
+
+/* In a process space of its own this is process 1; 77 where that cannot be had. */
+static int
+detach_as_first(void)
+{
+	int status;
+	pid_t pid;
+
+	if (unshare(CLONE_NEWUSER | CLONE_NEWPID) != 0)
+		return 77;
+	pid = fork();
+	if (pid == 0)
+		_exit(getpid() == 1 ? detach_and_compare() : 3);
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : 4;
+}
+
+static void
+who_is_watched_stays_in_the_foreground(void **state)
+{
+	int code;
+
+	(void)state;
+	unsetenv("NOTIFY_SOCKET");
+	setenv("SYSTEMD_EXEC_PID", "1", 1);
+	log_set_level(LOG_LEVEL_ERROR);
+	/* Some process was started by systemd, but not we: the starter ends with code 0. */
+	assert_int_equal(in_child(detach_and_compare), 0);
+	assert_int_equal(in_child(detach_under_systemd), 0);
+	unsetenv("SYSTEMD_EXEC_PID");
+	setenv(SUPERVISE_FD_NAME, SUPERVISE_FD_TEXT, 1);
+	assert_int_equal(in_child(detach_and_compare), 0);
+	unsetenv(SUPERVISE_FD_NAME);
+	code = in_child(detach_as_first);
+	assert_true(code == 0 || code == 77);
+	log_set_level(LOG_LEVEL_INFO);
+}
+
+/* The child's side of util/supervise.h: says that it is ready, and stops when the socket is closed. */
+static int
+supervised(void)
+{
+	char word = 0;
+	int ends[2], peer;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0)
+		return 1;
+	peer = fcntl(ends[0], F_DUPFD, SUPERVISE_FD + 1);
+	if (peer < 0 || dup2(ends[1], SUPERVISE_FD) != SUPERVISE_FD)
+		return 2;
+	for (int i = 0; i < 2; i++)
+		if (ends[i] != SUPERVISE_FD)
+			close(ends[i]);
+	setenv(SUPERVISE_FD_NAME, SUPERVISE_FD_TEXT, 1);
+	if (daemon_init() || getenv(SUPERVISE_FD_NAME))
+		return 3;
+	if (!(fcntl(SUPERVISE_FD, F_GETFD) & FD_CLOEXEC))
+		return 4;
+	if (recv(peer, &word, 1, MSG_DONTWAIT) != -1)
+		return 5;
+	daemon_ready();
+	if (recv(peer, &word, 1, MSG_DONTWAIT) != 1 || word != SUPERVISE_READY)
+		return 6;
+	if (daemon_wait_stop(0) != 0)
+		return 7;
+	close(peer);
+	if (daemon_wait_stop(-1) != SIGTERM)
+		return 8;
+	daemon_free();
+	return 0;
+}
+
+static void
+the_supervisor_is_told_and_heeded(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(supervised), 0);
+}
+
+/* A variable that names no socket is no supervisor. */
+static int
+wrongly_supervised(void)
+{
+	setenv(SUPERVISE_FD_NAME, "17", 1);
+	return daemon_init() || getenv(SUPERVISE_FD_NAME) || daemon_wait_stop(0) != 0;
+}
+
+static void
+a_wrong_supervisor_is_ignored(void **state)
+{
+	(void)state;
+	log_set_level(LOG_LEVEL_ERROR);
+	assert_int_equal(in_child(wrongly_supervised), 0);
+	log_set_level(LOG_LEVEL_INFO);
+}
+
+/* A daemon that holds a pid file; with deaf it does not stop. Ends with 0 when it was asked to stop. */
+static pid_t
+start_holder(bool deaf)
+{
+	int ready[2], status;
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (daemon_init() || daemon_pidfile_create(folder_file(&folder, "p.pid")))
+			_exit(1);
+		if (write(ready[1], "", 1) != 1)
+			_exit(2);
+		while (daemon_wait_stop(-1) && deaf)
+			continue;
+		daemon_pidfile_remove();
+		_exit(0);
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
+	return pid;
+}
+
+static void
+the_holder_of_a_pid_file_is_found_and_stopped(void **state)
+{
+	pid_t child = start_holder(false), pid;
+	int status;
+
+	(void)state;
+	assert_ok(daemon_pidfile_holder(folder_file(&folder, "p.pid"), &pid));
+	assert_int_equal(pid, child);
+	/* What is written into it does not matter: nobody else gets a signal. */
+	folder_write(&folder, "p.pid", "1\n");
+	assert_ok(daemon_pidfile_holder(folder_file(&folder, "p.pid"), &pid));
+	assert_int_equal(pid, child);
+	assert_ok(daemon_pidfile_stop(folder_file(&folder, "p.pid"), 20000, &pid));
+	assert_int_equal(pid, child);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	assert_err(IM_ERR_NOT_FOUND, daemon_pidfile_stop(folder.file, 0, &pid));
+	assert_err(IM_ERR_NOT_FOUND, daemon_pidfile_holder(folder.file, &pid));
+}
+
+static void
+a_pid_file_that_is_left_over_has_no_holder(void **state)
+{
+	pid_t child = start_holder(true), pid;
+	char path[160];
+
+	(void)state;
+	snprintf(path, sizeof path, "%s", folder_file(&folder, "p.pid"));
+	assert_err(IM_ERR_TIMEOUT, daemon_pidfile_stop(path, 10, &pid));
+	assert_int_equal(kill(child, SIGKILL), 0);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	assert_int_equal(access(path, F_OK), 0);
+	assert_err(IM_ERR_NOT_FOUND, daemon_pidfile_holder(path, &pid));
+	assert_int_equal(pid, 0);
+	assert_err(IM_ERR_NOT_FOUND, daemon_pidfile_stop(path, 10, &pid));
+	/* Our own one. */
+	assert_ok(daemon_pidfile_create(path));
+	assert_ok(daemon_pidfile_holder(path, &pid));
+	assert_int_equal(pid, getpid());
+	daemon_pidfile_remove();
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, folder_setup, folder_teardown)
 
 int
@@ -262,6 +452,11 @@ main(void)
 	    T(the_manager_is_notified),
 	    T(the_starter_waits_until_the_daemon_is_ready),
 	    T(the_starter_fails_as_the_daemon_does),
+	    T(who_is_watched_stays_in_the_foreground),
+	    T(the_supervisor_is_told_and_heeded),
+	    T(a_wrong_supervisor_is_ignored),
+	    T(the_holder_of_a_pid_file_is_found_and_stopped),
+	    T(a_pid_file_that_is_left_over_has_no_holder),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
