@@ -1,0 +1,140 @@
+"""Cases of two histories with one beginning: two servers of one identity and one key."""
+import socket
+import subprocess
+
+from tamper_cases import Lie
+from tamper_check import check_alarm, check_calm, check_recovery, run_cases
+from tamper_world import DEADLINE_SECONDS, Auditor, Client, Proxy, expect, poll, spawn
+
+EARLIER, COMMON, ONE, OTHER = 30, 40, 45, 47
+
+
+def pairs(name, first, last):
+    return [[(b"%s%d" % (name, n), b"value of %d" % n)] for n in range(first, last + 1)]
+
+
+class Stage:
+    """A server, a copy of it with another continuation, and a proxy in front of each."""
+
+    def __init__(self, world):
+        self.world = world
+        self.one = world.server("one").start()
+        self.proxies = [Proxy(world, self.one.port), Proxy(world, self.one.port)]
+        client = Client(self.one.port)
+        client.create_auditor()
+        client.set_all(pairs(b"common", 1, EARLIER))
+        options = ["--server-signing-pub-key", world.public_key, "--audit-databases", "defaultdb"]
+        self.first = Auditor(world, "first", self.proxies[0].port, options)
+        check_calm(self.first.once())
+        client.set_all(pairs(b"common", EARLIER + 1, COMMON))
+        check_calm(self.first.once())
+        client.close()
+        self.one.stop()
+        self.other = world.copy_server(self.one, "other").start()
+        self.one.start()
+        self.write(self.one, b"one", ONE)
+        self.write(self.other, b"other", OTHER)
+        self.show(self.one, self.other)
+        self.count = 0
+
+    @staticmethod
+    def write(server, name, last):
+        client = Client(server.port)
+        client.set_all(pairs(name, COMMON + 1, last))
+        client.close()
+
+    def show(self, *servers):
+        """Which server is behind each proxy."""
+        for proxy, server in zip(self.proxies, servers):
+            proxy.tell(f"upstream {server.port}")
+
+    def auditor(self, side=0):
+        self.count += 1
+        auditor = self.first.copy(f"auditor{self.count}")
+        auditor.port = self.proxies[side].port
+        return auditor
+
+
+class Daemon:
+    """An auditor that serves its peers, after its first round."""
+
+    def __init__(self, auditor, *options):
+        with socket.socket() as any_socket:
+            any_socket.bind(("127.0.0.1", 0))
+            self.address = "127.0.0.1:%d" % any_socket.getsockname()[1]
+        self.process = spawn(
+            [auditor.world.program("auditor"), *auditor.arguments(), "--audit-interval", "1h",
+             "--peer-listen", self.address, *options], stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        poll(self.listens, "the auditor does not serve its peers")
+
+    def listens(self):
+        expect(self.process.poll() is None, "the auditor has ended")
+        host, port = self.address.split(":")
+        try:
+            with socket.create_connection((host, int(port)), timeout=DEADLINE_SECONDS):
+                return True
+        except OSError:
+            return False
+
+    def stop(self):
+        self.process.terminate()
+        expect(self.process.wait(DEADLINE_SECONDS) == 0, "the auditor ended badly")
+
+
+def check_switched(stage, trusted):
+    """The server is exchanged for the one with the other history, which is longer than what is trusted."""
+    auditor = stage.auditor()
+    stage.show(stage.one, stage.other)
+    if trusted > COMMON:
+        check_calm(auditor.once())
+    stage.show(stage.other, stage.one)
+    check_alarm(auditor, Lie("", [], "forked", COMMON + 1, OTHER))
+    stage.show(stage.one, stage.other)
+    check_recovery(auditor, "forked")
+
+
+def check_not_forked(stage):
+    """Who has seen only what both have in common cannot know; nor is there anything to fear yet."""
+    auditor = stage.auditor(1)
+    found = auditor.once()
+    check_calm(found)
+    expect(found.database()["verdict"] == "ok", f"not ok at a new address: {found}")
+
+
+def check_peers(stage, options=()):
+    """Each of two auditors is shown a history of its own; comparing notes, both find out."""
+    auditors = [stage.auditor(0), stage.auditor(1)]
+    for auditor in auditors:
+        auditor.options += options
+        check_calm(auditor.once())
+    for mine, theirs in (auditors, reversed(auditors)):
+        daemon = Daemon(theirs)
+        asking = mine.copy(mine.folder + "-asking")
+        asking.options += ["--peer", daemon.address]
+        check_alarm(asking, Lie("", [], "forked", COMMON + 1, OTHER))
+        daemon.stop()
+
+
+def check_honest_peers(stage):
+    """Two auditors of one history, one of them behind, have nothing to say."""
+    stage.show(stage.one, stage.one)
+    ahead, behind = stage.auditor(0), stage.auditor(1)
+    check_calm(ahead.once())
+    daemon = Daemon(ahead)
+    for auditor in (behind, ahead.copy(ahead.folder + "-copy")):
+        auditor.options += ["--peer", daemon.address]
+        check_calm(auditor.once())
+    daemon.stop()
+    behind.options[-1] = daemon.address
+    check_calm(behind.once())
+    stage.show(stage.one, stage.other)
+
+
+def part_fork(world, word):
+    stage = Stage(world)
+    run_cases([
+        ("common history at another address", lambda: check_not_forked(stage)),
+        ("another history, longer", lambda: check_switched(stage, ONE)),
+        ("peers with two histories", lambda: check_peers(stage)),
+        ("peers with one history", lambda: check_honest_peers(stage))], word)

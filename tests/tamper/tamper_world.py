@@ -1,0 +1,345 @@
+"""The real programs as the tests of lying servers run them: servers, the proxy, auditors.
+
+Everything is on the loopback with ports that the kernel chooses, lives in one temporary folder, and is
+killed by the kernel when this process ends. Waits have a deadline.
+"""
+import json
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+
+DEADLINE_SECONDS = 60
+POLL_SECONDS = 0.01
+PASSWORD = "Auditor1!"
+HELLO, REQUEST, ANSWER, ERROR, DATA, END = range(1, 7)
+MIB = 1024 * 1024
+LOGIN, USE, SET, DELETE, STATE = 0x0001, 0x0003, 0x0101, 0x0108, 0x0201
+CREATE_DATABASE, UNLOAD, DROP, CREATE_USER = 0x0402, 0x0405, 0x0406, 0x0502
+READ = 1
+
+
+class Failure(Exception):
+    """What a test found wrong."""
+
+
+def expect(true, message):
+    if not true:
+        raise Failure(message)
+
+
+def poll(check, message):
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    pause = threading.Event()
+    while not check():
+        expect(time.monotonic() < deadline, message)
+        pause.wait(POLL_SECONDS)
+
+
+def read_text(path):
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
+def spawn(command, **options):
+    return subprocess.Popen(["setpriv", "--pdeathsig", "KILL"] + command, **options)
+
+
+def varint(value):
+    out = b""
+    while value > 127:
+        out += bytes([value & 127 | 128])
+        value >>= 7
+    return out + bytes([value])
+
+
+def text_field(number, data):
+    return varint(number << 3 | 2) + varint(len(data)) + data
+
+
+def number_field(number, value):
+    return varint(number << 3) + varint(value)
+
+
+def first_text(body):
+    """The first field of a message, when it is a short text."""
+    return body[2:2 + body[1]]
+
+
+class Client:
+    """A client of the wire protocol, for making histories."""
+
+    def __init__(self, port, user=b"immudb", password=b"immudb"):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_SECONDS)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.buffer = b""
+        self.next_id = 1
+        self.session = b""
+        self.send(HELLO, 0, b"immudb\r\n" + struct.pack(">HHII", 1, 1, 32 * MIB, 32 * MIB)
+                  + b"\x00\x06tamper")
+        self.read_frame()
+        self.session = first_text(self.call(LOGIN, text_field(1, user) + text_field(2, password)))
+
+    def close(self):
+        self.socket.close()
+
+    def send(self, kind, number, payload):
+        self.socket.sendall(struct.pack(">IBBI", len(payload), kind, 0, number) + payload)
+
+    def read(self, size):
+        while len(self.buffer) < size:
+            data = self.socket.recv(65536)
+            if not data:
+                raise ConnectionError("closed")
+            self.buffer += data
+        data, self.buffer = self.buffer[:size], self.buffer[size:]
+        return data
+
+    def read_frame(self):
+        size, kind, _, number = struct.unpack(">IBBI", self.read(10))
+        return kind, number, self.read(size)
+
+    def ask(self, method, body):
+        number = self.next_id
+        self.next_id += 1
+        head = struct.pack(">HIB", method, 0, len(self.session)) + self.session
+        self.send(REQUEST, number, head + body)
+        return number
+
+    def answer(self):
+        while True:
+            kind, number, payload = self.read_frame()
+            if kind == ERROR:
+                raise Failure(f"the server refuses: {payload!r}")
+            if kind == ANSWER:
+                return number, payload
+
+    def call(self, method, body):
+        self.ask(method, body)
+        return self.answer()[1]
+
+    def use(self, database):
+        self.session = first_text(self.call(USE, text_field(1, database)))
+
+    def set_all(self, transactions):
+        """Writes transactions, each a list of (key, value), in this order."""
+        for pairs in transactions:
+            self.ask(SET, b"".join(
+                text_field(1, text_field(1, key) + text_field(2, value)) for key, value in pairs))
+        for _ in transactions:
+            self.answer()
+
+    def delete(self, key):
+        self.call(DELETE, text_field(1, key))
+
+    def create_database(self, name):
+        self.call(CREATE_DATABASE, text_field(1, name))
+
+    def drop_database(self, name):
+        self.call(UNLOAD, text_field(1, name))
+        self.call(DROP, text_field(1, name))
+
+    def create_auditor(self):
+        """A user who may read everything, and nothing more."""
+        self.call(CREATE_USER, text_field(1, b"auditor") + text_field(2, PASSWORD.encode())
+                  + number_field(3, READ) + text_field(4, b"*"))
+
+
+class Server:
+    """An immudb over a data folder."""
+
+    def __init__(self, world, data, options=()):
+        self.data = data
+        self.log = data + ".log"
+        self.process = None
+        self.command = [world.program("immudb"), "--dir", data, "--address", "127.0.0.1",
+                        "--port", "0", "--metrics-port", "0", *options]
+        self.port = None
+        world.servers.append(self)
+
+    def database(self, name="defaultdb"):
+        return os.path.join(self.data, name)
+
+    def ready_port(self):
+        lines = read_text(self.log).splitlines()
+        ports = [line.rsplit(":", 1)[1] for line in lines if line.startswith("Address ")]
+        return int(ports[-1]) if "Ready." in " ".join(lines) and ports else None
+
+    def start(self):
+        with open(self.log, "wb") as log:
+            self.process = spawn(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        poll(lambda: self.ready_port() or self.process.poll() is not None,
+             "the server does not get ready")
+        self.port = self.ready_port()
+        expect(self.port, f"the server did not start:\n{read_text(self.log)}")
+        return self
+
+    def stop(self):
+        self.process.terminate()
+        status = self.process.wait(DEADLINE_SECONDS)
+        self.process = None
+        expect(status == 0, f"the server ended with {status}:\n{read_text(self.log)}")
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(DEADLINE_SECONDS)
+        self.process = None
+
+
+class Proxy:
+    """The lying proxy; rules are those of proxy_rule.h."""
+
+    def __init__(self, world, upstream):
+        self.process = spawn([world.program("tamper_proxy"), str(upstream)], text=True,
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        word, port = self.process.stdout.readline().split()
+        expect(word == "port", "the proxy does not start")
+        self.port = int(port)
+        world.proxies.append(self)
+
+    def tell(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline().strip()
+        expect(answer and not answer.startswith("error"), f"the proxy on '{line}': {answer}")
+        return answer
+
+    def rules(self, lines):
+        self.tell("clear")
+        for line in lines:
+            self.tell(line)
+
+    def hits(self):
+        return int(self.tell("hits").split()[1])
+
+    def stop(self):
+        self.process.stdin.close()
+        expect(self.process.wait(DEADLINE_SECONDS) == 0, "the proxy ended badly")
+        self.process.stdout.close()
+
+
+class Round:
+    """What an auditor said of one round."""
+
+    def __init__(self, finished):
+        self.status = finished.returncode
+        self.output = finished.stdout
+        self.log = finished.stderr
+        try:
+            self.report = json.loads(finished.stdout)
+        except ValueError:
+            self.report = None
+
+    def database(self, name="defaultdb"):
+        expect(self.report is not None, f"no report; {self}")
+        for database in self.report["databases"]:
+            if database["db"] == name:
+                return database
+        raise Failure(f"nothing about {name}; {self}")
+
+    def __str__(self):
+        return f"status {self.status}, output:\n{self.output}\nlog:\n{self.log}"
+
+
+class Auditor:
+    """An auditor with a folder of its own, run for one round at a time."""
+
+    def __init__(self, world, name, port, options=()):
+        self.world = world
+        self.folder = os.path.join(world.folder, name)
+        self.port = port
+        self.options = list(options)
+
+    def copy(self, name):
+        """Another one that knows what this one knows."""
+        twin = Auditor(self.world, name, self.port, self.options)
+        shutil.copytree(self.folder, twin.folder)
+        return twin
+
+    def arguments(self):
+        return ["--dir", self.folder, "--immudb-address", "127.0.0.1",
+                "--immudb-port", str(self.port), "--audit-username", "auditor",
+                "--audit-password-file", self.world.password_file,
+                "--audit-monitoring-port", "0", *self.options]
+
+    def run(self, *words):
+        return subprocess.run([self.world.program("auditor"), *words], text=True, check=False,
+                              stdin=subprocess.DEVNULL, capture_output=True,
+                              timeout=DEADLINE_SECONDS)
+
+    def once(self, *options):
+        return Round(self.run("--once", *self.arguments(), *options))
+
+    def acknowledge(self, *names):
+        done = self.run("ack", "--dir", self.folder, "--reason", "seen by the test", *names)
+        expect(done.returncode == 0, f"ack: {done.returncode} {done.stdout}{done.stderr}")
+
+    def trusted(self):
+        """Every trusted state and pinned identity, as bytes."""
+        found = {}
+        for name in sorted(os.listdir(self.folder)):
+            if name.startswith(("state-", "identity-")):
+                with open(os.path.join(self.folder, name), "rb") as file:
+                    found[name] = file.read()
+        return found
+
+    def evidence(self):
+        folder = os.path.join(self.folder, "evidence")
+        return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+
+
+class World:
+    """The folder of one test, and whatever runs in it."""
+
+    def __init__(self, build):
+        self.build = os.path.abspath(build)
+        self.folder = tempfile.mkdtemp(prefix="immudb-tamper-")
+        self.servers = []
+        self.proxies = []
+        self.password_file = self.path("password")
+        with open(self.password_file, "w", encoding="ascii") as file:
+            file.write(PASSWORD + "\n")
+        os.chmod(self.password_file, 0o600)
+        self.key, self.public_key = self.make_key("key")
+        for name in list(os.environ):
+            if name.startswith(("IMMU", "AUDITOR")):
+                del os.environ[name]
+        os.environ["HOME"] = os.environ["XDG_STATE_HOME"] = self.folder
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def program(self, name):
+        return os.path.join(self.build, "bin", name)
+
+    def make_key(self, name):
+        """A P-256 key pair: the paths of both files."""
+        private, public = self.path(name + ".pem"), self.path(name + ".pub")
+        for command in (["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", private],
+                        ["ec", "-in", private, "-pubout", "-out", public]):
+            subprocess.run(["openssl", *command], check=True, capture_output=True)
+        os.chmod(private, 0o600)
+        return private, public
+
+    def server(self, name, *options):
+        return Server(self, self.path(name), ["--signingKey", self.key, *options])
+
+    def copy_server(self, server, name):
+        """A stopped server's data under another name."""
+        shutil.copytree(server.data, self.path(name))
+        return self.server(name)
+
+    def end(self):
+        for server in self.servers:
+            if server.process:
+                server.process.send_signal(signal.SIGKILL)
+                server.process.wait()
+        for proxy in self.proxies:
+            proxy.process.kill()
+            proxy.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
