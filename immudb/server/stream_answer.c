@@ -43,12 +43,15 @@ stream_answer_refill(struct stream_answer *s)
 	return IM_OK;
 }
 
-/* Puts what there is until it is over or the transport has enough: then s is not ours any more. */
+/*
+ * Puts what there is until it is over or the transport has enough: then s is not ours any more. Who has
+ * lost the session meanwhile does not get the rest of a large value either.
+ */
 static enum im_err
 stream_answer_pump(struct stream_answer *s)
 {
 	struct rpc_request *request = s->call->request;
-	enum im_err err = IM_OK;
+	enum im_err err = call_check_session(s->call);
 
 	while (err == IM_OK) {
 		if (s->part == s->nparts)
