@@ -189,6 +189,37 @@ seed_server(void)
 	ask("open-session", RPC_METHOD_OpenSession, &session.base);
 }
 
+/* What auditors send each other, which a server refuses. */
+static void
+seed_exchange(void)
+{
+	M(ExchangeStatesRequest) request = IMMUDB__SCHEMA__EXCHANGE_STATES_REQUEST__INIT;
+	M(PeerState) first = IMMUDB__SCHEMA__PEER_STATE__INIT, second = first;
+	M(PeerState) * states[] = {&first, &second};
+	M(ExchangeStatesResponse) out = IMMUDB__SCHEMA__EXCHANGE_STATES_RESPONSE__INIT;
+
+	request.serverid = (char *)(uintptr_t) "c0ffee0123456789abcd";
+	request.offset = 128;
+	request.n_states = 2;
+	request.states = states;
+	first.serverid = second.serverid = request.serverid;
+	first.database = (char *)(uintptr_t) "defaultdb";
+	second.database = (char *)(uintptr_t) "other";
+	first.txid = 7;
+	second.txid = UINT64_MAX;
+	first.txhash = second.txhash = data_of("0123456789abcdef0123456789abcdef");
+	second.signature = data_of("0123456789");
+	second.seenat = 1700000000;
+	assert(!ask("exchange-states", RPC_METHOD_ExchangeStates, &request.base));
+	out.n_states = request.n_states;
+	out.states = states;
+	buf_clear(&body);
+	body.len =
+	    immudb__schema__exchange_states_response__pack(&out, buf_reserve(&body, SEED_MAX / 2));
+	seed_put("peer", "states", 0, buf_bytes(&body));
+	seed_put("peer", "address", 1, bytes_str("[fe80::1%eth0]:9500"));
+}
+
 static void
 seed_exports(void)
 {
@@ -224,6 +255,7 @@ seed_messages(void)
 	seed_sets();
 	seed_header();
 	seed_server();
+	seed_exchange();
 	seed_exports();
 	buf_free(&input);
 	buf_free(&answer);

@@ -99,6 +99,18 @@ server_info(void **state)
 	assert_true(database->lastrequestcompletedat <= clock_wall_s() * 1000 + 1000);
 }
 
+/* What is among auditors only, with a session and without. */
+static void
+states_are_not_exchanged(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(ask(f, RPC_METHOD_ExchangeStates, NULL, NULL), IM_ERR_UNIMPLEMENTED);
+	assert_int_equal(login(f, "immudb", "immudb"), IM_OK);
+	assert_int_equal(ask(f, RPC_METHOD_ExchangeStates, NULL, NULL), IM_ERR_UNIMPLEMENTED);
+	assert_non_null(strstr(err_detail(IM_ERR_UNIMPLEMENTED), "auditors"));
+}
+
 /* ---- Keys and values ---- */
 
 static void
@@ -611,6 +623,7 @@ main(void)
 	    STARTED(server_login_is_throttled),
 	    STARTED(server_sessions),
 	    STARTED(server_info),
+	    STARTED(states_are_not_exchanged),
 	    STARTED(server_get),
 	    STARTED(server_set_edges),
 	    STARTED(server_get_all_and_scan),
