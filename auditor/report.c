@@ -90,6 +90,15 @@ report_database(struct report *r, const char *name)
 	return d;
 }
 
+const struct report_database *
+report_find_database(const struct report *r, const char *name)
+{
+	bool found;
+	size_t at = report_find(r, name, &found);
+
+	return found ? r->databases[at] : NULL;
+}
+
 void
 report_drop(struct report *r, const char *name)
 {
@@ -122,6 +131,7 @@ report_add_round(struct report_database *d, const struct report_round *round)
 		memmove(&d->last[0], &d->last[1], --d->last_len * sizeof d->last[0]);
 	d->last[d->last_len++] = *round;
 	d->rounds++;
+	d->seconds += round->seconds;
 	d->sampled += round->sampled;
 	d->verdicts[round->verdict]++;
 	d->latest = round->verdict;

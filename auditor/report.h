@@ -55,6 +55,7 @@ struct report_database {
 	double last_success;               /* end of the last round with AUDIT_OK or first seen */
 	struct report_state previous, current;   /* trusted before the last round; seen in it */
 	uint64_t rounds, checks, sampled, swept; /* since start: rounds, proofs, entries */
+	double seconds;                          /* that the rounds since start took */
 	uint64_t sweep_position;           /* of the full sweep: next transaction; 0: none runs */
 	uint64_t verdicts[AUDIT_VERDICTS]; /* rounds that ended so since start */
 	struct report_round last[REPORT_ROUNDS_KEPT];
@@ -69,6 +70,7 @@ struct report_server {
 	char id[64];                   /* "unknown" until it was reached or read from our files */
 	double started_at;             /* of this auditor */
 	double run_at;                 /* end of the last round over all databases */
+	double round_seconds;          /* how long that one took */
 	double next_at;                /* when the next one begins */
 	double interval;               /* seconds */
 	enum audit_verdict verdict;    /* of the server itself: reached or not, its identity */
@@ -93,6 +95,9 @@ void report_unlock(struct report *r);
 
 /* The database with that name, made if missing; under the lock. NULL without memory. Stays where it is. */
 struct report_database *report_database(struct report *r, const char *name);
+
+/* The database with that name, or NULL; under the lock. */
+const struct report_database *report_find_database(const struct report *r, const char *name);
 
 /* Takes a database out (it is no longer selected, and nothing is held against it); under the lock. */
 void report_drop(struct report *r, const char *name);

@@ -518,9 +518,8 @@ metrics_off_collect(struct metrics *m, void (*collect)(void *arg), void *arg)
 	pthread_mutex_unlock(&m->lock);
 }
 
-/* Help texts escape backslash and line end; label values the quote as well. */
-static void
-metric_append_escaped(struct buf *out, const char *text, bool quote)
+void
+metrics_append_escaped(struct buf *out, const char *text, bool quote)
 {
 	struct bytes left = bytes_str(text);
 	size_t n;
@@ -548,7 +547,7 @@ metric_append_name(struct buf *out, const struct metric *s, const char *suffix, 
 	buf_append_str(out, suffix);
 	for (size_t i = 0; i < f->label_count; i++) {
 		buf_printf(out, "%s%s=\"", i ? "," : "{", f->labels[i]);
-		metric_append_escaped(out, s->values[i], true);
+		metrics_append_escaped(out, s->values[i], true);
 		buf_append_u8(out, '"');
 	}
 	if (le)
@@ -609,7 +608,7 @@ metric_render_family(struct buf *out, struct metric_family *f)
 	struct metric *s = atomic_load_explicit(&f->first, memory_order_acquire);
 
 	buf_printf(out, "# HELP %s ", f->name);
-	metric_append_escaped(out, f->help, false);
+	metrics_append_escaped(out, f->help, false);
 	buf_printf(out, "\n# TYPE %s %s\n", f->name, types[f->type]);
 	for (; s; s = atomic_load_explicit(&s->next_series, memory_order_acquire)) {
 		if (atomic_load(&s->retired))

@@ -113,4 +113,10 @@ enum im_err metrics_add_process(struct metrics *m);
 /* Appends everything in the Prometheus text format; families in the order they were added. */
 enum im_err metrics_render(struct metrics *m, struct buf *out);
 
+/*
+ * For those who render figures of their own: appends a text as it stands in a HELP line or, with quote, as
+ * a label value between its quotes. Bytes that are not UTF-8 become U+FFFD.
+ */
+void metrics_append_escaped(struct buf *out, const char *text, bool quote);
+
 #endif

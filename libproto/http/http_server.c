@@ -30,7 +30,10 @@
 #define HTTP_REQUEST_MAX "16384"
 /* Largest answer of a handler. */
 #define HTTP_BODY_MAX (64u * 1024 * 1024)
-#define HTTP_HEAD_MAX 1024
+#define HTTP_HEAD_MAX 8192
+#define HTTP_HEADERS_MAX 4096
+/* An answer up to this size leaves in one write with its head. */
+#define HTTP_ONE_WRITE_MAX 65536u
 #define HTTP_METHODS_MAX 128
 #define HTTP_ERROR_MAX 256
 #define HTTP_POKE_NS 5000000L
@@ -65,56 +68,86 @@ http_keep_alive(struct mg_connection *conn, int status)
 	return false;
 }
 
-/* Sends head and, unless head_only, body; one write, so that a small answer is one packet. */
+void
+http_response_header(struct http_response *response, const char *name, const char *value)
+{
+	const unsigned char *at;
+
+	for (at = (const unsigned char *)value; *at; at++)
+		if (*at < ' ' || *at == 0x7f) {
+			response->headers.err = IM_ERR_ARGUMENT;
+			return;
+		}
+	buf_printf(&response->headers, "%s: %s\r\n", name, value);
+}
+
+/* Sends head and, unless head_only, body; a small answer is one write and so one packet. */
 static void
-http_send(struct mg_connection *conn, const struct http_response *response, const char *allow,
-    bool head_only)
+http_send(struct mg_connection *conn, const struct http_response *response, bool head_only)
 {
 	bool keep_alive = http_keep_alive(conn, response->status);
+	bool is_small = response->body.len <= HTTP_ONE_WRITE_MAX;
 	struct buf out;
 
-	buf_init(&out, HTTP_BODY_MAX + HTTP_HEAD_MAX);
+	buf_init(&out, HTTP_HEAD_MAX + HTTP_ONE_WRITE_MAX);
 	buf_printf(&out,
 	    "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
 	    "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: %s\r\n",
 	    response->status, mg_get_response_code_text(conn, response->status),
 	    response->content_type, response->body.len, keep_alive ? "keep-alive" : "close");
-	if (allow)
-		buf_printf(&out, "Allow: %s\r\n", allow);
+	buf_append_bytes(&out, buf_bytes(&response->headers));
 	buf_append_str(&out, "\r\n");
-	if (!head_only)
+	if (!head_only && is_small)
 		buf_append_bytes(&out, buf_bytes(&response->body));
-	if (out.err == IM_OK)
-		mg_write(conn, out.data, out.len);
-	else
+	if (out.err != IM_OK || mg_write(conn, out.data, out.len) <= 0)
 		mg_disable_keep_alive(conn);
+	else if (!head_only && !is_small)
+		mg_write(conn, response->body.data, response->body.len);
 	buf_free(&out);
 }
 
-static void
-http_send_error(struct mg_connection *conn, int status, const char *allow, bool head_only)
+static struct http_response
+http_response_of(int status)
 {
 	struct http_response response = {.status = status, .content_type = "application/json"};
 
-	buf_init(&response.body, 256);
+	buf_init(&response.headers, HTTP_HEADERS_MAX);
+	buf_init(&response.body, HTTP_BODY_MAX);
+	return response;
+}
+
+static void
+http_response_free(struct http_response *response)
+{
+	buf_free(&response->headers);
+	buf_free(&response->body);
+}
+
+/* allow: the methods that the path has; NULL but for 405. */
+static void
+http_send_error(struct mg_connection *conn, int status, const char *allow, bool head_only)
+{
+	struct http_response response = http_response_of(status);
+
+	if (allow)
+		http_response_header(&response, "Allow", allow);
 	buf_printf(&response.body, "{\"error\":\"%s\"}\n", mg_get_response_code_text(conn, status));
-	http_send(conn, &response, allow, head_only);
-	buf_free(&response.body);
+	http_send(conn, &response, head_only);
+	http_response_free(&response);
 }
 
 static void
 http_run(struct mg_connection *conn, const struct http_route *route,
     const struct http_request *request, bool head_only)
 {
-	struct http_response response = {.status = 200, .content_type = "application/json"};
+	struct http_response response = http_response_of(200);
 
-	buf_init(&response.body, HTTP_BODY_MAX);
 	route->handle(route->arg, request, &response);
-	if (response.body.err == IM_OK)
-		http_send(conn, &response, NULL, head_only);
+	if (response.body.err == IM_OK && response.headers.err == IM_OK)
+		http_send(conn, &response, head_only);
 	else
 		http_send_error(conn, 500, NULL, head_only);
-	buf_free(&response.body);
+	http_response_free(&response);
 }
 
 /* Adds "METHOD" (and HEAD after GET) to the text of an Allow header. */
@@ -127,10 +160,20 @@ http_allow_add(char allow[HTTP_METHODS_MAX], const char *method)
 	    strcmp(method, "GET") == 0 ? ", HEAD" : "");
 }
 
-/* The route of the request, or NULL; then allow names the methods that its path does have. */
+/* What of a path stands for the "*" of a route's, "" for a route without; NULL if it does not fit. */
+static const char *
+http_match(const char *pattern, const char *path)
+{
+	size_t len = strlen(pattern);
+
+	if (len == 0 || pattern[len - 1] != '*')
+		return strcmp(pattern, path) == 0 ? "" : NULL;
+	return strncmp(pattern, path, len - 1) == 0 ? path + len - 1 : NULL;
+}
+
+/* The route of the request, which gets its rest, or NULL; then allow names the methods of its path. */
 static const struct http_route *
-http_find(
-    const struct http_server *s, const struct http_request *request, char allow[HTTP_METHODS_MAX])
+http_find(const struct http_server *s, struct http_request *request, char allow[HTTP_METHODS_MAX])
 {
 	size_t i;
 
@@ -139,9 +182,11 @@ http_find(
 		const struct http_route *route = i < s->builtin_count
 		    ? &s->builtin[i]
 		    : &s->options.routes[i - s->builtin_count];
+		const char *rest = http_match(route->path, request->path);
 
-		if (strcmp(route->path, request->path) != 0)
+		if (!rest)
 			continue;
+		request->rest = rest;
 		if (strcmp(route->method, request->method) == 0)
 			return route;
 		http_allow_add(allow, route->method);
@@ -159,6 +204,7 @@ http_begin_request(struct mg_connection *conn)
 	struct http_request request = {
 	    .method = head_only ? "GET" : info->request_method,
 	    .path = info->local_uri ? info->local_uri : "",
+	    .rest = "",
 	    .query = info->query_string ? info->query_string : "",
 	};
 	char allow[HTTP_METHODS_MAX];

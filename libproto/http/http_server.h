@@ -7,8 +7,9 @@ struct metrics;
 
 /*
  * The small HTTP side of a daemon: plain HTTP/1.1 over IPv4, a table of routes, nothing from the
- * file system. Every server has /metrics, /livez, /readyz and /version; GET routes answer HEAD too. An unknown path is 404, a known path with another method
- * 405 with Allow. Bodies of requests are not read.
+ * file system. Every server has /metrics (when there is a registry), /livez, /readyz and /version; GET
+ * routes answer HEAD too. An unknown path is 404, a known path with another method 405 with Allow. Bodies
+ * of requests are not read.
  *
  * Handlers run on the server's own threads, several at a time, and may take a while.
  */
@@ -17,7 +18,8 @@ struct http_server;
 /* What a handler may look at; valid during the call. */
 struct http_request {
 	const char *method; /* "GET" also for HEAD */
-	const char *path;   /* without query */
+	const char *path;   /* without query, percent-decoded */
+	const char *rest;   /* of the path: what stands for the "*" of the route, else "" */
 	const char *query;  /* without "?"; "" when there is none */
 };
 
@@ -25,12 +27,19 @@ struct http_request {
 struct http_response {
 	int status;
 	const char *content_type; /* a static string */
+	struct buf headers;       /* more of them; by http_response_header() */
 	struct buf body;
 };
 
+/*
+ * Adds a header. The name is ours; a value that holds a control character, so that it could pose as
+ * another header, or too many bytes of headers make the whole answer a 500.
+ */
+void http_response_header(struct http_response *response, const char *name, const char *value);
+
 struct http_route {
 	const char *method;
-	const char *path; /* exact */
+	const char *path; /* exact; or its beginning and then "*": of several that fit the first */
 	void (*handle)(
 	    void *arg, const struct http_request *request, struct http_response *response);
 	void *arg;
