@@ -65,8 +65,7 @@ void json_append_field_name(struct buf *out, const ProtobufCMessageDescriptor *d
     const ProtobufCFieldDescriptor *f, unsigned style);
 
 /* The name that version 0.9 had for the field, if it had another one; otherwise NULL. */
-const char *
-json_old_name(const ProtobufCMessageDescriptor *d, const ProtobufCFieldDescriptor *f);
+const char *json_old_name(const ProtobufCMessageDescriptor *d, const ProtobufCFieldDescriptor *f);
 
 /*
  * Appends a message as one JSON object without blanks; members in the order of their numbers, those

@@ -7,7 +7,7 @@
  * The message of a request from its three parts: path, query, body. Pure; any thread.
  */
 
-#define REST_QUERY_MAX 8192  /* bytes */
+#define REST_QUERY_MAX 8192    /* bytes */
 #define REST_PARAMETERS_MAX 32 /* in one query */
 
 /*

@@ -11,7 +11,7 @@
 
 #define ROUTE_PATH_MAX 8192 /* bytes of a path as it stands in the request line */
 #define ROUTE_SEGMENTS_MAX 8
-#define ROUTE_FIELDS_MAX 2       /* names in braces in one path */
+#define ROUTE_FIELDS_MAX 2 /* names in braces in one path */
 #define ROUTE_OLD_PREFIX "/v1/immurestproxy"
 
 enum route_verb { ROUTE_GET = 1, ROUTE_POST = 2 };
@@ -29,10 +29,11 @@ struct route {
 	const struct rpc_method *method; /* NULL for ROUTE_ABSENT and ROUTE_LOCAL */
 	/* What is written: for ROUTE_VERIFIED the thing proven, not the proof. NULL without a method. */
 	const ProtobufCMessageDescriptor *answer;
-	const char *summary; /* a phrase for the documentation; for ROUTE_ABSENT: what is not here */
-	uint8_t verb;        /* enum route_verb */
-	uint8_t style;       /* enum json_style, of the answer */
-	uint8_t flags;       /* enum route_flag */
+	const char
+	    *summary;  /* a phrase for the documentation; for ROUTE_ABSENT: what is not here */
+	uint8_t verb;  /* enum route_verb */
+	uint8_t style; /* enum json_style, of the answer */
+	uint8_t flags; /* enum route_flag */
 };
 
 extern const struct route routes[];
@@ -45,7 +46,7 @@ struct route_field {
 };
 
 struct route_match {
-	const struct route *route; /* NULL unless ROUTE_FOUND */
+	const struct route *route;                   /* NULL unless ROUTE_FOUND */
 	struct route_field fields[ROUTE_FIELDS_MAX]; /* without the database */
 	size_t field_count;
 	struct bytes database; /* of a path with ROUTE_DATABASE; otherwise empty */
