@@ -125,6 +125,22 @@ memory_drop(struct audit *a, const char *name)
 	report_unlock(a->options.report);
 }
 
+/* What was trusted has been verified, by a run before: peers may be given it. */
+static void
+recall_verified(struct audit *a, struct round_memory *m, const struct immu_trusted *trusted)
+{
+	struct trust_name name = {a->options.state_dir, trusted->server_id, trusted->database};
+	struct trust_state state;
+
+	m->is_known = trusted->tx > 0;
+	if (trust_file_read(&name, &state) != IM_OK)
+		return;
+	report_lock(a->options.report);
+	m->verified = state;
+	m->verified_at = trusted->changed_at;
+	report_unlock(a->options.report);
+}
+
 /* A file of a trusted state, at start. */
 static bool
 recall_state(void *arg, const struct immu_trusted *trusted)
@@ -140,7 +156,7 @@ recall_state(void *arg, const struct immu_trusted *trusted)
 		return true;
 	m = memory_of(a, trusted->database);
 	if (m)
-		m->is_known = trusted->tx > 0;
+		recall_verified(a, m, trusted);
 	report_lock(report);
 	d = report_database(report, trusted->database);
 	if (d) {
@@ -544,7 +560,7 @@ run_round(struct run *run)
 	if (err)
 		goto out;
 	/* Peers are asked first: what they have proven, the server must show us afterwards. */
-	claims_collect(&claims, o->peers, run->env.server_id);
+	claims_collect(&claims, o->peers, run->env.server_id, &run->selection);
 	run->env.claims = &claims;
 	show_server(a, *problem ? AUDIT_ERROR : AUDIT_OK, problem);
 	audit_databases(run);

@@ -2,7 +2,8 @@
  * Comparing with peers. What a peer says counts as far as it can be shown: by the server's signature when
  * a public key is configured, else by its hash alone, which can raise an alarm and nothing more.
  *
- * Invariant: no claim changes what we trust.
+ * Invariants: no claim changes what we trust; what peers say costs a bounded number of questions to the
+ * server and of signatures.
  */
 #include "claims.h"
 
@@ -19,6 +20,8 @@ claims_take(void *arg, const char *peer, const struct peer_state *state)
 	struct claims *c = arg;
 	struct claim *items;
 
+	if (!selection_has(c->selection, state->database))
+		return;
 	if (c->len == CLAIMS_MAX) {
 		log_warn_limited("peer %s: more states than are compared", peer);
 		return;
@@ -38,11 +41,15 @@ claims_take(void *arg, const char *peer, const struct peer_state *state)
 }
 
 void
-claims_collect(struct claims *c, struct peers *peers, const char *server_id)
+claims_collect(
+    struct claims *c, struct peers *peers, const char *server_id, const struct selection *selection)
 {
-	*c = (struct claims){0};
-	if (peers)
-		peers_ask(peers, server_id, claims_take, c);
+	*c = (struct claims){.selection = selection};
+	if (!peers)
+		return;
+	/* Those whom we have chosen come first, so that strangers cannot crowd them out. */
+	peers_ask(peers, server_id, claims_take, c);
+	peers_take_claims(peers, server_id, claims_take, c);
 }
 
 void
@@ -52,23 +59,31 @@ claims_free(struct claims *c)
 	*c = (struct claims){0};
 }
 
+/* What the claims about a database have cost so far. */
+struct claims_cost {
+	size_t asked, signatures;
+};
+
 /* Is the claim signed by one of the keys, or is no key needed? */
 static bool
-is_backed(const struct round *r, const struct claim *claim)
+is_backed(const struct round *r, const struct claim *claim, struct claims_cost *cost)
 {
 	const struct peer_state *p = &claim->state;
 	struct sign_state state = {bytes_str(r->database), p->tx, p->alh};
 
+	if (r->env->keys_len == 0)
+		return true;
+	if (p->signature_len > 0 && cost->signatures++ >= CLAIMS_SIGNATURES_MAX)
+		return false;
 	for (size_t i = 0; i < r->env->keys_len; i++)
 		if (p->signature_len > 0 &&
 		    sign_check(r->env->keys[i], &state, bytes_of(p->signature, p->signature_len)) ==
 			IM_OK)
 			return true;
-	if (r->env->keys_len > 0)
-		log_warn_limited("peer %s: its state of %s at transaction %" PRIu64
-				 " is not signed by a key that is configured here",
-		    claim->peer, r->database, p->tx);
-	return r->env->keys_len == 0;
+	log_warn_limited("peer %s: its state of %s at transaction %" PRIu64
+			 " is not signed by a key that is configured here",
+	    claim->peer, r->database, p->tx);
+	return false;
 }
 
 /* Remembers what the peer holds, for the evidence. */
@@ -144,35 +159,53 @@ check_older(struct round *r, const struct claim *claim)
 	return note_claim(r, claim, IM_ERR_STATE_FORKED, claim_suspects(r, p->tx));
 }
 
+static bool
+is_point(const struct peer_state *p, const struct tx_point *point)
+{
+	return p->tx == point->id && hash_equal(&p->alh, &point->alh);
+}
+
 static enum im_err
-check_claim(struct round *r, const struct claim *claim)
+check_claim(struct round *r, const struct claim *claim, struct claims_cost *cost)
 {
 	const struct peer_state *p = &claim->state;
-	const struct tx_point *trusted = &r->trusted.point;
 
-	if (p->tx == 0 || !is_backed(r, claim))
+	/* Ours was just shown to be part of the history. */
+	if (is_point(p, &r->seen.point) || (r->has_trusted && is_point(p, &r->trusted.point)))
+		return IM_OK;
+	if (!is_backed(r, claim, cost))
 		return IM_OK;
 	if (p->tx > r->seen.point.id)
 		return check_newer(r, claim);
-	/* Ours was just shown to be part of the history. */
-	if (r->has_trusted && p->tx == trusted->id && hash_equal(&p->alh, &trusted->alh))
+	if (cost->asked++ >= CLAIMS_ASKED_MAX)
 		return IM_OK;
 	return check_older(r, claim);
+}
+
+/* All claims about the database that are, or are not, newer than what the server shows. */
+static enum im_err
+check_claims(struct round *r, bool newer, struct claims_cost *cost)
+{
+	const struct claims *c = r->env->claims;
+	enum im_err err = IM_OK;
+
+	for (size_t i = 0; i < c->len && !err; i++) {
+		const struct peer_state *p = &c->items[i].state;
+
+		if (strcmp(p->database, r->database) == 0 && (p->tx > r->seen.point.id) == newer)
+			err = check_claim(r, &c->items[i], cost);
+	}
+	return err;
 }
 
 enum im_err
 claims_check(struct round *r)
 {
-	const struct claims *c = r->env->claims;
-	size_t checked = 0;
+	struct claims_cost cost = {0};
 	enum im_err err = IM_OK;
 
-	for (size_t i = 0; c && i < c->len && !err; i++) {
-		if (strcmp(c->items[i].state.database, r->database) != 0)
-			continue;
-		if (++checked > CLAIMS_PER_DATABASE_MAX)
-			break;
-		err = check_claim(r, &c->items[i]);
-	}
-	return err;
+	if (!r->env->claims)
+		return IM_OK;
+	err = check_claims(r, false, &cost);
+	return err ? err : check_claims(r, true, &cost);
 }

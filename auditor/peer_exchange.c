@@ -2,9 +2,8 @@
  * One exchange with one peer, from our end. peer_service.c is the other end; peers.c runs this in a
  * thread for each peer.
  *
- * Invariants: memory is bounded by the number of our own states, whatever the peer sends; every page
- * either gives some of ours or must bring a full page of theirs, of which so many are taken, so that the
- * exchange ends.
+ * Invariants: no more than PEERS_STATES_MAX states are held of either side, whatever the peer sends; every
+ * page either gives some of ours or must bring a full page of theirs, so that the exchange ends.
  */
 #include "peer_exchange.h"
 
@@ -20,36 +19,39 @@
 #define ANSWER_BYTES ((size_t)64 * 1024)
 #define ANSWER_MEMORY ((size_t)512 * 1024)
 
+struct states {
+	struct peer_state *items;
+	size_t len, cap;
+};
+
 struct exchange {
 	struct peer_exchange *x;
 	struct rpc_client_conn *conn;
 	int64_t deadline_ns;
-	struct peer_state *ours; /* sorted by database */
-	size_t ours_len, ours_cap;
-	bool failed;               /* no memory for ours */
-	bool left_out;             /* we have more than may be given */
-	size_t given;              /* of ours */
-	size_t heard;              /* of theirs */
-	struct peer_state *theirs; /* as ours; tx 0: none */
+	struct states ours, theirs;
+	size_t given;  /* of ours */
+	bool failed;   /* no memory for ours */
+	bool left_out; /* we have more than may be given */
 };
 
-/* ---- Ours. ---- */
-
 static bool
-ours_grow(struct exchange *e)
+states_add(struct states *s, const struct peer_state *state)
 {
-	size_t cap = e->ours_cap ? 2 * e->ours_cap : 16;
+	size_t cap = s->cap ? 2 * s->cap : 16;
 	struct peer_state *grown;
 
-	if (e->ours_len < e->ours_cap)
-		return true;
-	grown = realloc(e->ours, cap * sizeof *grown);
-	if (!grown)
-		return false;
-	e->ours = grown;
-	e->ours_cap = cap;
+	if (s->len == s->cap) {
+		grown = realloc(s->items, cap * sizeof *grown);
+		if (!grown)
+			return false;
+		s->items = grown;
+		s->cap = cap;
+	}
+	s->items[s->len++] = *state;
 	return true;
 }
+
+/* ---- Ours. ---- */
 
 static void
 ours_add(void *to, const struct peer_state *state)
@@ -58,19 +60,10 @@ ours_add(void *to, const struct peer_state *state)
 
 	if (state->tx == 0 || strcmp(state->server_id, e->x->server_id) != 0)
 		return;
-	if (e->ours_len == PEERS_STATES_MAX)
+	if (e->ours.len == PEERS_STATES_MAX)
 		e->left_out = true;
-	else if (ours_grow(e))
-		e->ours[e->ours_len++] = *state;
-	else
+	else if (!states_add(&e->ours, state))
 		e->failed = true;
-}
-
-static int
-ours_compare(const void *a, const void *b)
-{
-	return strcmp(
-	    ((const struct peer_state *)a)->database, ((const struct peer_state *)b)->database);
 }
 
 static enum im_err
@@ -82,60 +75,49 @@ ours_collect(struct exchange *e)
 	if (e->left_out)
 		log_warn_limited(
 		    "peers: only the first %d databases are compared with peers", PEERS_STATES_MAX);
-	if (e->ours_len == 0)
-		return e->failed ? err_set(IM_ERR_NOMEM, "out of memory") : IM_OK;
-	qsort(e->ours, e->ours_len, sizeof *e->ours, ours_compare);
-	e->theirs = calloc(e->ours_len, sizeof *e->theirs);
-	if (e->failed || !e->theirs)
-		return err_set(IM_ERR_NOMEM, "out of memory");
-	return IM_OK;
+	return e->failed ? err_set(IM_ERR_NOMEM, "out of memory") : IM_OK;
 }
 
 /* ---- Theirs. ---- */
 
-static void
-theirs_add(struct exchange *e, const struct peer_state *state)
-{
-	const struct peer_state *own =
-	    bsearch(state, e->ours, e->ours_len, sizeof *e->ours, ours_compare);
-
-	if (own)
-		e->theirs[own - e->ours] = *state;
-}
-
 static enum im_err
 theirs_read(struct exchange *e, const Immudb__Schema__ExchangeStatesResponse *answer)
 {
-	struct peer_state *page;
+	struct peer_state page[PEER_ANSWERED_MAX];
 	enum im_err err;
 
-	if (answer->n_states > PEER_ANSWERED_MAX || e->heard + answer->n_states > PEERS_STATES_MAX)
+	if (answer->n_states > PEER_ANSWERED_MAX ||
+	    e->theirs.len + answer->n_states > PEERS_STATES_MAX)
 		return err_set(IM_ERR_LIMIT, "%s: too many states", err_text(IM_ERR_LIMIT));
-	if (answer->n_states == 0)
-		return IM_OK;
-	page = calloc(answer->n_states, sizeof *page);
-	if (!page)
-		return err_set(IM_ERR_NOMEM, "out of memory");
 	err = peer_message_read(answer->states, answer->n_states, e->x->server_id, page);
 	for (size_t i = 0; err == IM_OK && i < answer->n_states; i++)
-		theirs_add(e, &page[i]);
-	e->heard += answer->n_states;
-	free(page);
+		if (!states_add(&e->theirs, &page[i]))
+			err = err_set(IM_ERR_NOMEM, "out of memory");
 	return err;
 }
 
-/* Moves what was heard to the front and hands it over. */
+static int
+theirs_compare(const void *a, const void *b)
+{
+	return strcmp(
+	    ((const struct peer_state *)a)->database, ((const struct peer_state *)b)->database);
+}
+
+/* Hands over what was heard, one state of each database. */
 static void
 theirs_hand_over(struct exchange *e)
 {
+	struct peer_state *items = e->theirs.items;
 	size_t n = 0;
 
-	for (size_t i = 0; i < e->ours_len; i++)
-		if (e->theirs[i].tx != 0)
-			e->theirs[n++] = e->theirs[i];
-	e->x->theirs = e->theirs;
+	if (e->theirs.len > 0)
+		qsort(items, e->theirs.len, sizeof *items, theirs_compare);
+	for (size_t i = 0; i < e->theirs.len; i++)
+		if (n == 0 || theirs_compare(&items[n - 1], &items[i]) != 0)
+			items[n++] = items[i];
+	e->x->theirs = items;
 	e->x->theirs_len = n;
-	e->theirs = NULL;
+	e->theirs = (struct states){0};
 }
 
 /* ---- Pages. ---- */
@@ -156,14 +138,14 @@ exchange_call(struct exchange *e, struct arena *arena, ProtobufCMessage **answer
 	struct rpc_call call = {.method = RPC_METHOD_ExchangeStates,
 	    .request = &request.base,
 	    .timeout_ms = exchange_left_ms(e)};
-	size_t n = e->ours_len - e->given;
+	size_t n = e->ours.len - e->given;
 
 	if (n > PEER_GIVEN_MAX)
 		n = PEER_GIVEN_MAX;
 	request.serverid = (char *)(uintptr_t)e->x->server_id;
-	request.offset = (uint32_t)e->heard;
+	request.offset = (uint32_t)e->theirs.len;
 	request.n_states = n;
-	request.states = peer_message_write(arena, &e->ours[e->given], n);
+	request.states = peer_message_write(arena, e->ours.items + e->given, n);
 	if (n > 0 && !request.states)
 		return err_set(IM_ERR_NOMEM, "out of memory");
 	e->given += n;
@@ -182,7 +164,7 @@ exchange_page(struct exchange *e, bool *more)
 	err = exchange_call(e, &arena, &message);
 	if (err == IM_OK) {
 		answer = (const Immudb__Schema__ExchangeStatesResponse *)message;
-		*more = answer->n_states == PEER_ANSWERED_MAX || e->given < e->ours_len;
+		*more = answer->n_states == PEER_ANSWERED_MAX || e->given < e->ours.len;
 		err = theirs_read(e, answer);
 	}
 	arena_free(&arena);
@@ -217,13 +199,12 @@ peer_exchange_run(struct peer_exchange *x)
 	x->theirs = NULL;
 	x->theirs_len = 0;
 	err = ours_collect(&e);
-	if (err == IM_OK && e.ours_len > 0) {
+	if (err == IM_OK)
 		err = rpc_client_connect(&options, &e.conn);
-		if (err == IM_OK)
-			err = exchange_connected(&e);
-		rpc_client_close(e.conn);
-	}
-	free(e.ours);
-	free(e.theirs);
+	if (err == IM_OK)
+		err = exchange_connected(&e);
+	rpc_client_close(e.conn);
+	free(e.ours.items);
+	free(e.theirs.items);
 	return err;
 }

@@ -11,15 +11,14 @@ struct peer_exchange {
 	const struct peer_address *address;
 	const struct peers_options *options; /* each, arg, timeout_ms */
 	const char *server_id;
-	/* Out: what the peer says of databases of ours, at most one of each; free() it. */
+	/* Out: what the peer says, at most one state of each database, sorted by name; free() it. */
 	struct peer_state *theirs;
 	size_t theirs_len;
 };
 
 /*
- * IM_OK without connecting when we have nothing to compare. Else what the connection gives
- * (rpc/client_conn.h), IM_ERR_FORMAT for a state that cannot be one, IM_ERR_LIMIT (too many), and
- * IM_ERR_NOMEM; then there are no theirs.
+ * IM_OK; what the connection gives (rpc/client_conn.h), IM_ERR_FORMAT for a state that cannot be one,
+ * IM_ERR_LIMIT (too many), IM_ERR_NOMEM. There are theirs with IM_OK only.
  */
 enum im_err peer_exchange_run(struct peer_exchange *x);
 

@@ -56,10 +56,10 @@ uint16_t peers_port(const struct peers *p);
 
 /*
  * Gives every peer our states of one server and asks for theirs; take is called, before this returns,
- * for each that is about a database of which we have given a state, with the peer's address as
- * configured. A peer that cannot be reached or answers nonsense is logged once until it is back, and
- * counted; nothing is taken of one that answered some nonsense. Waits for all of them at most the
- * timeout. From one thread at a time.
+ * for each of those, at most once for a database and peer, with the peer's address as configured. A peer
+ * that cannot be reached or answers nonsense is logged once until it is back, and counted; nothing is
+ * taken of one that answered some nonsense. Waits for all of them at most the timeout. From one thread
+ * at a time.
  */
 typedef void peers_take(void *arg, const char *peer, const struct peer_state *state);
 void peers_ask(struct peers *p, const char *server_id, peers_take *take, void *arg);

@@ -38,6 +38,14 @@ find(const struct selection *s, const char *name)
 	return low;
 }
 
+bool
+selection_has(const struct selection *s, const char *name)
+{
+	size_t at = find(s, name);
+
+	return at < s->len && strcmp(s->items[at].name, name) == 0;
+}
+
 static bool
 grow(struct selection *s)
 {

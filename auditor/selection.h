@@ -28,6 +28,9 @@ bool selection_accepts(const char *const *filters, size_t len, const char *name)
 /* Adds a name, or what is known of it; names that are too long are left out. IM_ERR_NOMEM. */
 enum im_err selection_add(struct selection *s, const char *name, bool is_listed);
 
+/* Whether it is in there. */
+bool selection_has(const struct selection *s, const char *name);
+
 /*
  * Drops what the filters do not select. IM_ERR_NOT_FOUND when some filter selects nothing, or there is
  * nothing at all; the detail names the filter, and the databases that there are. What the others

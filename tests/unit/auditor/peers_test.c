@@ -131,8 +131,9 @@ both_learn(void **state)
 	start(&there, WAIT_MS, 0, 0);
 	start(&here, WAIT_MS, peers_port(there.peers), 0);
 	peers_ask(here.peers, SERVER_ID, hear, &here);
-	assert_int_equal(here.heard_len, 1);
+	assert_int_equal(here.heard_len, 2);
 	assert_state(&here.heard[0], &there.states[1]);
+	assert_state(&here.heard[1], &there.states[0]);
 	snprintf(address, sizeof address, "127.0.0.1:%u", peers_port(there.peers));
 	assert_string_equal(here.from, address);
 	peers_take_claims(there.peers, SERVER_ID, hear, &there);
@@ -144,13 +145,13 @@ both_learn(void **state)
 	assert_int_equal(there.heard_len, 1);
 	assert_int_equal(counts(&here).asked, 1);
 	assert_int_equal(counts(&here).failed, 0);
-	assert_int_equal(counts(&here).claims, 1);
+	assert_int_equal(counts(&here).claims, 2);
 	assert_int_equal(counts(&there).answered, 1);
 	assert_int_equal(counts(&there).claims, 1);
 	assert_int_equal(counts(&there).refused, 0);
 }
 
-/* Of other servers nothing is said; nor is anything asked when there is nothing to compare. */
+/* Of other servers nothing is said. One who has proven nothing yet hears what others have. */
 static void
 one_server_at_a_time(void **state)
 {
@@ -166,8 +167,9 @@ one_server_at_a_time(void **state)
 	assert_int_equal(there.heard_len, 0);
 	assert_int_equal(counts(&there).answered, 1);
 	here.len = 0;
+	there.states[0] = state_of("defaultdb", 11);
 	peers_ask(here.peers, SERVER_ID, hear, &here);
-	assert_int_equal(counts(&there).answered, 1);
+	assert_int_equal(here.heard_len, 1);
 	assert_int_equal(counts(&here).failed, 0);
 }
 
