@@ -9,7 +9,6 @@
 #include "sweep.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -49,7 +48,7 @@ sweep_plan_share(const struct sweep_plan *plan)
 		return share;
 	through = ((double)(plan->now - share.started_at) + plan->interval_s) / plan->period_s;
 	if (through > 0 && through < 1)
-		share.to = (uint64_t)ceil((double)plan->last * through);
+		share.to = (uint64_t)((double)plan->last * through) + 1;
 	if (share.to > plan->last)
 		share.to = plan->last;
 	return share;
