@@ -43,7 +43,7 @@ struct alert {
 
 /*
  * Opens the queues and starts the threads; with neither url nor program there is nothing to do and
- * alerts_send() does nothing. Before any other thread. IM_ERR_ARGUMENT (url, program), IM_ERR_CONFIG (secret
+ * alerts_send() does nothing. Before any other thread, with SIGPIPE ignored. IM_ERR_ARGUMENT (url, program), IM_ERR_CONFIG (secret
  * file, or an option without the one it belongs to), IM_ERR_LOCKED (the folder is another process's),
  * IM_ERR_IO, IM_ERR_NOMEM.
  */

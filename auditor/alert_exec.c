@@ -127,6 +127,8 @@ exec_read_error(int fd, char out[EXEC_ERROR_MAX + 1])
 {
 	ssize_t n = read(fd, out, EXEC_ERROR_MAX);
 
+	while (n > 0 && out[n - 1] == '\n')
+		n--;
 	out[n > 0 ? n : 0] = '\0';
 }
 

@@ -6,7 +6,6 @@
  */
 #include "alert_json.h"
 
-#include <math.h>
 #include <unistd.h>
 
 #include "util/base64.h"
@@ -55,9 +54,9 @@ static void
 alert_json_time(struct buf *out, const char *name, double unix_s)
 {
 	char text[CLOCK_TEXT_SIZE];
-	double whole = floor(unix_s);
-	struct timespec at = {(time_t)whole, (long)((unix_s - whole) * 1e9)};
+	struct timespec at = {.tv_sec = (time_t)unix_s};
 
+	at.tv_nsec = (long)((unix_s - (double)at.tv_sec) * 1e9);
 	alert_json_string(out, name, clock_format_ms(at, text));
 }
 
