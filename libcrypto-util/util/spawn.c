@@ -177,7 +177,7 @@ spawn_start(const struct spawn_options *options, struct spawned *out)
 }
 
 enum im_err
-spawn_wait(struct spawned *child, int timeout_ms, int wake_fd, int *status)
+spawn_await(const struct spawned *child, int timeout_ms, int wake_fd)
 {
 	struct pollfd wait[2] = {
 	    {.fd = child->pidfd, .events = POLLIN}, {.fd = wake_fd, .events = POLLIN}};
@@ -190,30 +190,42 @@ spawn_wait(struct spawned *child, int timeout_ms, int wake_fd, int *status)
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return err_set_errno(IM_ERR_IO, "poll", "child");
-	if (wait[0].revents) {
-		spawn_reap(child->pid, status);
-		close(child->pidfd);
-		child->pidfd = -1;
+	if (wait[0].revents)
 		return IM_OK;
-	}
 	return n ? err_set(IM_ERR_INTERRUPTED, "interrupted")
 		 : err_set(IM_ERR_TIMEOUT, "still running");
 }
 
-void
+static int
+spawn_finish(struct spawned *child)
+{
+	int status = 0;
+
+	spawn_reap(child->pid, &status);
+	close(child->pidfd);
+	child->pidfd = -1;
+	return status;
+}
+
+enum im_err
+spawn_wait(struct spawned *child, int timeout_ms, int wake_fd, int *status)
+{
+	enum im_err err = spawn_await(child, timeout_ms, wake_fd);
+
+	if (!err)
+		*status = spawn_finish(child);
+	return err;
+}
+
+int
 spawn_kill(struct spawned *child, bool group)
 {
-	int status;
-
-	if (child->pidfd < 0)
-		return;
+	assert(child->pidfd >= 0);
 	/* The child is not reaped: its number, as process and as group, is nobody else's. */
 	if (group)
 		(void)kill(-child->pid, SIGKILL);
 	(void)kill(child->pid, SIGKILL);
-	spawn_reap(child->pid, &status);
-	close(child->pidfd);
-	child->pidfd = -1;
+	return spawn_finish(child);
 }
 
 enum im_err

@@ -41,14 +41,19 @@ struct spawned {
 enum im_err spawn_start(const struct spawn_options *options, struct spawned *out);
 
 /*
- * Waits at most timeout_ms (-1: for ever) for the end and reaps the child: IM_OK with the status as of
- * waitpid(), and the descriptor closed; IM_ERR_TIMEOUT. wake_fd, unless it is -1, ends the wait too when it
- * is readable: IM_ERR_INTERRUPTED.
+ * Waits at most timeout_ms (-1: for ever) for the child's end: IM_OK, and it is to be reaped; IM_ERR_TIMEOUT.
+ * wake_fd, unless it is -1, ends the wait too when it is readable: IM_ERR_INTERRUPTED.
  */
+enum im_err spawn_await(const struct spawned *child, int timeout_ms, int wake_fd);
+
+/* As spawn_await(), and reaps the child: its status as of waitpid(), and the descriptor closed. */
 enum im_err spawn_wait(struct spawned *child, int timeout_ms, int wake_fd, int *status);
 
-/* Kills the child, with its whole group if it has one of its own, and reaps it. */
-void spawn_kill(struct spawned *child, bool group);
+/*
+ * Kills the child, or what is left of its group if it has ended by itself, with the whole group if it has
+ * one of its own, and reaps it; returns its status. Not for a child that was reaped.
+ */
+int spawn_kill(struct spawned *child, bool group);
 
 /*
  * A new descriptor (close-on-exec) from which exactly content can be read once, by us or a child: a pipe,

@@ -297,20 +297,18 @@ supervise_note_end(struct supervise *s, int status)
 		backoff_reset(&s->pauses);
 }
 
-/* Asks the child to end, then makes it. Closing the socket is the second way of asking. */
+/*
+ * Asks the child to end, then makes it. Closing the socket is the second way of asking. Whatever ended the
+ * child, what it leaves running in its group goes with it.
+ */
 static void
 supervise_end_child(struct supervise *s)
 {
-	int status = 0;
-
 	(void)pidfd_send_signal(s->child.pidfd, SIGTERM, NULL, 0);
 	supervise_close(&s->word_fd);
-	if (spawn_wait(&s->child, (int)s->stop_timeout_ms, SUPERVISE_NO_FD, &status) != IM_OK) {
+	if (spawn_await(&s->child, (int)s->stop_timeout_ms, SUPERVISE_NO_FD) != IM_OK)
 		log_warn("%s does not stop: it is killed", s->name);
-		spawn_kill(&s->child, true);
-		status = SIGKILL;
-	}
-	supervise_note_end(s, status);
+	supervise_note_end(s, spawn_kill(&s->child, true));
 }
 
 /* Milliseconds until a child that is not ready has to be; -1 for one that is. */
@@ -329,7 +327,7 @@ supervise_ready_left_ms(struct supervise *s)
 static bool
 supervise_watch(struct supervise *s)
 {
-	int n, left, status;
+	int n, left;
 
 	for (;;) {
 		struct pollfd wait[3] = {{.fd = s->child.pidfd, .events = POLLIN},
@@ -345,9 +343,8 @@ supervise_watch(struct supervise *s)
 		}
 		if (wait[2].revents)
 			supervise_take_word(s);
-		if (wait[0].revents &&
-		    spawn_wait(&s->child, 0, SUPERVISE_NO_FD, &status) == IM_OK) {
-			supervise_note_end(s, status);
+		if (wait[0].revents) {
+			supervise_note_end(s, spawn_kill(&s->child, true));
 			return false;
 		}
 		if (n == 0 && left == 0) {

@@ -11,7 +11,8 @@
  *
  * No orphan: the kernel kills the child when the parent is gone, however that happened; and the child has
  * one end of a socket whose other end only the parent has, so that a child for which the kernel does not
- * do that (a set-user-id program) sees it too. A child made with util/daemon.h says by that socket that it
+ * do that (a set-user-id program) sees it too. It has a process group of its own, of which nothing is left
+ * running when it has ended. A child made with util/daemon.h says by that socket that it
  * is ready (daemon_ready()) and stops when it is closed (daemon_wait_stop()).
  */
 struct supervise;

@@ -172,8 +172,7 @@ a_wait_ends_by_time_and_by_a_word(void **state)
 	assert_err(IM_ERR_TIMEOUT, spawn_wait(&sleeper, 10, wake, &status));
 	assert_int_equal(write(wake, &one, sizeof one), sizeof one);
 	assert_err(IM_ERR_INTERRUPTED, spawn_wait(&sleeper, -1, wake, &status));
-	spawn_kill(&sleeper, true);
-	spawn_kill(&sleeper, true);
+	assert_int_equal(WTERMSIG(spawn_kill(&sleeper, true)), SIGKILL);
 	assert_int_equal(sleeper.pidfd, -1);
 	close(wake);
 }
@@ -223,6 +222,25 @@ a_kill_takes_the_whole_group(void **state)
 	child = start(script, (struct spawn_options){.new_group = true});
 	inner = read_pid("inner");
 	spawn_kill(&child, true);
+	assert_int_equal(signal_that_ended(inner), SIGKILL);
+}
+
+/* Who had ended by itself keeps its own status. */
+static void
+a_kill_after_the_end_takes_what_is_left(void **state)
+{
+	char script[256];
+	struct spawned child;
+	pid_t inner;
+
+	(void)state;
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
+	snprintf(script, sizeof script, "sleep 1000 & echo $! >%s; exit 5",
+	    folder_file(&folder, "inner"));
+	child = start(script, (struct spawn_options){.new_group = true});
+	assert_ok(spawn_await(&child, -1, -1));
+	inner = read_pid("inner");
+	assert_int_equal(WEXITSTATUS(spawn_kill(&child, true)), 5);
 	assert_int_equal(signal_that_ended(inner), SIGKILL);
 }
 
@@ -280,6 +298,7 @@ main(void)
 	    T(signals_are_as_usual_in_the_child),
 	    T(a_wait_ends_by_time_and_by_a_word),
 	    T(a_kill_takes_the_whole_group),
+	    T(a_kill_after_the_end_takes_what_is_left),
 	    T(the_end_of_the_starter_ends_the_child),
 	    T(content_is_read_once_from_a_descriptor),
 	};
