@@ -57,12 +57,15 @@ append_facts(const struct web_view *view, const struct report_database *d, struc
 	buf_append_str(out,
 	    "<section aria-labelledby=\"state\">\n<h2 id=\"state\">State</h2>\n"
 	    "<dl class=\"card pairs\">\n");
-	begin_item(out, "Shown now");
-	html_state(&d->current, out);
-	end_item(out);
-	begin_item(out, "Proven before");
-	html_state(&d->previous, out);
-	end_item(out);
+	/* An alarm has shown them already. */
+	if (!audit_verdict_info(d->verdict)->is_tamper) {
+		begin_item(out, "Shown now");
+		html_state(&d->current, out);
+		end_item(out);
+		begin_item(out, "Proven before");
+		html_state(&d->previous, out);
+		end_item(out);
+	}
 	begin_item(out, "Last checked");
 	html_time(view, d->run_at, out);
 	end_item(out);
@@ -96,7 +99,10 @@ append_round(const struct web_view *view, const struct report_round *round, stru
 	buf_append_str(out, "</th><td role=\"cell\" data-name=\"Verdict\">");
 	html_badge(out, round->verdict);
 	buf_append_str(out, "</td><td role=\"cell\" data-name=\"Transactions\" class=\"number\">");
-	html_number(out, round->tx);
+	if (audit_verdict_info(round->verdict)->metric == -2)
+		buf_append_str(out, "<span class=\"dim\">not known</span>");
+	else
+		html_number(out, round->tx);
 	buf_append_str(out, "</td><td role=\"cell\" data-name=\"Entries read\" class=\"number\">");
 	html_number(out, round->sampled);
 	buf_append_str(out, "</td><td role=\"cell\" data-name=\"Took\" class=\"number\">");

@@ -15,6 +15,9 @@
 
 #include "util/file.h"
 
+static const char name_characters[] =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+
 bool
 web_evidence_is_name(const char *name)
 {
@@ -23,7 +26,7 @@ web_evidence_is_name(const char *name)
 	if (name[0] == '\0' || name[0] == '.' || strlen(name) > NAME_MAX)
 		return false;
 	for (at = name; *at; at++)
-		if (*at <= ' ' || *at > '~' || *at == '/' || *at == '\\' || *at == '"')
+		if (!strchr(name_characters, *at))
 			return false;
 	return true;
 }

@@ -168,23 +168,30 @@ html_when(const struct web_view *view, double at, struct buf *out)
 	buf_append_str(out, "</time>");
 }
 
-void
-html_time(const struct web_view *view, double at, struct buf *out)
+/* "2024-02-29 12:00:00 UTC" */
+static void
+append_moment(struct buf *out, double at)
 {
 	char text[CLOCK_TEXT_SIZE];
 
+	begin_time(out, at);
+	clock_format_s((int64_t)at, text);
+	if (strlen(text) == strlen("2024-02-29T12:00:00Z"))
+		buf_printf(out, "%.10s %.8s UTC", text, text + 11);
+	else
+		buf_append_str(out, text);
+	buf_append_str(out, "</time>");
+}
+
+void
+html_time(const struct web_view *view, double at, struct buf *out)
+{
 	if (at <= 0) {
 		buf_append_str(out, "never");
 		return;
 	}
-	begin_time(out, at);
-	clock_format_s((int64_t)at, text);
-	/* "2024-02-29T12:00:00Z" */
-	if (strlen(text) == 20)
-		buf_printf(out, "%.10s %.8s UTC", text, text + 11);
-	else
-		buf_append_str(out, text);
-	buf_append_str(out, "</time> <span class=\"dim\">(");
+	append_moment(out, at);
+	buf_append_str(out, " <span class=\"dim\">(");
 	append_distance(out, at - view->now);
 	buf_append_str(out, ")</span>");
 }
@@ -269,7 +276,7 @@ html_evidence(const struct web_view *view, const struct report_database *d, stru
 	}
 	buf_append_str(out, "<a class=\"file\" href=\"/evidence/");
 	html_segment(out, name);
-	buf_append_str(out, "\" download>");
+	buf_append_str(out, "\" download=\"\">");
 	html_text(out, name);
 	buf_append_str(out, "</a>");
 }
@@ -340,7 +347,7 @@ html_end(const struct web_view *view, struct buf *out)
 	buf_append_str(out, "<p>");
 	html_text(out, view->program);
 	buf_append_str(out, " " IMMUDB_VERSION ", as of ");
-	html_time(view, view->now, out);
+	append_moment(out, view->now);
 	buf_append_str(out, "</p>\n</footer>\n</body>\n</html>\n");
 }
 
@@ -359,8 +366,8 @@ append_title(struct buf *out, enum audit_verdict verdict)
 	const struct audit_verdict_info *info = audit_verdict_info(verdict);
 	const char *at;
 
-	if (info->metric == 1) {
-		buf_append_str(out, "Consistent");
+	if (info->metric == 1 || verdict == AUDIT_NOT_CHECKED) {
+		buf_append_str(out, info->metric == 1 ? "Consistent" : "Not checked yet");
 		return;
 	}
 	if (info->is_tamper)
@@ -383,7 +390,9 @@ html_banner(struct buf *out, enum audit_verdict verdict, const char *reason)
 	buf_append_str(out, "<div><p class=\"title\">");
 	append_title(out, verdict);
 	buf_append_str(out, "</p>\n<p>");
-	html_sentence(out, audit_verdict_info(verdict)->text);
+	html_sentence(out,
+	    verdict == AUDIT_NOT_CHECKED ? "the first round has not ended"
+					 : audit_verdict_info(verdict)->text);
 	buf_append_str(out, "</p>\n");
 	if (reason[0]) {
 		buf_append_str(out, "<p class=\"reason\">");

@@ -31,14 +31,14 @@ append_count(struct buf *out, const char *name, uint64_t value)
 	buf_printf(out, "\"%s\":%" PRIu64 ",", name, value);
 }
 
-/* RFC 3339; null for never. */
+/* RFC 3339 with milliseconds; null for never. */
 static void
 append_time(struct buf *out, const char *name, double at)
 {
-	struct timespec when = {.tv_sec = (time_t)at};
+	int64_t ms = (int64_t)(at * 1000 + .5);
+	struct timespec when = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * CLOCK_NS_PER_MS};
 	char text[CLOCK_TEXT_SIZE];
 
-	when.tv_nsec = (long)((at - (double)when.tv_sec) * 1e9);
 	if (at > 0)
 		buf_printf(out, "\"%s\":\"%s\",", name, clock_format_ms(when, text));
 	else

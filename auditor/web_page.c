@@ -3,11 +3,14 @@
  * Neighbours: web.c (calls it under the report's lock), web_html.c (escaping and pieces), web_alarm.c,
  * web_chart.c. Pure; the size of the page grows with the number of databases, never with their content.
  */
+#include <stdio.h>
+
 #include "web_chart.h"
 #include "web_html.h"
 
 /* Alarms told in full above the table; all of them are on pages of their own. */
 #define PAGE_ALARMS_MAX 5
+#define PAGE_COUNT_MAX 96
 
 static size_t
 count_of(const struct report *r, enum audit_verdict verdict)
@@ -330,11 +333,19 @@ append_table(const struct web_view *view, struct buf *out)
 	buf_append_str(out, "</section>\n");
 }
 
-/* The reason beside the server's verdict: its own when it is the cause. */
-static const char *
-server_reason(const struct report *r, enum audit_verdict verdict)
+/* The large verdict, with its reason: the server's own when it is the cause, else how many it is of. */
+static void
+append_banner(const struct report *r, enum audit_verdict verdict, struct buf *out)
 {
-	return r->server.verdict == verdict ? r->server.reason : "";
+	size_t alarms = count_alarms(r);
+	char count[PAGE_COUNT_MAX];
+
+	snprintf(count, sizeof count, "%zu of %zu databases raise%s an alarm", alarms,
+	    r->databases_len, alarms == 1 ? "s" : "");
+	if (r->server.verdict == verdict && r->server.reason[0])
+		html_banner(out, verdict, r->server.reason);
+	else
+		html_banner(out, verdict, alarms ? count : "");
 }
 
 void
@@ -347,7 +358,7 @@ web_make_page(const struct web_view *view, struct buf *out)
 	html_begin(view, r->server.address, verdict, out);
 	append_header(view, out);
 	buf_append_str(out, "<main>\n");
-	html_banner(out, verdict, server_reason(r, verdict));
+	append_banner(r, verdict, out);
 	buf_append_str(out, "<dl class=\"facts\">\n");
 	append_databases_fact(r, out);
 	append_rounds_fact(view, out);

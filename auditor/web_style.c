@@ -4,7 +4,7 @@
  * web_database.c (the classes).
  *
  * Rules it keeps: text stands out from its ground by 4.5 to 1 at least, light and dark; the four classes
- * of verdicts (ok, alarm, error, unknown) are the only colours; below 720 pixels a table is a list of
+ * of verdicts (ok, alarm, error, unknown) are the only colours; below 760 pixels a table is a list of
  * cards; nothing moves.
  */
 #include "web_html.h"
@@ -50,6 +50,7 @@ const char html_style[] =
     ".banner .sign{width:2.25rem;height:2.25rem;stroke-width:1.4;margin-top:.15rem}\n"
     ".banner .title{font-size:1.35rem;font-weight:650;line-height:1.25;color:var(--tone);margin:0}\n"
     ".reason{border-left:3px solid var(--tone);padding-left:.75rem;margin:.6rem 0}\n"
+    ".banner p:last-child{margin-bottom:0}\n"
     ".badge{display:inline-flex;align-items:center;gap:.4em;padding:.1rem .6rem .1rem .4rem;"
     "border-radius:99px;background:var(--soft);color:var(--tone);font-size:.875rem;font-weight:600;"
     "white-space:nowrap}\n"
@@ -58,8 +59,8 @@ const char html_style[] =
     ".card.alarm{border-left:5px solid var(--tone)}\n"
     ".card.empty{padding:2rem 1.25rem;text-align:center;color:var(--dim)}\n"
     ".todo{color:var(--dim);font-size:.9rem;margin-top:.6rem}\n"
-    ".todo code{color:var(--text)}\n"
-    ".facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(10.5rem,1fr));gap:.75rem;"
+    ".todo code{color:var(--text);white-space:nowrap}\n"
+    ".facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(13rem,1fr));gap:.75rem;"
     "margin:0}\n"
     ".facts>div{background:var(--card);border:1px solid var(--line);border-radius:12px;"
     "padding:.7rem 1rem}\n"
@@ -78,9 +79,10 @@ const char html_style[] =
     "th,td{padding:.55rem .9rem;text-align:left;vertical-align:middle;"
     "border-top:1px solid var(--line)}\n"
     "thead th{border-top:0;font-size:.8125rem;font-weight:600;color:var(--dim);white-space:nowrap}\n"
-    "tbody th{font-weight:600}\n"
+    "tbody th{font-weight:600;min-width:11rem}\n"
     "tbody th.plain{font-weight:400}\n"
     "tr.alarm>*{background:var(--alarm-soft)}\n"
+    "tr.alarm .badge.alarm{background:var(--card)}\n"
     "tbody tr.alarm>:first-child{box-shadow:inset 4px 0 0 var(--alarm)}\n"
     "tbody tr:last-child>:first-child{border-bottom-left-radius:11px}\n"
     "tbody tr:last-child>:last-child{border-bottom-right-radius:11px}\n"
@@ -102,7 +104,9 @@ const char html_style[] =
     ".growth text{fill:var(--dim);font-size:12px}\n"
     "footer{margin-top:2.5rem;padding-top:1rem;border-top:1px solid var(--line);"
     "font-size:.875rem;color:var(--dim)}\n"
-    "@media(max-width:720px){body{padding:1rem .75rem 2rem}h1{font-size:1.4rem}"
+    "@media(max-width:1000px){th,td{padding:.5rem .6rem}.growth.small{width:90px}"
+    ".rounds{width:120px}tbody th{min-width:8.5rem}}\n"
+    "@media(max-width:760px){body{padding:1rem .75rem 2rem}h1{font-size:1.4rem}"
     ".facts{grid-template-columns:1fr 1fr}.facts>div{padding:.6rem .75rem}"
     ".pairs>div{grid-template-columns:1fr;gap:0}.banner{padding:.9rem;gap:.75rem}"
     "table,tbody,tr,td,tbody th{display:block}table{background:none;border:0}"
@@ -111,7 +115,7 @@ const char html_style[] =
     "padding:.5rem .9rem;margin-bottom:.6rem}tbody tr.alarm{background:var(--alarm-soft);"
     "border-left:5px solid var(--alarm)}"
     "tr.alarm>*{background:none}tbody tr.alarm>:first-child{box-shadow:none}"
-    "td,tbody th{border:0;padding:.15rem 0;text-align:left}"
+    ".facts dd{font-size:1.05rem}td,td.number,tbody th{border:0;padding:.15rem 0;text-align:left}"
     "td{display:grid;grid-template-columns:7rem 1fr;gap:.5rem;align-items:center}"
     "td::before{content:attr(data-name);color:var(--dim);font-size:.8125rem}"
     "td .badge{justify-self:start}td .small{grid-column:2}}\n"

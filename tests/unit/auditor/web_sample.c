@@ -21,12 +21,15 @@ state_of(uint64_t tx)
 	return state;
 }
 
-/* Rounds at the interval up to now over a history that grew from 1 to tx, a little unevenly. */
+/*
+ * Rounds at the interval over a history that grew from 1 to tx, a little unevenly; the last one is `ago`
+ * rounds before the newest of the server.
+ */
 static struct report_database *
-add_database(struct report *r, const char *name, uint64_t tx, size_t rounds)
+add_past(struct report *r, const char *name, uint64_t tx, size_t rounds, unsigned ago)
 {
 	struct report_database *d = report_database(r, name);
-	double end = r->server.run_at;
+	double end = r->server.run_at - ago * INTERVAL;
 	size_t i;
 
 	assert(d);
@@ -51,24 +54,34 @@ add_database(struct report *r, const char *name, uint64_t tx, size_t rounds)
 	return d;
 }
 
+static struct report_database *
+add_database(struct report *r, const char *name, uint64_t tx, size_t rounds)
+{
+	return add_past(r, name, tx, rounds, 0);
+}
+
 /* A round that ended badly, and what it says. */
 static void
 spoil(struct report_database *d, enum audit_verdict verdict, const char *reason, double now)
 {
-	const struct report_round round = {.at = now - 40, .seconds = .05, .verdict = verdict};
+	const struct report_round round = {
+	    .at = now - 40, .seconds = .05, .verdict = verdict, .tx = d->current.tx};
 
 	report_add_round(d, &round);
 	d->verdict = verdict;
 	d->since = round.at;
-	snprintf(d->reason, sizeof d->reason, "%s", reason);
+	if (reason != d->reason)
+		snprintf(d->reason, sizeof d->reason, "%s", reason);
 }
 
 /* An alarm three rounds old with its evidence. */
 static void
-roll_back(struct report_database *d, double now)
+roll_back(struct report *r, const char *name, double now)
 {
-	uint64_t tx = d->current.tx;
+	const uint64_t tx = 48211;
+	struct report_database *d = add_past(r, name, tx, 800, 3);
 
+	d->current = state_of(tx - 311);
 	spoil(d, AUDIT_ROLLED_BACK,
 	    "expected transaction 48,211 or a later one, which was proven before; the server shows "
 	    "transaction 47,900 as its newest, and says nothing of a restore",
@@ -77,7 +90,6 @@ roll_back(struct report_database *d, double now)
 	spoil(d, AUDIT_ROLLED_BACK, d->reason, now);
 	d->since = now - 2 * INTERVAL - 40;
 	d->previous = state_of(tx);
-	d->current = state_of(tx - 311);
 	d->suspect_from = tx - 310;
 	d->suspect_to = tx;
 	snprintf(d->evidence, sizeof d->evidence,
@@ -128,9 +140,10 @@ make_grown(struct report *r, double now)
 static void
 make_alarm(struct report *r, double now)
 {
-	make_grown(r, now);
-	roll_back(report_database(r, "payments"), now);
-	spoil(report_database(r, "sensors_north"), AUDIT_ERROR,
+	add_server(r, "br8eugq036tfln0ct6o0", 864, now);
+	add_database(r, "defaultdb", 1250, 800);
+	roll_back(r, "payments", now);
+	spoil(add_past(r, "sensors_north", 10000000, 864, 1), AUDIT_ERROR,
 	    "the proof for the newest transaction did not arrive within 10 s", now);
 }
 
@@ -145,13 +158,13 @@ make_many(struct report *r, unsigned count, double now)
 		snprintf(name, sizeof name, "tenant_%03u", i);
 		add_database(r, name, 3 + i * i * 131u, 5 + i % 40);
 	}
-	roll_back(add_database(r, "payments", 48211, 50), now);
-	spoil(report_database(r, "tenant_007"), AUDIT_FORKED,
+	roll_back(r, "payments", now);
+	spoil(add_past(r, "ledger", 4410, 90, 1), AUDIT_FORKED,
 	    "two histories: transaction 4,410 has one hash here and another at the auditor "
 	    "10.0.0.9:9500, and both are signed",
 	    now);
-	spoil(report_database(r, "tenant_011"), AUDIT_ERROR, "the answer is not a proof", now);
-	report_database(r, "tenant_020");
+	spoil(add_past(r, "tenant_x", 977, 30, 1), AUDIT_ERROR, "the answer is not a proof", now);
+	report_database(r, "tenant_new");
 }
 
 static void
@@ -200,10 +213,10 @@ web_sample_make(struct report *r, enum web_sample sample, double now)
 		make_alarm(r, now);
 		break;
 	case SAMPLE_MANY:
-		make_many(r, 29, now);
+		make_many(r, 26, now);
 		break;
 	case SAMPLE_CROWD:
-		make_many(r, 299, now);
+		make_many(r, 296, now);
 		break;
 	case SAMPLE_HOSTILE:
 		make_hostile(r, now);

@@ -19,12 +19,13 @@
 #include "util/metrics.h"
 
 #define IDLE_CONNECTIONS 40
+#define LONG_BODY 300000u
 
 struct fixture {
 	struct http_server *server;
 	struct metrics *metrics;
 	bool not_ready;
-	char answer[65536];
+	char answer[LONG_BODY + 4096];
 };
 
 static enum im_err
@@ -51,7 +52,33 @@ route_too_large(void *arg, const struct http_request *request, struct http_respo
 	response->body.err = IM_ERR_LIMIT;
 }
 
+/* What stands for the "*", and a header with the query as its value. */
+static void
+route_rest(void *arg, const struct http_request *request, struct http_response *response)
+{
+	(void)arg;
+	response->content_type = "text/plain";
+	http_response_header(response, "X-First", "one");
+	http_response_header(response, "X-Query", request->query);
+	if (strcmp(request->rest, "break") == 0)
+		http_response_header(response, "X-Broken", "a\r\nX-Injected: b");
+	buf_printf(&response->body, "rest=%s", request->rest);
+}
+
+/* More than leaves in one write. */
+static void
+route_long(void *arg, const struct http_request *request, struct http_response *response)
+{
+	(void)arg;
+	(void)request;
+	while (response->body.len < LONG_BODY)
+		buf_append_u8(&response->body, (uint8_t)('a' + response->body.len % 26));
+}
+
 static const struct http_route routes[] = {
+    {"GET", "/files/one", route_echo, NULL},
+    {"GET", "/files/*", route_rest, NULL},
+    {"GET", "/long", route_long, NULL},
     {"GET", "/echo", route_echo, NULL},
     {"POST", "/echo", route_echo, NULL},
     {"GET", "/large", route_too_large, NULL},
@@ -173,6 +200,51 @@ http_routes(void **state)
 	    "\r\n\r\nPOST /echo?");
 	assert_has(f->answer, "Connection: close\r\n");
 	assert_starts(ask(f, GET("/large")), "HTTP/1.1 500 ");
+}
+
+static void
+http_routes_with_a_rest(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_has(ask(f, GET("/files/a/b%20c?q")), "\r\n\r\nrest=a/b c");
+	assert_has(f->answer, "\r\nX-First: one\r\nX-Query: q\r\n");
+	assert_has(ask(f, GET("/files/")), "\r\n\r\nrest=");
+	assert_has(ask(f, GET("/files/one")), "\r\n\r\nGET /files/one?");
+	assert_starts(ask(f, GET("/files")), "HTTP/1.1 404 ");
+	assert_starts(ask(f, "PUT /files/x HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"),
+	    "HTTP/1.1 405 ");
+	assert_has(f->answer, "Allow: GET, HEAD\r\n");
+}
+
+/* A value that would be a header of its own is no answer at all. */
+static void
+http_headers_cannot_be_injected(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_starts(ask(f, GET("/files/break")), "HTTP/1.1 500 ");
+	assert_null(strstr(f->answer, "Injected"));
+	assert_null(strstr(f->answer, "rest="));
+}
+
+static void
+http_long_answer(void **state)
+{
+	struct fixture *f = *state;
+	const char *body;
+	size_t i;
+
+	body = strstr(ask(f, GET("/long")), "\r\n\r\n");
+	assert_non_null(body);
+	assert_has(f->answer, "Content-Length: 300000\r\n");
+	assert_int_equal(strlen(body + 4), LONG_BODY);
+	for (i = 0; i < LONG_BODY; i++)
+		assert_int_equal(body[4 + i], 'a' + i % 26);
+	ask(f, "HEAD /long HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+	body = strstr(f->answer, "\r\n\r\n");
+	assert_non_null(body);
+	assert_string_equal(body + 4, "");
 }
 
 static void
@@ -313,6 +385,9 @@ main(void)
 	    HTTP_TEST(http_health_paths),
 	    HTTP_TEST(http_metrics_path),
 	    HTTP_TEST(http_routes),
+	    HTTP_TEST(http_routes_with_a_rest),
+	    HTTP_TEST(http_headers_cannot_be_injected),
+	    HTTP_TEST(http_long_answer),
 	    HTTP_TEST(http_head),
 	    HTTP_TEST(http_unknown),
 	    HTTP_TEST(http_hostile),
