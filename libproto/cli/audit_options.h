@@ -140,12 +140,6 @@
 	.group = "Monitoring", \
 	.help = "port of metrics, health and status page; 0 switches them off; 9477 if not set, or " \
 		"9476 in the gateway's profile"}, \
-    {.name = "detached", \
-	.short_name = 'd', \
-	.type = OPTION_BOOL, \
-	.default_text = "false", \
-	.group = "Process", \
-	.help = "run in the background"}, \
     {.name = "logfile", \
 	.type = OPTION_PATH, \
 	.group = "Process", \
