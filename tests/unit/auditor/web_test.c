@@ -152,10 +152,10 @@ web_sets_the_policy(void **state)
 static void
 web_serves_evidence(void **state)
 {
-	static const char *const bad[] = {"/evidence/", "/evidence/none", "/evidence/..",
-	    "/evidence/../secret", "/evidence/%2e%2e/secret", "/evidence/..%2fsecret",
-	    "/evidence/%2e%2e%2fsecret", "/evidence//secret", "/evidence/one.immuproof/",
-	    "/evidence/./../secret", "/evidence/%00", "/evidence/..%5csecret", "/secret"};
+	static const char *const bad[] = {"/evidence/", "/evidence/none", "/evidence/../secret",
+	    "/evidence/%2e%2e/secret", "/evidence/..%2fsecret", "/evidence/%2e%2e%2fsecret",
+	    "/evidence//secret", "/evidence/one.immuproof/", "/evidence/./../secret",
+	    "/evidence/%00", "/evidence/..%5csecret", "/secret"};
 	struct fixture *f = *state;
 	struct web_options options = options_of(f);
 	size_t i;
@@ -165,9 +165,7 @@ web_serves_evidence(void **state)
 	assert_has(f->answer, "Content-Disposition: attachment; filename=\"one.immuproof\"\r\n");
 	assert_has(f->answer, "\r\n\r\nproof");
 	for (i = 0; i < sizeof bad / sizeof *bad; i++) {
-		/* The server itself sends a path that is not in its plain form to the plain one. */
-		if (strncmp(GET(bad[i]), "HTTP/1.1 4", 10) != 0 &&
-		    strncmp(f->answer, "HTTP/1.1 3", 10) != 0)
+		if (strncmp(GET(bad[i]), "HTTP/1.1 404 ", 13) != 0)
 			fail_msg("served: %s", bad[i]);
 		assert_null(strstr(f->answer, "hidden"));
 	}
