@@ -14,10 +14,10 @@
 void openapi_write(struct buf *out, const char *version);
 
 /*
- * The examples of the document. The value in every example for a name in braces ("key", "databaseName");
- * NULL for an unknown name. The body of an example for a method, NULL if it takes none. Static strings.
+ * The examples of the document, static strings: what stands for a name in braces of the route's path
+ * ("key", "databaseName"), NULL for an unknown name; the body, NULL for a route that takes none.
  */
-const char *openapi_example_field(struct bytes name);
+const char *openapi_example_field(const struct route *route, struct bytes name);
 const char *openapi_example_body(const struct route *route);
 
 #endif
