@@ -54,7 +54,6 @@ struct audit {
 	size_t memory_len;
 	uint64_t number;       /* of rounds */
 	unsigned int failures; /* to reach the server, in a row */
-	bool has_told_identity;
 	pthread_t thread;
 	bool has_thread;
 	atomic_bool stop;

@@ -276,6 +276,30 @@ suspects_text(const struct finding *f, char *memory, size_t size)
 	return memory;
 }
 
+/* Room for two states in words. */
+#define STATES_TEXT_MAX 256
+
+/* "; expected: HASH at tx: 5, seen: HASH at tx: 7", as far as there are such states. */
+static void
+states_text(const struct round *r, char *memory, size_t size)
+{
+	const struct finding *f = &r->finding;
+	const struct trust_state *expected = f->against ? f->against : &r->trusted;
+	char hex[2 * HASH_SIZE + 1];
+	struct buf out;
+
+	buf_init_in(&out, memory, size);
+	if (r->has_trusted || f->against) {
+		hex_encode(hash_bytes(&expected->point.alh), hex);
+		buf_printf(&out, "; expected: %s at tx: %" PRIu64, hex, expected->point.id);
+	}
+	if (r->has_seen) {
+		hex_encode(hash_bytes(&r->seen.point.alh), hex);
+		buf_printf(&out, "; seen: %s at tx: %" PRIu64, hex, r->seen.point.id);
+	}
+	buf_append_u8(&out, '\0');
+}
+
 static void
 log_good(const struct round *r)
 {
@@ -299,7 +323,7 @@ static void
 log_round(const struct round *r, const char *evidence, bool is_new)
 {
 	const struct audit_verdict_info *info = audit_verdict_info(r->finding.verdict);
-	char suspects[80];
+	char suspects[80], states[STATES_TEXT_MAX];
 
 	if (is_good(r)) {
 		log_good(r);
@@ -311,10 +335,11 @@ log_round(const struct round *r, const char *evidence, bool is_new)
 		return;
 	}
 	suspects_text(&r->finding, suspects, sizeof suspects);
+	states_text(r, states, sizeof states);
 	log_write(is_new ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN,
-	    "audit #%" PRIu64 " result: db: %s, consistent: false, %s: %s%s%s%s", r->env->number,
-	    r->database, info->word, r->finding.reason, suspects, *evidence ? "; evidence: " : "",
-	    evidence);
+	    "audit #%" PRIu64 " result: db: %s, consistent: false, %s: %s%s%s%s%s", r->env->number,
+	    r->database, info->word, r->finding.reason, suspects, states,
+	    *evidence ? "; evidence: " : "", evidence);
 	if (is_new && r->has_seen && r->has_trusted)
 		log_error("audit #%" PRIu64
 			  " detected possible tampering of db %s remote state (at id %" PRIu64
@@ -375,7 +400,8 @@ report_round(const struct round *r, const struct round_ending *ending)
 		show_finding(d, r, ending->evidence);
 		round_show_record(d, &r->record);
 	}
-	if (is_good(r)) {
+	/* A state that only contradicts a peer is proven all the same, and the peer wants to know. */
+	if (is_good(r) || (r->finding.against && r->seen_header.id > 0)) {
 		ending->memory->verified = r->seen;
 		ending->memory->verified_at = (int64_t)r->ended_at;
 	}
