@@ -585,6 +585,15 @@ note_failure(struct run *run, enum im_err err)
 		fail_databases(run, verdict, reason);
 }
 
+/* The wall clock, as the report has it. */
+static double
+seconds_now(void)
+{
+	struct timespec now = clock_wall();
+
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
 static enum im_err
 do_round(struct audit *a)
 {
@@ -597,7 +606,7 @@ do_round(struct audit *a)
 		.stop = &a->stop,
 		.number = ++a->number}};
 	struct report *report = a->options.report;
-	struct timespec now;
+	int64_t began_ns = clock_monotonic_ns();
 	enum im_err err = run_round(&run);
 
 	if (err && err != IM_ERR_CANCELLED)
@@ -606,9 +615,10 @@ do_round(struct audit *a)
 	server_link_close(run.link);
 	selection_free(&run.selection);
 	explicit_bzero(run.token, sizeof run.token);
-	now = clock_wall();
 	report_lock(report);
-	report->server.run_at = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+	report->server.run_at = seconds_now();
+	report->server.round_seconds =
+	    (double)(clock_monotonic_ns() - began_ns) / (double)CLOCK_NS_PER_S;
 	report->server.rounds++;
 	report_unlock(report);
 	return err;
@@ -642,12 +652,10 @@ wait_round(struct audit *a)
 	uint64_t ms = pause_ms(a);
 	int64_t until_ns = clock_monotonic_ns() + (int64_t)ms * CLOCK_NS_PER_MS;
 	struct timespec until = {until_ns / CLOCK_NS_PER_S, (long)(until_ns % CLOCK_NS_PER_S)};
-	struct timespec now = clock_wall();
 	int rc = 0;
 
 	report_lock(a->options.report);
-	a->options.report->server.next_at =
-	    (double)now.tv_sec + (double)now.tv_nsec / 1e9 + (double)ms / 1000;
+	a->options.report->server.next_at = seconds_now() + (double)ms / 1000;
 	report_unlock(a->options.report);
 	pthread_mutex_lock(&a->lock);
 	while (rc == 0 && !a->is_wanted && !atomic_load(&a->stop))
@@ -729,6 +737,9 @@ audit_start(const struct audit_options *options, struct audit **out)
 	if (!a)
 		return err_set(IM_ERR_NOMEM, "out of memory");
 	a->options = *options;
+	report_lock(options->report);
+	options->report->server.started_at = seconds_now();
+	report_unlock(options->report);
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
