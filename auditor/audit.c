@@ -250,6 +250,7 @@ link_options(struct audit *a)
 
 	return (struct server_link_options){
 	    .rpc = {.host = o->address,
+		.max_message_bytes = o->max_message_bytes,
 		.port = o->port,
 		.unix_path = o->unix_path && *o->unix_path ? o->unix_path : NULL,
 		.connect_timeout_ms = timeout_ms,

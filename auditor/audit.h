@@ -24,6 +24,7 @@ struct audit_options {
 	const char *state_dir; /* trusted states, records, evidence/ */
 	unsigned int interval_ms;
 	unsigned int timeout_ms;      /* of one request */
+	size_t max_message_bytes;     /* largest answer accepted; 0: 32 MiB */
 	unsigned int parallel;        /* databases at a time; 0: 4 */
 	unsigned int sample;          /* random entries per database and round */
 	unsigned int newest;          /* newest entries, beside them */

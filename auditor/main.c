@@ -1,0 +1,277 @@
+/*
+ * The auditing daemon. This file is the order of things at start and stop; auditor_options.c has the
+ * options, audit.h does the work, and web.h, alert.h and peers.h tell others.
+ *
+ * Invariants: what cannot work however long one waits (a key, a filter, a port, another auditor in the
+ * same folder) ends the start with one clear line; a server that is not there does not.
+ */
+#include <errno.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "auditor_commands.h"
+#include "auditor_options.h"
+#include "util/daemon.h"
+#include "util/duration.h"
+#include "util/file.h"
+
+#define MAIN_LOCK_NAME "auditor.lock"
+#define MAIN_PATH_MAX 8192
+/* What is queued is tried for so long at the end. */
+#define MAIN_ALERTS_WAIT_MS 2000
+#define MAIN_ALERTS_WAIT_ONCE_MS 10000
+/* Answers are large and short-lived: their memory goes back to the system. */
+#define MAIN_HEAP_BLOCK_MAX (256 * 1024)
+#define MAIN_HEAP_FREE_MAX (1024 * 1024)
+
+/* Everything that runs. */
+struct auditor {
+	const struct options *options;
+	struct auditor_settings settings;
+	struct report report;
+	struct alerts *alerts;
+	struct peers *peers;
+	struct web *web;
+	pthread_mutex_t lock; /* of audit, for whoever asks from a thread of peers */
+	struct audit *audit;
+	int folder_lock;
+};
+
+/* One line for the user, in the log as well when that is a file. */
+static void
+main_fail(const struct options *o, enum im_err err)
+{
+	char text[1024];
+
+	snprintf(text, sizeof text, "%s", err_detail(err));
+	fprintf(stderr, "auditor: %s\n", text);
+	if (options_string(o, "logfile")[0])
+		log_error("%s", text);
+}
+
+/* The folder, and that no other auditor has it. */
+static enum im_err
+main_take_folder(struct auditor *a)
+{
+	struct buf path;
+	enum im_err err;
+
+	buf_init(&path, MAIN_PATH_MAX);
+	err = file_make_folder(a->settings.dir);
+	if (!err)
+		err = file_join(&path, a->settings.dir, MAIN_LOCK_NAME);
+	if (!err)
+		err = file_lock((const char *)path.data, false, &a->folder_lock);
+	if (err == IM_ERR_LOCKED)
+		err = err_set(IM_ERR_LOCKED, "another auditor works in %s", a->settings.dir);
+	buf_free(&path);
+	return err;
+}
+
+/* What we have verified, for peers; nothing before the audit runs and after it has ended. */
+static void
+main_each_verified(void *arg, void (*give)(void *to, const struct peer_state *state), void *to)
+{
+	struct auditor *a = arg;
+
+	pthread_mutex_lock(&a->lock);
+	if (a->audit)
+		audit_each_verified(a->audit, give, to);
+	pthread_mutex_unlock(&a->lock);
+}
+
+static enum im_err
+main_start_audit(struct auditor *a)
+{
+	struct audit_options o = a->settings.audit;
+	struct audit *audit = NULL;
+	enum im_err err;
+
+	o.report = &a->report;
+	o.alerts = a->alerts;
+	o.peers = a->peers;
+	err = audit_start(&o, &audit);
+	pthread_mutex_lock(&a->lock);
+	a->audit = err ? NULL : audit;
+	pthread_mutex_unlock(&a->lock);
+	return err;
+}
+
+/* Starts all parts; with --once nobody listens. */
+static enum im_err
+main_start(struct auditor *a, bool once)
+{
+	struct peers_options peers = a->settings.peers;
+	struct web_options web = a->settings.web;
+	enum im_err err = alerts_start(&a->settings.alert, &a->alerts);
+
+	peers.each = main_each_verified;
+	peers.arg = a;
+	if (once)
+		peers.listen = NULL;
+	if (!err)
+		err = peers_start(&peers, &a->peers);
+	web.report = &a->report;
+	web.alerts = a->alerts;
+	web.peers = a->peers;
+	if (!err && !once)
+		err = web_start(&web, &a->web);
+	return err ? err : main_start_audit(a);
+}
+
+static void
+main_stop(struct auditor *a, unsigned int alerts_wait_ms)
+{
+	struct audit *audit;
+
+	pthread_mutex_lock(&a->lock);
+	audit = a->audit;
+	a->audit = NULL;
+	pthread_mutex_unlock(&a->lock);
+	if (audit)
+		audit_stop(audit);
+	web_stop(a->web);
+	if (a->peers)
+		peers_stop(a->peers);
+	alerts_stop(a->alerts, alerts_wait_ms);
+}
+
+static void
+main_say_started(const struct auditor *a)
+{
+	char interval[DURATION_TEXT_SIZE];
+	const struct auditor_settings *s = &a->settings;
+	const char *host = s->web.address[0] ? s->web.address : "0.0.0.0";
+
+	duration_format((int64_t)s->audit.interval_ms * 1000000, interval);
+	printf("Auditing %s every %s; what is remembered is in %s\n", s->address, interval, s->dir);
+	if (a->web)
+		printf("Beginning to serve on port %s:%u\n", host, web_port(a->web));
+	if (peers_port(a->peers) > 0)
+		printf("Other auditors may ask on port %u\n", peers_port(a->peers));
+	if (fflush(stdout) != 0)
+		log_warn("cannot write to standard output: %s", strerror(errno));
+	log_info("auditing %s every %s", s->address, interval);
+}
+
+static int
+main_serve(struct auditor *a)
+{
+	enum im_err err = main_start(a, false);
+	int signal_number;
+
+	if (err) {
+		main_fail(a->options, err);
+		main_stop(a, 0);
+		return IM_EXIT_ERROR;
+	}
+	main_say_started(a);
+	daemon_ready();
+	signal_number = daemon_wait_stop(-1);
+	log_info("Caught %s", signal_number == SIGINT ? "SIGINT" : "SIGTERM");
+	daemon_stopping();
+	main_stop(a, MAIN_ALERTS_WAIT_MS);
+	log_info("Shutdown completed");
+	return IM_EXIT_OK;
+}
+
+/* One round, and what it found. */
+static int
+main_once(struct auditor *a)
+{
+	struct output *out = output_new((enum output_format)options_enum(a->options, "output"),
+	    STDOUT_FILENO, STDERR_FILENO, "auditor");
+	enum audit_verdict worst = AUDIT_ERROR;
+	enum im_err err = out ? IM_OK : err_set(IM_ERR_NOMEM, "%s", err_text(IM_ERR_NOMEM));
+	int code;
+
+	if (!err)
+		err = main_start(a, true);
+	if (!err)
+		err = audit_run_round(a->audit, &worst);
+	if (err)
+		main_fail(a->options, err);
+	main_stop(a, err ? 0 : MAIN_ALERTS_WAIT_ONCE_MS);
+	code = err ? (int)err_exit_code(err) : (int)auditor_exit_code(worst);
+	if (!err)
+		auditor_show_round(out, &a->report);
+	if (out) {
+		err = output_flush(out);
+		if (err && code == IM_EXIT_OK)
+			code = (int)output_error(out, err);
+		(void)output_close(out);
+	}
+	return code;
+}
+
+static int
+main_run(struct auditor *a)
+{
+	struct auditor_settings *s = &a->settings;
+	bool once = options_bool(a->options, "once");
+	enum im_err err;
+	int code = IM_EXIT_ERROR;
+
+	a->folder_lock = -1;
+	err = main_take_folder(a);
+	if (!err)
+		err = report_init(&a->report, s->address, (double)s->audit.interval_ms / 1000.0);
+	if (err) {
+		main_fail(a->options, err);
+	} else {
+		code = once ? main_once(a) : main_serve(a);
+		report_free(&a->report);
+	}
+	file_unlock(&a->folder_lock);
+	return code;
+}
+
+static enum im_err
+main_prepare(struct auditor *a)
+{
+	const struct options *o = a->options;
+	enum im_err err = auditor_settings_init(o, &a->settings);
+
+	if (!err && options_bool(o, "detached") && !options_bool(o, "once"))
+		err = daemon_detach("auditor");
+	if (!err)
+		err = daemon_init();
+	if (!err)
+		err = log_open(&a->settings.log);
+	if (!err)
+		err = daemon_pidfile_create(options_string(o, "pidfile"));
+	return err;
+}
+
+int
+auditor_run(struct command_call *call)
+{
+	struct auditor a = {.options = call->options, .lock = PTHREAD_MUTEX_INITIALIZER};
+	enum im_err err;
+	int code;
+
+	mallopt(M_MMAP_THRESHOLD, MAIN_HEAP_BLOCK_MAX);
+	mallopt(M_TRIM_THRESHOLD, MAIN_HEAP_FREE_MAX);
+	err = main_prepare(&a);
+	if (err) {
+		main_fail(call->options, err);
+		code = (int)err_exit_code(err);
+	} else {
+		daemon_raise_nofile();
+		code = main_run(&a);
+		daemon_pidfile_remove();
+	}
+	daemon_free();
+	log_close();
+	auditor_settings_free(&a.settings);
+	return code;
+}
+
+int
+main(int argc, char **argv)
+{
+	return program_main(&auditor_program, argc, argv, NULL);
+}
