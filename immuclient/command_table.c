@@ -2,6 +2,7 @@
  * The command line of immuclient: options and commands as tables (util/options.h). The work is in the
  * files that commands.h names.
  */
+#include "cli/audit_options.h"
 #include "cli/cli_options.h"
 #include "commands.h"
 
@@ -132,6 +133,8 @@ static const struct option_def trust_import_options[] = {
 	.default_text = "no",
 	.help = "which state that is trusted already may be replaced"},
 };
+
+static const struct option_def audit_options[] = {AUDIT_OPTIONS};
 
 static const struct option_def verify_options[] = {
     TEXT_OPTION("server", "SERVER", "identity that the server must have"),
@@ -509,6 +512,24 @@ static const struct command commands[] = {
 	    "immuclient trust forget              # another server at the configured address",
 	.commands = trust_commands,
 	.command_count = COUNT(trust_commands)},
+    {.name = "audit-mode",
+	.args = "[start|stop|restart|status|help]",
+	.group = "Trust",
+	.summary = "run the auditor, which watches a server and raises an alarm when it lies",
+	.help =
+	    "Without a word behind it the auditor runs in the foreground until Ctrl-C; start runs it in "
+	    "the background, with auditor.pid and auditor.log in its folder unless --pidfile and "
+	    "--logfile say otherwise; stop, restart and status find it by that pid file. status ends "
+	    "with 3 when none runs. Passwords are handed to it unseen. See \"auditor --help\" for "
+	    "acknowledging alarms and looking at evidence.",
+	.examples =
+	    "immuclient audit-mode --audit-username watcher --audit-password-file pw\n"
+	    "immuclient audit-mode start --audit-databases orders,users --audit-interval 1m\n"
+	    "immuclient audit-mode status",
+	.max_args = 1,
+	.options = audit_options,
+	.option_count = COUNT(audit_options),
+	.run = command_audit_mode},
     {.name = "current",
 	.aliases = "crt",
 	.group = "Server",

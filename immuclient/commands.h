@@ -59,6 +59,9 @@ int command_trust_export(struct command_call *call);
 int command_trust_import(struct command_call *call);
 int command_trust_forget(struct command_call *call);
 
+/* audit_mode.c */
+int command_audit_mode(struct command_call *call);
+
 /* shell.c */
 int command_shell(struct command_call *call);
 

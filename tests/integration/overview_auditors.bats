@@ -1,9 +1,8 @@
 #!/usr/bin/env bats
-# The overview page, section "Auditors": not built, so refused and never silently accepted.
+# The overview page, section "Auditors".
 load helpers
 
-@test "audit-mode is a usage error while it is not built" {
-	run -2 immuclient audit-mode
-	expect_text "audit-mode"
+@test "what needs a service manager is refused and never silently accepted" {
 	run -2 immuclient audit-mode install
+	expect_text "install is not matching with any valid arguments"
 }

@@ -1,0 +1,244 @@
+/*
+ * "immuclient audit-mode": runs the auditor, in the foreground or the background, and looks after the one
+ * in the background. Neighbours: audit_launch (how the auditor is run), util/daemon.h (pid files).
+ *
+ * Invariant: which auditor is meant is said by the lock on a pid file, so that stop and status never take
+ * another process for it.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "audit_launch.h"
+#include "cli/session.h"
+#include "commands.h"
+#include "util/clock.h"
+#include "util/daemon.h"
+#include "util/duration.h"
+#include "util/file.h"
+
+#define STOP_TIMEOUT_MS 60000u
+#define PATH_MAX_BYTES 8192
+#define HELP_COLUMNS 80
+#define OLD_INTERVAL_NAME "audit-agent-interval"
+#define INTERVAL_NAME "IMMUCLIENT_AUDIT_INTERVAL"
+
+/* ---- where things are ---- */
+
+/* NAME in the auditor's folder, in the memory of the command; NULL without memory or a home. */
+static const char *
+audit_file(struct session *s, const char *name)
+{
+	const char *dir = options_string(s->options, "dir");
+	const char *state = options_string(s->options, "state-dir"), *copy = NULL;
+	struct buf base, folder, path;
+	enum im_err err = IM_OK;
+
+	buf_init(&base, PATH_MAX_BYTES);
+	buf_init(&folder, PATH_MAX_BYTES);
+	buf_init(&path, PATH_MAX_BYTES);
+	if (!*dir && !*state) {
+		err = file_state_folder(&base);
+		state = err ? "" : (const char *)base.data;
+	}
+	if (!err)
+		err = *dir ? file_join(&folder, dir, "") : file_join(&folder, state, "auditor");
+	if (!err)
+		err = file_join(&path, (const char *)folder.data, name);
+	if (!err)
+		copy = arena_str(&s->memory, buf_bytes(&path));
+	buf_free(&path);
+	buf_free(&folder);
+	buf_free(&base);
+	return copy;
+}
+
+/* A setting, or a file in the auditor's folder in its place. */
+static enum im_err
+audit_path(struct session *s, const char *option, const char *name, const char **out)
+{
+	const char *given = options_string(s->options, option);
+
+	*out = *given ? given : audit_file(s, name);
+	return *out ? IM_OK
+		    : err_set(IM_ERR_CONFIG, "no folder for the auditor: set --dir, or $HOME");
+}
+
+static enum im_err
+audit_pidfile(struct session *s, const char **out)
+{
+	return audit_path(s, "pidfile", "auditor.pid", out);
+}
+
+/* ---- verbs ---- */
+
+/* Says so when the interval is that of the variable that earlier versions had. */
+static void
+audit_note_interval(struct session *s)
+{
+	const char *old = getenv(OLD_INTERVAL_NAME), *present = getenv(INTERVAL_NAME);
+	char text[DURATION_TEXT_SIZE];
+
+	if (!old || !*old || (present && *present) ||
+	    options_origin(s->options, "audit-interval") != OPTION_FROM_ENV)
+		return;
+	duration_format(options_duration_ms(s->options, "audit-interval") * CLOCK_NS_PER_MS, text);
+	output_note(s->out,
+	    "the interval of %s is that of the variable " OLD_INTERVAL_NAME
+	    "; --audit-interval and " INTERVAL_NAME " are its present names",
+	    text);
+}
+
+/* The auditor with its settings; in the folder below --state-dir, unless --dir names another. */
+static enum im_err
+audit_prepare(struct session *s, struct audit_launch *out)
+{
+	enum im_err err;
+
+	if (s->link->is_shell)
+		return err_set(IM_ERR_USAGE, "audit-mode: not in the shell");
+	audit_note_interval(s);
+	err = audit_launch_init(s->call, &s->memory, out);
+	if (!err && !*options_string(s->options, "dir") &&
+	    *options_string(s->options, "state-dir")) {
+		const char *dir = audit_file(s, "");
+
+		err = dir ? audit_launch_add(out, "dir", dir)
+			  : err_set(IM_ERR_NOMEM, "out of memory");
+		if (err)
+			audit_launch_free(out);
+	}
+	return err;
+}
+
+static enum im_err
+audit_exec(struct session *s, struct audit_launch *l)
+{
+	enum im_err err = output_flush(s->out);
+
+	if (!err)
+		err = audit_launch_exec(l);
+	audit_launch_free(l);
+	return err;
+}
+
+static enum im_err
+audit_foreground(struct session *s)
+{
+	struct audit_launch launch;
+	enum im_err err = audit_prepare(s, &launch);
+
+	return err ? err : audit_exec(s, &launch);
+}
+
+/* In the background a pid file and a log file are needed, so there always are. */
+static enum im_err
+audit_start_with(struct session *s, const char *pidfile, const char *logfile)
+{
+	struct audit_launch launch;
+	enum im_err err = audit_prepare(s, &launch);
+
+	if (err)
+		return err;
+	err = audit_launch_add(&launch, "detached", "true");
+	if (!err)
+		err = audit_launch_add(&launch, "pidfile", pidfile);
+	if (!err)
+		err = audit_launch_add(&launch, "logfile", logfile);
+	if (!err)
+		return audit_exec(s, &launch);
+	audit_launch_free(&launch);
+	return err;
+}
+
+static enum im_err
+audit_start(struct session *s)
+{
+	const char *pidfile, *logfile;
+	pid_t pid;
+	enum im_err err = audit_pidfile(s, &pidfile);
+
+	if (!err)
+		err = audit_path(s, "logfile", "auditor.log", &logfile);
+	if (err)
+		return err;
+	err = daemon_pidfile_holder(pidfile, &pid);
+	if (!err)
+		return err_set(IM_ERR_LOCKED, "the auditor runs already, with PID %ld (%s)",
+		    (long)pid, pidfile);
+	return err == IM_ERR_NOT_FOUND ? audit_start_with(s, pidfile, logfile) : err;
+}
+
+static enum im_err
+audit_stop(struct session *s)
+{
+	const char *pidfile;
+	pid_t pid;
+	enum im_err err = audit_pidfile(s, &pidfile);
+
+	if (!err)
+		err = daemon_pidfile_stop(pidfile, STOP_TIMEOUT_MS, &pid);
+	if (!err)
+		output_message(s->out, "the auditor with PID %ld has been stopped", (long)pid);
+	return err;
+}
+
+static enum im_err
+audit_restart(struct session *s)
+{
+	enum im_err err = s->link->is_shell ? err_set(IM_ERR_USAGE, "audit-mode: not in the shell")
+					    : audit_stop(s);
+
+	return err && err != IM_ERR_NOT_FOUND ? err : audit_start(s);
+}
+
+static enum im_err
+audit_status(struct session *s)
+{
+	const char *pidfile;
+	pid_t pid;
+	enum im_err err = audit_pidfile(s, &pidfile);
+
+	if (!err)
+		err = daemon_pidfile_holder(pidfile, &pid);
+	if (!err)
+		output_message(
+		    s->out, "the auditor is running with PID %ld (%s)", (long)pid, pidfile);
+	return err;
+}
+
+static const struct {
+	const char *verb;
+	session_work *work;
+} audit_verbs[] = {
+    {"start", audit_start},
+    {"stop", audit_stop},
+    {"restart", audit_restart},
+    {"status", audit_status},
+};
+
+static int
+audit_bad_verb(const char *verb)
+{
+	fprintf(stderr,
+	    "ERROR: %.64s is not matching with any valid arguments.\nValid arguments are:", verb);
+	for (size_t i = 0; i < sizeof audit_verbs / sizeof *audit_verbs; i++)
+		fprintf(stderr, " %s,", audit_verbs[i].verb);
+	fprintf(stderr, " help\n");
+	return IM_EXIT_USAGE;
+}
+
+int
+command_audit_mode(struct command_call *call)
+{
+	const char *verb = call->arg_count ? call->args[0] : NULL;
+
+	if (!verb)
+		return session_run(call, SESSION_OFFLINE, audit_foreground);
+	for (size_t i = 0; i < sizeof audit_verbs / sizeof *audit_verbs; i++)
+		if (strcmp(verb, audit_verbs[i].verb) == 0)
+			return session_run(call, SESSION_OFFLINE, audit_verbs[i].work);
+	if (strcmp(verb, "help") != 0)
+		return audit_bad_verb(verb);
+	options_print_help(call->program, call->command, HELP_COLUMNS, stdout);
+	return IM_EXIT_OK;
+}
