@@ -48,5 +48,6 @@ main(int argc, char **argv)
 	seed_messages();
 	seed_offline();
 	seed_writes();
+	seed_rest();
 	return 0;
 }

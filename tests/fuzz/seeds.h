@@ -13,5 +13,6 @@ void seed_store(void);    /* seeds_store.c: logs, trees, offsets, manifests, run
 void seed_messages(void); /* seeds_message.c: requests, answers, exported transactions */
 void seed_writes(void);   /* seeds_write.c: requests that write */
 void seed_offline(void);  /* seeds_offline.c: offline proofs; after seed_messages() */
+void seed_rest(void);     /* seeds_rest.c: requests and JSON of the gateway */
 
 #endif
