@@ -177,19 +177,25 @@ hold(struct offline_check *k, const Immudb__Schema__VerifiableTx *m, struct veri
 								  : err;
 }
 
-/* A transaction of the newer state's history that is the older state's, with another hash. */
+/* A transaction of one state's history that is the other state's, with another hash. */
 static bool
-splits(struct offline_check *k, const Immudb__Schema__VerifiableTx *m)
+splits_from(struct offline_check *k, const struct tx_point *newer, const struct tx_point *older,
+    const Immudb__Schema__VerifiableTx *m)
 {
-	bool is_seen_newer = k->seen.id > k->trusted.id;
-	const struct tx_point *newer = is_seen_newer ? &k->seen : &k->trusted;
-	const struct tx_point *older = is_seen_newer ? &k->trusted : &k->seen;
 	struct verify_anchor anchor = {.from = *newer, .database = k->public.database};
 	struct verify_outcome outcome;
 
-	return k->evidence.has_seen && older->id > 0 &&
-	    verify_history(&anchor, m, &k->arena, &outcome) == IM_OK &&
+	return older->id > 0 && verify_history(&anchor, m, &k->arena, &outcome) == IM_OK &&
 	    contradicts(&outcome.point, older);
+}
+
+/* The same of the newer state's history, and of either when both are of one transaction. */
+static bool
+splits(struct offline_check *k, const Immudb__Schema__VerifiableTx *m)
+{
+	return k->evidence.has_seen &&
+	    ((k->seen.id >= k->trusted.id && splits_from(k, &k->seen, &k->trusted, m)) ||
+		(k->trusted.id >= k->seen.id && splits_from(k, &k->trusted, &k->seen, m)));
 }
 
 static void

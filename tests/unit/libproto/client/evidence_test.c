@@ -212,6 +212,12 @@ linked_histories(void **state)
 	t->source.link = fake_verifiable_tx(&t->a, &t->arena, TRUSTED - 1, TRUSTED);
 	t->seen = signed_state(&t->b, TRUSTED - 1);
 	expect(t, t->key, IM_OK, IMMU_EVIDENCE_SIGNED);
+	/* Of two states of one transaction it may be in either history. */
+	t->seen = signed_state(&t->b, TRUSTED);
+	t->source.link = fake_verifiable_tx(&t->b, &t->arena, TRUSTED, TRUSTED);
+	expect(t, t->key, IM_OK, IMMU_EVIDENCE_SIGNED);
+	t->source.link = fake_verifiable_tx(&t->a, &t->arena, TRUSTED, TRUSTED);
+	expect(t, t->key, IM_OK, IMMU_EVIDENCE_SIGNED);
 	/* A signature of another state is none. */
 	t->seen.signature[t->seen.signature_len - 1] ^= 1;
 	expect(t, t->key, IM_ERR_SIGNATURE, 0);
