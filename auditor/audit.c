@@ -375,6 +375,7 @@ binary(const char *s)
 	return (ProtobufCBinaryData){strlen(s), (uint8_t *)(uintptr_t)s};
 }
 
+/* A server without authentication refuses logins, and serves its default database to anybody. */
 static enum im_err
 log_in(struct run *run)
 {
@@ -399,7 +400,10 @@ log_in(struct run *run)
 			err = err_set(IM_ERR_PROTOCOL, "the session's token is too long");
 	}
 	arena_wipe(&arena);
-	return err;
+	if (err != IM_ERR_AUTH_DISABLED)
+		return err;
+	run->env.open_database = server_link_hello(run->link)->default_database;
+	return IM_OK;
 }
 
 /* Ends a session; if that fails it expires by itself. */
@@ -418,16 +422,17 @@ log_out(struct server_link *link, char *token)
 	token[0] = '\0';
 }
 
-/* The databases of the round: what the server lists, and what was proven of it before. */
+/* What the server lists. */
 static enum im_err
-list_databases(struct run *run)
+list_served(struct run *run)
 {
-	struct audit *a = run->a;
 	const Immudb__Schema__DatabaseListResponseV2 *list;
 	struct arena arena;
 	ProtobufCMessage *answer;
 	enum im_err err;
 
+	if (run->env.open_database)
+		return selection_add(&run->selection, run->env.open_database, true);
 	arena_init(&arena, LIST_MEMORY);
 	err = server_link_ask(run->link,
 	    &(struct server_request){.method = RPC_METHOD_DatabaseListV2, .token = run->token},
@@ -435,10 +440,20 @@ list_databases(struct run *run)
 	list = (const Immudb__Schema__DatabaseListResponseV2 *)answer;
 	for (size_t i = 0; !err && i < list->n_databases; i++)
 		err = selection_add(&run->selection, list->databases[i]->name, true);
+	arena_free(&arena);
+	return err;
+}
+
+/* The databases of the round: what the server lists, and what was proven of it before. */
+static enum im_err
+list_databases(struct run *run)
+{
+	const struct audit *a = run->a;
+	enum im_err err = list_served(run);
+
 	for (size_t i = 0; !err && i < a->memory_len; i++)
 		if (a->memory[i]->is_known)
 			err = selection_add(&run->selection, a->memory[i]->name, false);
-	arena_free(&arena);
 	return err;
 }
 

@@ -160,6 +160,8 @@ check_select(struct round *r)
 	const char *token;
 	enum im_err err;
 
+	if (r->env->open_database && strcmp(r->env->open_database, r->database) == 0)
+		return IM_OK;
 	request.databasename = (char *)(uintptr_t)r->database;
 	arena_reset(&r->scratch, 0);
 	err = server_link_ask(r->link, &ask, &r->scratch, &answer);

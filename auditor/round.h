@@ -30,6 +30,8 @@ struct round_env {
 	size_t keys_len;
 	const char *server_id;
 	const char *address;
+	/* Of a server without authentication: the one database that it serves. NULL: one logs in. */
+	const char *open_database;
 	const struct claims *claims; /* of peers; NULL: none */
 	const atomic_bool *stop;
 	uint64_t number;         /* of the round, from 1 */
