@@ -55,8 +55,10 @@ point_agrees(void *arg, size_t point, bool *out)
 	arena_reset(&r->scratch, 0);
 	err = round_ask(r, &q, &r->scratch, &m);
 	r->checks++;
-	if (!err)
-		err = verify_history(&anchor, m, &r->scratch, &outcome);
+	/* That the server refuses to say shows nothing. */
+	if (err)
+		return err;
+	err = verify_history(&anchor, m, &r->scratch, &outcome);
 	*out = !err && outcome.point.id == p->tx && hash_equal(&outcome.point.alh, &p->alh);
 	return audit_verdict_info(round_rules_verdict(err))->is_tamper ? IM_OK : err;
 }

@@ -19,8 +19,9 @@
  *	a proof or a state that does not verify, is cut short, padded,   tampered
  *	or malformed; entries that do not hash to their header; a
  *	value that does not have its hash, or that is not given; a
- *	transaction that was proven and is not found; data that the
- *	server itself reports as damaged
+ *	transaction that was proven and is not found; a state that is
+ *	shown and then denied; data that the server itself reports as
+ *	damaged
  *	no connection, connection lost, no answer in time, shutting down unreachable
  *	frames or messages that cannot be read; refused logins; every    error
  *	other error, ours too
