@@ -77,6 +77,15 @@ static const struct option_def auditor_option_table[] = {
 	.group = "Process",
 	.help = "run one round, print the verdicts, and end: with 0 if nothing is wrong, 10 if "
 		"something is, 5 if the server cannot be reached"},
+    {.name = "rounds",
+	.type = OPTION_INT,
+	.flags = OPTION_FLAG_ONLY,
+	.default_text = "1",
+	.min = 1,
+	.max = INT32_MAX,
+	.group = "Process",
+	.help = "with --once: so many rounds, one right after the other; the verdicts are those of "
+		"the last one"},
     {.name = "output",
 	.type = OPTION_ENUM,
 	.choices = "text,json",

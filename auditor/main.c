@@ -178,19 +178,20 @@ main_serve(struct auditor *a)
 	return IM_EXIT_OK;
 }
 
-/* One round, and what it found. */
+/* One round or several, and what was found. */
 static int
 main_once(struct auditor *a)
 {
 	struct output *out = output_new((enum output_format)options_enum(a->options, "output"),
 	    STDOUT_FILENO, STDERR_FILENO, "auditor");
+	int64_t i, rounds = options_int(a->options, "rounds");
 	enum audit_verdict worst = AUDIT_ERROR;
 	enum im_err err = out ? IM_OK : err_set(IM_ERR_NOMEM, "%s", err_text(IM_ERR_NOMEM));
 	int code;
 
 	if (!err)
 		err = main_start(a, true);
-	if (!err)
+	for (i = 0; i < rounds && !err; i++)
 		err = audit_run_round(a->audit, &worst);
 	if (err)
 		main_fail(a->options, err);
