@@ -82,7 +82,7 @@ def state_lies():
     yield Lie("hash altered and signed", [f"{state}.txHash flip", SIGN], "tampered", 1, NEWEST)
     yield Lie("stale state", ["answer CurrentState stale"], "rolled-back", REMEMBERED + 1, TRUSTED)
     yield Lie("hash of the trusted transaction",
-              ["answer CurrentState stale", f"{state}.txId set {TRUSTED}", SIGN], "forked", 1, TRUSTED)
+              ["answer CurrentState stale", f"{state}.txId set {TRUSTED}", SIGN], "tampered", TRUSTED, TRUSTED)
     yield Lie("state of a smaller database", ["answer CurrentState other small", f"{state}.db set "
               "defaultdb", SIGN], "rolled-back", SMALL + 1, TRUSTED)
     yield Lie("state of a larger database", ["answer CurrentState other large", f"{state}.db set "
@@ -109,7 +109,7 @@ LIES = [*entry_lies(), *header_lies(), *proof_lies(), *state_lies(), *other_lies
 # Names of lies after which everything else is checked too: the alarm stays when the server is honest
 # again, and ends by an acknowledgement. One of each verdict.
 FOLLOWED = {"value", "signature dropped", "signature of another key", "stale state", "database hidden",
-            "hash of the trusted transaction", "another server's identity"}
+            "another server's identity"}
 
 # What goes wrong without anybody lying: no verdict of these may be an alarm.
 METHODS = ("Login", "UseDatabase", "CurrentState", PROOF)

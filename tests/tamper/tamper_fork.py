@@ -1,12 +1,13 @@
 """Cases of two histories with one beginning: two servers of one identity and one key."""
+import os
 import socket
 import subprocess
 
 from tamper_cases import Lie
 from tamper_check import check_alarm, check_calm, check_recovery, run_cases
-from tamper_world import DEADLINE_SECONDS, Auditor, Client, Proxy, expect, poll, spawn
+from tamper_world import DEADLINE_SECONDS, Auditor, Client, Proxy, expect, poll, read_text, spawn
 
-EARLIER, COMMON, ONE, OTHER = 30, 40, 45, 47
+EARLIER, COMMON, SAME, LONGER = 30, 40, 45, 47
 
 
 def pairs(name, first, last):
@@ -32,15 +33,15 @@ class Stage:
         self.one.stop()
         self.other = world.copy_server(self.one, "other").start()
         self.one.start()
-        self.write(self.one, b"one", ONE)
-        self.write(self.other, b"other", OTHER)
+        self.write(self.one, b"one", COMMON + 1, SAME)
+        self.write(self.other, b"other", COMMON + 1, SAME)
         self.show(self.one, self.other)
         self.count = 0
 
     @staticmethod
-    def write(server, name, last):
+    def write(server, name, first, last):
         client = Client(server.port)
-        client.set_all(pairs(name, COMMON + 1, last))
+        client.set_all(pairs(name, first, last))
         client.close()
 
     def show(self, *servers):
@@ -58,38 +59,34 @@ class Stage:
 class Daemon:
     """An auditor that serves its peers, after its first round."""
 
-    def __init__(self, auditor, *options):
+    def __init__(self, auditor):
         with socket.socket() as any_socket:
             any_socket.bind(("127.0.0.1", 0))
             self.address = "127.0.0.1:%d" % any_socket.getsockname()[1]
-        self.process = spawn(
-            [auditor.world.program("auditor"), *auditor.arguments(), "--audit-interval", "1h",
-             "--peer-listen", self.address, *options], stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        poll(self.listens, "the auditor does not serve its peers")
+        self.log = auditor.folder + ".log"
+        with open(self.log, "wb") as log:
+            self.process = spawn(
+                [auditor.world.program("auditor"), *auditor.arguments(), "--audit-interval", "1h",
+                 "--peer-listen", self.address], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        auditor.world.processes.append(self.process)
+        poll(self.is_ready, "the auditor has no verdict")
 
-    def listens(self):
-        expect(self.process.poll() is None, "the auditor has ended")
-        host, port = self.address.split(":")
-        try:
-            with socket.create_connection((host, int(port)), timeout=DEADLINE_SECONDS):
-                return True
-        except OSError:
-            return False
+    def is_ready(self):
+        said = read_text(self.log)
+        expect(self.process.poll() is None, f"the auditor has ended: {said}")
+        return "consistent: true" in said
 
     def stop(self):
         self.process.terminate()
         expect(self.process.wait(DEADLINE_SECONDS) == 0, "the auditor ended badly")
 
 
-def check_switched(stage, trusted):
-    """The server is exchanged for the one with the other history, which is longer than what is trusted."""
+def check_switched(stage):
+    """The server is exchanged for the one with the other history."""
     auditor = stage.auditor()
-    stage.show(stage.one, stage.other)
-    if trusted > COMMON:
-        check_calm(auditor.once())
+    check_calm(auditor.once())
     stage.show(stage.other, stage.one)
-    check_alarm(auditor, Lie("", [], "forked", COMMON + 1, OTHER))
+    check_alarm(auditor, Lie("", [], "forked", COMMON + 1, LONGER))
     stage.show(stage.one, stage.other)
     check_recovery(auditor, "forked")
 
@@ -102,18 +99,28 @@ def check_not_forked(stage):
     expect(found.database()["verdict"] == "ok", f"not ok at a new address: {found}")
 
 
-def check_peers(stage, options=()):
+def check_peers(stage, verdicts, key=True):
     """Each of two auditors is shown a history of its own; comparing notes, both find out."""
     auditors = [stage.auditor(0), stage.auditor(1)]
     for auditor in auditors:
-        auditor.options += options
+        if not key:
+            auditor.options = auditor.options[2:]
         check_calm(auditor.once())
-    for mine, theirs in (auditors, reversed(auditors)):
+    for mine, theirs, verdict in (*zip(auditors, reversed(auditors), verdicts),):
         daemon = Daemon(theirs)
-        asking = mine.copy(mine.folder + "-asking")
+        asking = mine.copy(os.path.basename(mine.folder) + "-asking")
         asking.options += ["--peer", daemon.address]
-        check_alarm(asking, Lie("", [], "forked", COMMON + 1, OTHER))
+        check_alarm(asking, Lie("", [], verdict, COMMON + 1, LONGER))
         daemon.stop()
+
+
+def check_longer_peers(stage):
+    """
+    One history is longer. Whoever is shown the shorter one learns of a signed state that the server hides:
+    that it belongs to another history shows when theirs is as long.
+    """
+    stage.write(stage.other, b"other", SAME + 1, LONGER)
+    check_peers(stage, ("rolled-back", "forked"))
 
 
 def check_honest_peers(stage):
@@ -122,7 +129,7 @@ def check_honest_peers(stage):
     ahead, behind = stage.auditor(0), stage.auditor(1)
     check_calm(ahead.once())
     daemon = Daemon(ahead)
-    for auditor in (behind, ahead.copy(ahead.folder + "-copy")):
+    for auditor in (behind, ahead.copy(os.path.basename(ahead.folder) + "-copy")):
         auditor.options += ["--peer", daemon.address]
         check_calm(auditor.once())
     daemon.stop()
@@ -135,6 +142,10 @@ def part_fork(world, word):
     stage = Stage(world)
     run_cases([
         ("common history at another address", lambda: check_not_forked(stage)),
-        ("another history, longer", lambda: check_switched(stage, ONE)),
-        ("peers with two histories", lambda: check_peers(stage)),
-        ("peers with one history", lambda: check_honest_peers(stage))], word)
+        ("another history, as long", lambda: check_switched(stage)),
+        ("peers with two histories", lambda: check_peers(stage, ("forked", "forked"))),
+        ("peers with two histories, no key",
+         lambda: check_peers(stage, ("forked", "forked"), key=False)),
+        ("peers with one history", lambda: check_honest_peers(stage)),
+        ("peers with a longer one", lambda: check_longer_peers(stage)),
+        ("another history, longer", lambda: check_switched(stage))], word)

@@ -6,7 +6,6 @@ killed by the kernel when this process ends. Waits have a deadline.
 import json
 import os
 import shutil
-import signal
 import socket
 import struct
 import subprocess
@@ -47,6 +46,7 @@ def read_text(path):
 
 
 def spawn(command, **options):
+    """To be called from the main thread: the kernel kills the program when its maker's thread ends."""
     return subprocess.Popen(["setpriv", "--pdeathsig", "KILL"] + command, **options)
 
 
@@ -74,7 +74,7 @@ def first_text(body):
 class Client:
     """A client of the wire protocol, for making histories."""
 
-    def __init__(self, port, user=b"immudb", password=b"immudb"):
+    def __init__(self, port, user=b"immudb"):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_SECONDS)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
@@ -83,7 +83,8 @@ class Client:
         self.send(HELLO, 0, b"immudb\r\n" + struct.pack(">HHII", 1, 1, 32 * MIB, 32 * MIB)
                   + b"\x00\x06tamper")
         self.read_frame()
-        self.session = first_text(self.call(LOGIN, text_field(1, user) + text_field(2, password)))
+        if user:
+            self.session = first_text(self.call(LOGIN, text_field(1, user) + text_field(2, user)))
 
     def close(self):
         self.socket.close()
@@ -200,7 +201,7 @@ class Proxy:
         word, port = self.process.stdout.readline().split()
         expect(word == "port", "the proxy does not start")
         self.port = int(port)
-        world.proxies.append(self)
+        world.processes.append(self.process)
 
     def tell(self, line):
         self.process.stdin.write(line + "\n")
@@ -217,14 +218,9 @@ class Proxy:
     def hits(self):
         return int(self.tell("hits").split()[1])
 
-    def stop(self):
-        self.process.stdin.close()
-        expect(self.process.wait(DEADLINE_SECONDS) == 0, "the proxy ended badly")
-        self.process.stdout.close()
-
 
 class Round:
-    """What an auditor said of one round."""
+    """What an auditor said of one round, or of several."""
 
     def __init__(self, finished):
         self.status = finished.returncode
@@ -233,12 +229,11 @@ class Round:
         try:
             self.report = json.loads(finished.stdout)
         except ValueError:
-            self.report = None
+            self.report = []
 
     def database(self, name="defaultdb"):
-        expect(self.report is not None, f"no report; {self}")
-        for database in self.report["databases"]:
-            if database["db"] == name:
+        for database in self.report:
+            if database.get("database") == name:
                 return database
         raise Failure(f"nothing about {name}; {self}")
 
@@ -254,6 +249,7 @@ class Auditor:
         self.folder = os.path.join(world.folder, name)
         self.port = port
         self.options = list(options)
+        self.user = ["--audit-username", "auditor", "--audit-password-file", world.password_file]
 
     def copy(self, name):
         """Another one that knows what this one knows."""
@@ -263,9 +259,8 @@ class Auditor:
 
     def arguments(self):
         return ["--dir", self.folder, "--immudb-address", "127.0.0.1",
-                "--immudb-port", str(self.port), "--audit-username", "auditor",
-                "--audit-password-file", self.world.password_file,
-                "--audit-monitoring-port", "0", *self.options]
+                "--immudb-port", str(self.port), "--audit-monitoring-port", "0", *self.user,
+                *self.options]
 
     def run(self, *words):
         return subprocess.run([self.world.program("auditor"), *words], text=True, check=False,
@@ -273,11 +268,15 @@ class Auditor:
                               timeout=DEADLINE_SECONDS)
 
     def once(self, *options):
-        return Round(self.run("--once", *self.arguments(), *options))
+        return Round(self.run("--once", "--output", "json", *self.arguments(), *options))
 
     def acknowledge(self, *names):
         done = self.run("ack", "--dir", self.folder, "--reason", "seen by the test", *names)
         expect(done.returncode == 0, f"ack: {done.returncode} {done.stdout}{done.stderr}")
+
+    def forget(self, database):
+        done = self.run("trust", "forget", database, *self.arguments())
+        expect(done.returncode == 0, f"forget: {done.returncode} {done.stdout}{done.stderr}")
 
     def trusted(self):
         """Every trusted state and pinned identity, as bytes."""
@@ -300,7 +299,7 @@ class World:
         self.build = os.path.abspath(build)
         self.folder = tempfile.mkdtemp(prefix="immudb-tamper-")
         self.servers = []
-        self.proxies = []
+        self.processes = []  # others that are to end with the test
         self.password_file = self.path("password")
         with open(self.password_file, "w", encoding="ascii") as file:
             file.write(PASSWORD + "\n")
@@ -335,11 +334,8 @@ class World:
         return self.server(name)
 
     def end(self):
-        for server in self.servers:
-            if server.process:
-                server.process.send_signal(signal.SIGKILL)
-                server.process.wait()
-        for proxy in self.proxies:
-            proxy.process.kill()
-            proxy.process.wait()
+        for process in [server.process for server in self.servers] + self.processes:
+            if process and process.poll() is None:
+                process.kill()
+                process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
