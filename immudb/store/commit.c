@@ -513,13 +513,13 @@ freeze(struct store *s)
 }
 
 static void
-wake_syncer(struct store *s, bool new_segment)
+wake_syncer(struct store *s)
 {
-	bool wake;
+	bool prepare = txlog_wants_next(s->log), wake;
 
 	pthread_mutex_lock(&s->upkeep_lock);
-	s->prepare_wanted |= new_segment;
-	wake = s->syncer_asleep || new_segment;
+	s->prepare_wanted |= prepare;
+	wake = s->syncer_asleep || prepare;
 	pthread_mutex_unlock(&s->upkeep_lock);
 	if (wake)
 		pthread_cond_signal(&s->syncer_wanted);
@@ -582,7 +582,6 @@ static void
 commit_batch(struct store *s)
 {
 	struct store_write *list = s->taken, *next;
-	uint32_t segment = TXLOG_SEGMENT(txlog_end(s->log));
 	enum im_err err = check_backlog(s);
 	struct batch b;
 
@@ -609,7 +608,7 @@ commit_batch(struct store *s)
 		index_catch_up(s);
 		batch_write(s, &b);
 		answer_all(s, b.done);
-		wake_syncer(s, TXLOG_SEGMENT(b.pos) != segment);
+		wake_syncer(s);
 	}
 }
 

@@ -36,7 +36,7 @@
 #define ZERO_CHUNK (256u * 1024)
 
 /* Small databases stay small: the first segments grow up to the usual size. */
-static const uint32_t segment_sizes[] = {1 * MIB, 4 * MIB, 16 * MIB, 64 * MIB};
+static const uint32_t segment_sizes[] = {MIB / 8, 1 * MIB, 4 * MIB, 16 * MIB, 64 * MIB};
 
 struct segment {
 	struct vfs_file file; /* closed when refs is 0 and others are more in use */
@@ -61,6 +61,8 @@ struct txlog {
 	/* The writer's. */
 	struct segment *tail;
 	uint64_t end;
+	uint32_t
+	    asked_for; /* segment that txlog_wants_next() has said yes for; the first is never */
 };
 
 static void
@@ -526,6 +528,17 @@ segment_create(struct txlog *log, uint32_t number, size_t need)
 		free(seg);
 	}
 	return err;
+}
+
+bool
+txlog_wants_next(struct txlog *log)
+{
+	uint32_t next = TXLOG_SEGMENT(log->end) + 1;
+
+	if (log->asked_for == next || TXLOG_OFFSET(log->end) < log->tail->size / 2)
+		return false;
+	log->asked_for = next;
+	return true;
 }
 
 enum im_err

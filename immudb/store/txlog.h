@@ -113,6 +113,12 @@ txlog_append(struct txlog *log, struct iovec *iov, size_t count, size_t total, u
 /* Makes everything appended before the call durable; from any thread. IM_ERR_IO. */
 enum im_err txlog_sync(struct txlog *log);
 
+/*
+ * Whether it is time for txlog_prepare(): true once for each segment, when half of it is used, so that
+ * a database that is hardly written to stays small. By the writer only.
+ */
+bool txlog_wants_next(struct txlog *log);
+
 /* Prepares the segment behind the present one, if that is not done yet. IM_ERR_NO_SPACE, IM_ERR_IO. */
 enum im_err txlog_prepare(struct txlog *log);
 

@@ -302,7 +302,7 @@ syncer_main(void *arg)
 enum im_err
 engine_upkeep_start(struct store *s)
 {
-	s->prepare_wanted = true;
+	s->prepare_wanted = txlog_wants_next(s->log);
 	s->syncer_started = pthread_create(&s->syncer, NULL, syncer_main, s) == 0;
 	if (s->syncer_started)
 		s->indexer_started = pthread_create(&s->indexer, NULL, indexer_main, s) == 0;

@@ -28,7 +28,7 @@
 #define OLD_KEY "\0\0\0\0\0\0\0\0\6\0\0\0\0\0\0\0\6"
 #define OLD_KEY_FLIPPED "\1\0\0\0\0\0\0\0\6\0\0\0\0\0\0\0\6"
 #define BIG_TXS 5u
-#define BIG_VALUE 400000u
+#define BIG_VALUE 50000u
 
 struct fixture {
 	struct fault_vfs *disk;
@@ -364,11 +364,11 @@ test_short_segment(void **state)
 
 	make_base(f, BIG_TXS, BIG_VALUE);
 	remove_derived(f);
-	assert_true(fault_vfs_shorten(f->disk, STORE_DIR "/00000001.log", BIG_VALUE + 100000));
+	assert_true(fault_vfs_shorten(f->disk, STORE_DIR "/00000001.log", BIG_VALUE + BIG_VALUE / 4));
 	check_damaged(f, 3, "00000001.log");
 	/* Only zeroes are missing: nothing is lost. */
 	fault_vfs_copy(f->disk, f->base);
-	assert_true(fault_vfs_shorten(f->disk, STORE_DIR "/00000001.log", 3u * BIG_VALUE + 100000));
+	assert_true(fault_vfs_shorten(f->disk, STORE_DIR "/00000001.log", 3u * BIG_VALUE + BIG_VALUE / 4));
 	open_store(f, "short of zeroes");
 	check_whole(f, BIG_TXS, "short of zeroes");
 	for (uint64_t i = 1; i <= 10; i++)
