@@ -8,7 +8,6 @@
 #include "client/immu_admin.h"
 #include "new_password.h"
 #include "util/prompt.h"
-#include "util/version.h"
 
 /* ---- login ---- */
 
@@ -163,15 +162,4 @@ int
 command_serverconfig(struct command_call *call)
 {
 	return session_run(call, SESSION_OFFLINE, serverconfig);
-}
-
-int
-command_version(struct command_call *call)
-{
-	(void)call;
-	printf("immuadmin %s\n", IMMUDB_VERSION);
-	if (IMMUDB_COMMIT[0])
-		printf("Commit  : %s\n", IMMUDB_COMMIT);
-	printf("Built at: %s\n", IMMUDB_BUILT_AT);
-	return IM_EXIT_OK;
 }

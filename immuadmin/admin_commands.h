@@ -13,7 +13,6 @@ int command_login(struct command_call *call);
 int command_logout(struct command_call *call);
 int command_status(struct command_call *call);
 int command_serverconfig(struct command_call *call);
-int command_version(struct command_call *call);
 
 /* admin_users.c */
 int command_user(struct command_call *call);

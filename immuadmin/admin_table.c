@@ -4,6 +4,7 @@
  */
 #include "admin_commands.h"
 #include "cli/cli_options.h"
+#include "cli/cli_version.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -289,7 +290,7 @@ static const struct command commands[] = {
 	.summary = "tells where the server's settings are",
 	.max_args = 2,
 	.run = command_serverconfig},
-    {.name = "version", .group = "Server", .summary = "show the version", .run = command_version},
+    {.name = "version", .group = "Server", .summary = "show the version", .run = cli_version},
 };
 
 const struct command immuadmin_root = {

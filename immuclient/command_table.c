@@ -4,6 +4,7 @@
  */
 #include "cli/audit_options.h"
 #include "cli/cli_options.h"
+#include "cli/cli_version.h"
 #include "commands.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -560,7 +561,7 @@ static const struct command commands[] = {
 	.examples = "immuclient\n"
 		    "immuclient it <commands.txt",
 	.run = command_shell},
-    {.name = "version", .group = "Server", .summary = "show the version", .run = command_version},
+    {.name = "version", .group = "Server", .summary = "show the version", .run = cli_version},
 };
 
 const struct command immuclient_root = {

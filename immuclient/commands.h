@@ -46,7 +46,6 @@ int command_current(struct command_call *call);
 int command_status(struct command_call *call);
 int command_health(struct command_call *call);
 int command_info(struct command_call *call);
-int command_version(struct command_call *call);
 
 /* import.c, export_keys.c */
 int command_import(struct command_call *call);

@@ -4,7 +4,6 @@
 #include "cli/session.h"
 #include "cli/show.h"
 #include "commands.h"
-#include "util/version.h"
 
 static enum im_err
 current(struct session *s)
@@ -113,15 +112,4 @@ int
 command_health(struct command_call *call)
 {
 	return session_run(call, SESSION_LOGGED_IN, health);
-}
-
-int
-command_version(struct command_call *call)
-{
-	(void)call;
-	printf("immuclient %s\n", IMMUDB_VERSION);
-	if (IMMUDB_COMMIT[0])
-		printf("Commit  : %s\n", IMMUDB_COMMIT);
-	printf("Built at: %s\n", IMMUDB_BUILT_AT);
-	return IM_EXIT_OK;
 }

@@ -412,17 +412,41 @@ sessions_show(const struct session_entry *e, struct session_info *out)
 	memcpy(out->address, e->address, sizeof out->address);
 }
 
+/* The oldest first. */
+static int
+sessions_compare(const void *a, const void *b)
+{
+	const struct session_info *x = a, *y = b;
+
+	if (x->opened_ns != y->opened_ns)
+		return x->opened_ns < y->opened_ns ? -1 : 1;
+	return strcmp(x->id, y->id);
+}
+
+/* In order; own is the id of one of them, or "". */
+static void
+sessions_sort(struct session_list *list, const char *own)
+{
+	if (list->len)
+		qsort(list->items, list->len, sizeof *list->items, sessions_compare);
+	list->own = SIZE_MAX;
+	for (size_t i = 0; i < list->len; i++)
+		if (strcmp(list->items[i].id, own) == 0)
+			list->own = i;
+}
+
 enum im_err
 sessions_list(struct sessions *s, const char *user, struct bytes own, struct arena *a,
     struct session_list *out)
 {
 	int64_t now = s->options.now_ns();
 	const struct session_entry *e;
+	char own_id[SESSION_ID_SIZE] = "";
 	enum im_err err = IM_OK;
 	struct hash digest;
 
 	hash_sha256(own, &digest);
-	*out = (struct session_list){.own = SIZE_MAX};
+	*out = (struct session_list){0};
 	pthread_mutex_lock(&s->mutex);
 	out->items = arena_calloc(a, s->count, sizeof *out->items);
 	if (s->count && !out->items)
@@ -432,10 +456,11 @@ sessions_list(struct sessions *s, const char *user, struct bytes own, struct are
 			if (e->expires_ns <= now || (user && !session_of_user(e, user)))
 				continue;
 			if (hash_equal(&e->digest, &digest))
-				out->own = out->len;
+				memcpy(own_id, e->id, sizeof own_id);
 			sessions_show(e, &out->items[out->len++]);
 		}
 	pthread_mutex_unlock(&s->mutex);
+	sessions_sort(out, own_id);
 	return err;
 }
 

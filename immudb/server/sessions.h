@@ -99,8 +99,8 @@ void sessions_end_user(struct sessions *s, const char *user);
 enum im_err sessions_check(struct sessions *s, struct bytes text, const struct session *found);
 
 /*
- * Copies what is known of the sessions alive, of one user or (NULL) of all, into a; *own (SIZE_MAX:
- * none) is the place of the session with that text. IM_ERR_NOMEM.
+ * Copies what is known of the sessions alive, of one user or (NULL) of all, into a, the oldest first;
+ * own (SIZE_MAX: none) is the place of the session with that text. IM_ERR_NOMEM.
  */
 struct session_list {
 	struct session_info *items;

@@ -238,9 +238,11 @@ session_trust(struct session *s)
 	if (!*immu_database(s->c))
 		return IM_OK;
 	err = immu_trust(s->c);
-	if (!err && immu_first_contact(s->c))
+	if (!err && immu_first_contact(s->c) && strcmp(s->link->told, immu_database(s->c)) != 0) {
 		output_note(s->out, "first contact: trusting server %s and the state of %s",
 		    immu_server_id(s->c), immu_database(s->c));
+		snprintf(s->link->told, sizeof s->link->told, "%s", immu_database(s->c));
+	}
 	return err;
 }
 

@@ -22,6 +22,9 @@ struct session {
 	bool keeps_stored;    /* the stored session is somebody else's, and stays */
 };
 
+/* Longest name of a database. */
+#define SESSION_DATABASE_MAX 128
+
 /*
  * A connection and who uses it: of one command, or of all commands of a shell. A shell gives its own
  * as the context of its commands.
@@ -32,6 +35,8 @@ struct session_link {
 	struct buf database; /* of a shell: where it is, over all connections; NUL-terminated */
 	bool is_shell;
 	bool owns_session; /* begun for this shell only, because of --database */
+	/* The first contact that was told of last, by the name of its database. */
+	char told[SESSION_DATABASE_MAX + 1];
 };
 
 /* A link that is not connected; session_link_close() releases it and says what immu_close() does. */

@@ -10,6 +10,7 @@
 #define SECOND INT64_C(1000000000)
 #define TOKEN_LIFE (60 * SECOND)
 #define IDLE (10 * SECOND)
+#define LISTED 16
 
 static int64_t fake_now;
 
@@ -237,6 +238,30 @@ sessions_are_listed_and_ended_by_id(void **state)
 	arena_free(&arena);
 }
 
+/* By age, whatever bucket they are in. */
+static void
+sessions_are_listed_in_order(void **state)
+{
+	struct sessions_options options = {2 * LISTED, TOKEN_LIFE, IDLE, fake_clock};
+	struct sessions *s = sessions_new(&options);
+	char text[SESSION_TEXT_MAX];
+	struct session_list list;
+	struct arena arena;
+
+	(void)state;
+	assert_non_null(s);
+	arena_init(&arena, 1u << 20);
+	for (size_t i = 0; i < LISTED; i++, fake_now++)
+		start(s, "alice", SESSION_TOKEN, text);
+	assert_int_equal(sessions_list(s, NULL, bytes_str(text), &arena, &list), IM_OK);
+	assert_int_equal(list.len, LISTED);
+	assert_int_equal(list.own, LISTED - 1);
+	for (size_t i = 0; i + 1 < LISTED; i++)
+		assert_true(list.items[i].opened_ns < list.items[i + 1].opened_ns);
+	arena_free(&arena);
+	sessions_free(s);
+}
+
 static void
 sessions_end_with_their_user(void **state)
 {
@@ -283,6 +308,7 @@ main(void)
 	    SESSIONS_TEST(sessions_of_a_hog_give_way),
 	    SESSIONS_TEST(sessions_know_of_changed_rights),
 	    SESSIONS_TEST(sessions_are_listed_and_ended_by_id),
+	    SESSIONS_TEST(sessions_are_listed_in_order),
 	    SESSIONS_TEST(sessions_end_with_their_user),
 	    SESSIONS_TEST(sessions_are_rebound),
 	};
