@@ -1,0 +1,186 @@
+#!/usr/bin/env bats
+# The server without authentication and in maintenance mode: who is let in, and to do what.
+load helpers
+
+# other_address: an address of this machine that is not a loopback one.
+other_address() {
+	hostname -I 2>/dev/null | tr ' ' '\n' | grep -m 1 '\.' ||
+		skip_because needs-address "only loopback ones"
+}
+
+# refused STATUS TEXT COMMAND...
+refused() {
+	local expected=$1 text=$2
+
+	shift 2
+	run "$@"
+	expect_status "$expected"
+	expect_text "$text"
+}
+
+# fill: a folder with another user, another database and a key; the server is stopped.
+fill() {
+	start_server
+	immuadmin login immudb <<<immudb
+	immuadmin user create rw readwrite <<<"ReadWrite1!"
+	immuadmin database create other
+	login_admin
+	immuclient set k v
+	stop_server
+	rm -rf "$HOME"
+	mkdir -p "$HOME"
+}
+
+@test "without authentication everybody on this machine works on the default database" {
+	start_server --auth=false
+	run -0 immuclient safeset k v
+	run -0 immuclient --value-only safeget k
+	[[ $output == v ]]
+	run -0 immuadmin status
+	refused 1 "server is running with authentication disabled" immuclient login immudb <<<immudb
+	refused 1 "server is running with authentication disabled" immuadmin login immudb <<<immudb
+	for command in "user list" "user create a read --user-password ReadOnly1!" "user deactivate immudb" \
+		"user set-permission a read" "user change-password immudb --user-password ReadOnly1!" \
+		"database list" "database create x" "database use defaultdb" "database unload x" \
+		"session list" log; do
+		# shellcheck disable=SC2086 # a command and its arguments
+		refused 1 "this command is available only with authentication on" immuadmin $command \
+			--password immudb
+	done
+	stop_server
+	start_server
+	login_admin
+	run -0 immuclient --value-only safeget k
+}
+
+@test "without authentication only while there is nobody to keep apart" {
+	start_server
+	immuadmin login immudb <<<immudb
+	immuadmin user create rw readwrite <<<"ReadWrite1!"
+	stop_server
+	refused 1 "auth should be on: there are other users" immudb --dir "$DATA" --port 0 \
+		--metrics-port 0 --auth=false
+	rm -rf "$DATA" "$HOME"
+	mkdir -p "$HOME"
+	start_server
+	immuadmin login immudb <<<immudb
+	immuadmin database create other
+	stop_server
+	refused 1 "auth should be on: there are other databases" immudb --dir "$DATA" --port 0 \
+		--metrics-port 0 --auth=false
+	start_server
+	immuadmin login immudb <<<immudb
+	immuadmin database unload other
+	immuadmin database delete other --yes-i-know-what-i-am-doing
+	stop_server
+	start_server --auth=false
+	run -0 immuclient set k v
+}
+
+@test "without authentication others are let in with --devmode only" {
+	local there
+	there=$(other_address)
+	start_server --auth=false --address 0.0.0.0
+	refused 4 "only local connections are accepted" \
+		immuclient --immudb-address "$there" set k v
+	refused 4 "only local connections are accepted" \
+		immuclient --immudb-address "$there" get k
+	run -3 immuclient get k
+	stop_server
+	start_server --auth=false --address 0.0.0.0 --devmode
+	run -0 immuclient --immudb-address "$there" set k v
+	run -0 immuclient --value-only get k
+	[[ $output == v ]]
+}
+
+@test "the default password lets in from this machine only, but with --devmode" {
+	local there
+	there=$(other_address)
+	start_server --address 0.0.0.0
+	refused 4 "default password" immuclient --immudb-address "$there" login immudb <<<immudb
+	run -0 immuclient login immudb <<<immudb
+	immuadmin login immudb <<<immudb
+	immuadmin user create rw readwrite <<<"ReadWrite1!"
+	run -0 immuclient --immudb-address "$there" login rw <<<"ReadWrite1!"
+	stop_server
+	start_server --address 0.0.0.0 --devmode
+	run -0 immuclient --immudb-address "$there" login immudb <<<immudb
+}
+
+@test "maintenance mode repairs users, reads, and writes nothing else" {
+	fill
+	start_server --maintenance
+	expect_text "maintenance mode" "$(cat "$SERVER_LOG")"
+	run -0 immuadmin user list
+	expect_text rw
+	# The password of the superadmin is lost: this is what the mode is for.
+	run -0 immuadmin user change-password immudb --user-password 'N3wPassword!'
+	run -0 immuadmin user create eve read --user-password 'ReadOnly1!'
+	run -0 immuadmin user set-permission rw admin other
+	run -0 immuadmin user permission revoke rw admin other
+	run -0 immuadmin user deactivate rw
+	run -0 immuadmin user activate rw
+	# What is wrong with a login is wrong here as well.
+	refused 1 "username can not be empty" immuadmin user create '' read --user-password 'ReadOnly1!'
+	refused 1 "username can only contain" immuadmin user create 'a b' read --user-password 'ReadOnly1!'
+	refused 1 "password must have" immuadmin user change-password immudb --user-password weak
+	refused 1 "user already exists" immuadmin user create eve read --user-password 'ReadOnly1!'
+	refused 3 "nosuch does not exist" immuadmin user create a read nosuch --user-password 'ReadOnly1!'
+	refused 1 "the last system admin must stay" immuadmin user deactivate immudb
+	refused 1 "the last system admin must stay" immuadmin user permission revoke immudb sysadmin '*'
+	for command in "database create x" "database update other --synced false" \
+		"database unload other" "database load other" \
+		"database delete other --yes-i-know-what-i-am-doing"; do
+		# shellcheck disable=SC2086 # a command and its arguments
+		refused 1 "operation not allowed in maintenance mode" immuadmin $command
+	done
+	refused 1 "select a database first" immuclient get k
+	run -0 immuclient use defaultdb
+	run -0 immuclient --value-only get k
+	[[ $output == v ]]
+	run -0 immuclient --value-only safeget k
+	for command in "set k w" "safeset k w" "delete k" "zadd s 1 k" "reference r k"; do
+		# shellcheck disable=SC2086 # a command and its arguments
+		refused 1 "operation not allowed in maintenance mode" immuclient $command
+	done
+	stop_server
+	start_server
+	immuadmin login immudb <<<'N3wPassword!'
+	run -0 --separate-stderr immuadmin --output json log --verify
+	[[ $(jq -r '[.[] | select(.actor == "(maintenance)") | .action] | sort | unique | join(", ")' <<<"$output") == \
+		"activate user, change password, create user, deactivate user, grant, revoke" ]]
+	[[ $(jq -r '[.[] | select(.user == "eve")][0].address' <<<"$output") == 127.0.0.1:* ]]
+	immuclient login immudb <<<'N3wPassword!'
+	run -0 immuclient --value-only get k
+	[[ $output == v ]]
+	run -0 immuclient login eve <<<'ReadOnly1!'
+}
+
+@test "maintenance mode without authentication reads the default database" {
+	fill
+	start_server --maintenance --auth=false
+	run -0 immuclient --value-only get k
+	[[ $output == v ]]
+	refused 1 "operation not allowed in maintenance mode" immuclient set k w
+	refused 1 "server is running with authentication disabled" immuclient login immudb <<<immudb
+	run -0 immuadmin user deactivate rw
+	run -0 immuadmin user list
+	expect_text rw
+}
+
+@test "maintenance mode is for this machine only, but with --devmode" {
+	local there
+	there=$(other_address)
+	fill
+	start_server --maintenance --address 0.0.0.0
+	refused 4 "only local connections are accepted" \
+		immuadmin --immudb-address "$there" user list
+	refused 4 "only local connections are accepted" \
+		immuadmin --immudb-address "$there" user change-password immudb --user-password 'N3wPassword!'
+	refused 4 "only local connections are accepted" \
+		immuclient --immudb-address "$there" login immudb <<<immudb
+	run -0 immuclient login immudb <<<immudb
+	stop_server
+	start_server --maintenance --address 0.0.0.0 --devmode
+	run -0 immuadmin --immudb-address "$there" user list
+}
