@@ -78,5 +78,5 @@ html_alarm(const struct web_view *view, const struct report_database *d, struct 
 	buf_append_str(out,
 	    "<p class=\"todo\">Keep the evidence and check it on a machine you trust: "
 	    "<code>auditor verify FILE</code>. The alarm stays until somebody has explained it: "
-	    "<code>auditor ack --reason TEXT</code>.</p>\n");
+	    "<code>auditor ack DATABASE --reason TEXT</code>.</p>\n");
 }

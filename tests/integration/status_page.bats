@@ -36,7 +36,7 @@ screenshot() {
 		--disable-dev-shm-usage --user-data-dir="$PWD/profile" --hide-scrollbars \
 		--enable-logging=stderr --screenshot="$PWD/$1.png" --window-size="$2,$3" "${@:4}" "$ADDRESS" \
 		>browser.log 2>&1 3>&- 8>&-
-	! grep -iE 'content security policy|refused to' browser.log
+	run ! grep -iE 'content security policy|refused to' browser.log
 	# A page that was not drawn is one colour, which packs into very little.
 	(($(stat -c %s "$1.png") > 10000))
 }
@@ -68,7 +68,7 @@ screenshot() {
 		[[ -s metrics ]]
 		# The one complaint is about a name that dashboards made for the predecessor rely on.
 		run promtool check metrics <metrics
-		[[ -z $(grep -v '^immugw_uptime_hours ' <<<"$output") ]]
+		run ! grep -v '^immugw_uptime_hours ' <<<"$output"
 	done
 }
 
@@ -87,7 +87,7 @@ screenshot() {
 	serve_sample alarm
 	screenshot light 1200 1200
 	screenshot dark 1200 1200 --blink-settings=preferredColorScheme=0
-	! cmp -s light.png dark.png
+	run ! cmp -s light.png dark.png
 	screenshot telephone 360 1800
 	serve_sample empty
 	screenshot empty 900 620
