@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/close_range.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -291,8 +292,11 @@ launch_drop_own_variables(void)
 }
 
 enum im_err
-audit_launch_exec(struct audit_launch *l)
+audit_launch_exec(struct audit_launch *l, bool background)
 {
+	if (background)
+		/* Kernels that do not know this leave more open, which is no harm by itself. */
+		(void)close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC);
 	for (size_t i = 0; i < l->secrets_len; i++)
 		if (fcntl(l->secrets[i], F_SETFD, 0) != 0)
 			return err_set_errno(IM_ERR_IO, "descriptor for", l->argv[0]);

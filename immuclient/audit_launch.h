@@ -28,8 +28,12 @@ audit_launch_init(const struct command_call *call, struct arena *memory, struct 
 /* One argument more, "--name=value". IM_ERR_LIMIT, IM_ERR_NOMEM. */
 enum im_err audit_launch_add(struct audit_launch *l, const char *name, const char *value);
 
-/* Replaces this process; comes back only when that fails: IM_ERR_IO. */
-enum im_err audit_launch_exec(struct audit_launch *l);
+/*
+ * Replaces this process; comes back only when that fails: IM_ERR_IO. An auditor that goes to the background
+ * gets no other descriptors than the standard ones and its secrets, so that it holds nothing of whoever
+ * started it.
+ */
+enum im_err audit_launch_exec(struct audit_launch *l, bool background);
 
 /* Closes what was opened for an auditor that was not executed. */
 void audit_launch_free(struct audit_launch *l);

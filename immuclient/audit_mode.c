@@ -111,12 +111,12 @@ audit_prepare(struct session *s, struct audit_launch *out)
 }
 
 static enum im_err
-audit_exec(struct session *s, struct audit_launch *l)
+audit_exec(struct session *s, struct audit_launch *l, bool background)
 {
 	enum im_err err = output_flush(s->out);
 
 	if (!err)
-		err = audit_launch_exec(l);
+		err = audit_launch_exec(l, background);
 	audit_launch_free(l);
 	return err;
 }
@@ -127,7 +127,7 @@ audit_foreground(struct session *s)
 	struct audit_launch launch;
 	enum im_err err = audit_prepare(s, &launch);
 
-	return err ? err : audit_exec(s, &launch);
+	return err ? err : audit_exec(s, &launch, false);
 }
 
 /* In the background a pid file and a log file are needed, so there always are. */
@@ -145,7 +145,7 @@ audit_start_with(struct session *s, const char *pidfile, const char *logfile)
 	if (!err)
 		err = audit_launch_add(&launch, "logfile", logfile);
 	if (!err)
-		return audit_exec(s, &launch);
+		return audit_exec(s, &launch, true);
 	audit_launch_free(&launch);
 	return err;
 }

@@ -69,11 +69,11 @@ fake_auditor() {
 	run -0 immuclient audit-mode --audit-password "$secret" --audit-notification-password other1
 	[[ $(head -n 1 secrets) == "enc:$(printf %s "$secret" | base64)" ]]
 	[[ $(tail -n 1 secrets) == "enc:$(printf other1 | base64)" ]]
-	! grep -qe "Pass,word" -e other1 -e "$(printf %s "$secret" | base64)" cmdline environ
+	run -1 grep -qe "Pass,word" -e other1 -e "$(printf %s "$secret" | base64)" cmdline environ
 	rm secrets
 	IMMUCLIENT_AUDIT_PASSWORD=$secret run -0 immuclient audit-mode
 	[[ $(<secrets) == "enc:$(printf %s "$secret" | base64)" ]]
-	! grep -q "Pass,word" cmdline environ
+	run -1 grep -q "Pass,word" cmdline environ
 	rm secrets
 	printf '%s\nnot this\n' "$secret" >pw
 	run -0 immuclient audit-mode --audit-password-file pw
@@ -137,4 +137,112 @@ fake_auditor() {
 	echo 1 >left.pid
 	run -3 immuclient audit-mode stop --pidfile left.pid
 	expect_text "left over"
+}
+
+# stop_background: whatever a failed test left running.
+teardown() {
+	local pid
+
+	immuclient audit-mode stop >/dev/null 2>&1 || true
+	for pid in ${AUDITOR_PID:-}; do
+		kill -KILL "$pid" 2>/dev/null || true
+	done
+	drop_server
+}
+
+# audit_mode VERB OPTION...: an auditor of the test's server at MONITOR_PORT.
+audit_mode() {
+	: "${MONITOR_PORT:=$(wait_for free-ports 1)}"
+	immuclient audit-mode "$1" --audit-username immudb --audit-password immudb \
+		--audit-databases defaultdb --audit-monitoring-host 127.0.0.1 \
+		--audit-monitoring-port "$MONITOR_PORT" "${@:2}" 3>&-
+}
+
+# running_pid: the process that status names.
+running_pid() {
+	immuclient audit-mode status | sed -nE 's/.*with PID ([0-9]+) .*/\1/p'
+}
+
+@test "in the foreground it says what it does, serves metrics, and ends with SIGTERM" {
+	start_server
+	read -r MONITOR_PORT < <(wait_for free-ports 1)
+	setpriv --pdeathsig KILL immuclient audit-mode --audit-username immudb --audit-password immudb \
+		--audit-monitoring-host 127.0.0.1 --prometheus-port "$MONITOR_PORT" >out 2>err \
+		</dev/null 3>&- &
+	AUDITOR_PID=$!
+	wait_for text out "Beginning to serve on port 127.0.0.1:$MONITOR_PORT" "$WAIT_SECONDS" \
+		"$AUDITOR_PID"
+	grep -q "every 5m" out
+	run -0 tr '\0' ' ' <"/proc/$AUDITOR_PID/cmdline"
+	expect_text "--profile=immuclient"
+	wait_for text err "defaultdb, seen for the first time" "$WAIT_SECONDS" "$AUDITOR_PID"
+	run -0 curl -fsS "http://127.0.0.1:$MONITOR_PORT/metrics"
+	expect_text "immuclient_audit_result_per_server{server_address=\"127.0.0.1:$PORT\""
+	kill -TERM "$AUDITOR_PID"
+	wait_for exit "$AUDITOR_PID" "$WAIT_SECONDS"
+	wait "$AUDITOR_PID"
+	run -2 immuclient it <<<"audit-mode"
+	expect_text "not in the shell"
+}
+
+@test "start, status, restart and stop" {
+	local pid folder=$XDG_STATE_HOME/immudb/auditor
+	start_server
+	run -0 audit_mode start
+	expect_text "auditor has been started with PID"
+	pid=$(running_pid)
+	[[ $pid == "$(<"$folder/auditor.pid")" ]]
+	run -0 tr '\0' ' ' <"/proc/$pid/cmdline"
+	expect_text "--detached=true"
+	wait_for text "$folder/auditor.log" "defaultdb, seen for the first time" "$WAIT_SECONDS" "$pid"
+	run -1 audit_mode start
+	expect_text "runs already, with PID $pid"
+	run -0 audit_mode restart
+	expect_text "the auditor with PID $pid has been stopped"
+	[[ -n $(running_pid) && $(running_pid) != "$pid" ]]
+	wait_for exit "$pid" "$WAIT_SECONDS"
+	pid=$(running_pid)
+	run -0 immuclient audit-mode stop
+	expect_text "the auditor with PID $pid has been stopped"
+	wait_for exit "$pid" "$WAIT_SECONDS"
+	[[ ! -e $folder/auditor.pid ]]
+	run -3 immuclient audit-mode status
+	# Nothing is running: restart starts.
+	run -0 audit_mode restart
+	run -0 immuclient audit-mode stop
+}
+
+@test "an auditor that was killed is not taken for running, and the next one starts" {
+	local pid
+	start_server
+	audit_mode start
+	pid=$(running_pid)
+	kill -KILL "$pid"
+	wait_for exit "$pid" "$WAIT_SECONDS"
+	run -3 immuclient audit-mode status
+	expect_text "left over"
+	run -3 immuclient audit-mode stop
+	run -0 audit_mode start
+	run -0 immuclient audit-mode stop
+}
+
+@test "what fails at start is said to whoever started it" {
+	start_server
+	run -1 audit_mode start --alert-exec ./missing
+	expect_text "missing"
+	refute_text "has been started"
+	run -3 immuclient audit-mode status
+}
+
+@test "an auditor in the background holds nothing of whoever started it" {
+	local pid
+	start_server
+	mkfifo held
+	exec 7<>held
+	audit_mode start
+	pid=$(running_pid)
+	run -0 ls -l "/proc/$pid/fd"
+	refute_text "held"
+	exec 7>&-
+	run -0 immuclient audit-mode stop
 }
