@@ -32,6 +32,7 @@ struct journal_failure {
 	char user[META_USER_MAX + 1];
 	char address[64];
 	unsigned count;
+	bool written; /* the first of them */
 };
 
 struct journal {
@@ -185,49 +186,77 @@ journal_login_failed(struct journal *j, struct bytes user, const char *address)
 		j->failures[j->failures_len++] = f;
 	else
 		j->failures_rest++;
-	if (!j->failures_ns) {
+	if (!j->failures_ns)
 		j->failures_ns = clock_monotonic_ns() + JOURNAL_FAILURES_NS;
+	if (i == j->failures_len - 1 && !j->failures[i].written) {
+		j->woken = true;
 		pthread_cond_signal(&j->work);
 	}
 	pthread_mutex_unlock(&j->mutex);
 }
 
-/* The failed logins of the minute that is over, as rows. What cannot be written is lost, and said. */
+/* What there is to be written of failed logins, copied under the mutex. */
+struct journal_failures {
+	bool is_over; /* the minute */
+	unsigned rest;
+	size_t n;
+	struct journal_failure items[JOURNAL_FAILURES_MAX];
+};
+
 static void
-journal_write_failures(struct journal *j)
+journal_take_failures(struct journal *j, struct journal_failures *out)
+{
+	pthread_mutex_lock(&j->mutex);
+	out->n = j->failures_len;
+	out->rest = j->failures_rest;
+	memcpy(out->items, j->failures, out->n * sizeof *out->items);
+	for (size_t i = 0; i < out->n; i++)
+		j->failures[i].written = true;
+	if (out->is_over) {
+		j->failures_len = j->failures_rest = 0;
+		j->failures_ns = 0;
+	}
+	pthread_mutex_unlock(&j->mutex);
+}
+
+static enum im_err
+journal_add_failure(struct journal *j, const struct journal_failure *f, bool is_over)
+{
+	char detail[64] = "first in a minute";
+	struct meta_action a = {.actor = JOURNAL_ACTOR_SERVER,
+	    .action = JOURNAL_FAILED_LOGIN,
+	    .user = f->user,
+	    .address = f->address,
+	    .detail = detail};
+	enum im_err err = f->written ? IM_OK : meta_journal_add(j->meta, &a);
+
+	if (err != IM_OK || !is_over || f->count == 1)
+		return err;
+	snprintf(detail, sizeof detail, "%u more in that minute", f->count - 1);
+	return meta_journal_add(j->meta, &a);
+}
+
+/* Writes the first failures, and those of a minute that is over. What cannot be written is lost, and said. */
+static void
+journal_write_failures(struct journal *j, bool is_over)
 {
 	struct meta_action a = {.actor = JOURNAL_ACTOR_SERVER, .action = JOURNAL_FAILED_LOGIN};
-	struct journal_failure *failures;
-	enum im_err err = IM_OK;
-	unsigned rest;
+	struct journal_failures *f = calloc(1, sizeof *f);
+	enum im_err err = f ? IM_OK : IM_ERR_NOMEM;
 	char detail[64];
-	size_t n;
 
-	pthread_mutex_lock(&j->mutex);
-	n = j->failures_len;
-	rest = j->failures_rest;
-	failures = n ? calloc(n, sizeof *failures) : NULL;
-	if (failures)
-		memcpy(failures, j->failures, n * sizeof *failures);
-	j->failures_len = j->failures_rest = 0;
-	j->failures_ns = 0;
-	pthread_mutex_unlock(&j->mutex);
-	if (n && !failures)
-		err = IM_ERR_NOMEM;
-	for (size_t i = 0; i < n && err == IM_OK; i++) {
-		a.user = failures[i].user;
-		a.address = failures[i].address;
-		a.detail = detail;
-		snprintf(detail, sizeof detail, "%u in a minute", failures[i].count);
-		err = meta_journal_add(j->meta, &a);
+	if (f) {
+		f->is_over = is_over;
+		journal_take_failures(j, f);
 	}
-	if (rest && err == IM_OK) {
-		snprintf(detail, sizeof detail, "%u more in a minute, of other users", rest);
-		a.user = a.address = NULL;
+	for (size_t i = 0; err == IM_OK && i < f->n; i++)
+		err = journal_add_failure(j, &f->items[i], is_over);
+	if (err == IM_OK && is_over && f->rest) {
+		snprintf(detail, sizeof detail, "%u more in a minute, of other users", f->rest);
 		a.detail = detail;
 		err = meta_journal_add(j->meta, &a);
 	}
-	free(failures);
+	free(f);
 	if (err != IM_OK)
 		log_warn_limited("failed logins are not in the journal: %s", err_detail(err));
 }
@@ -262,18 +291,19 @@ journal_loop(void *arg)
 {
 	struct journal *j = arg;
 	enum im_err err = IM_OK;
-	bool stopping, failures;
+	bool stopping, over, failures;
 	uint64_t asked;
 
 	do {
 		pthread_mutex_lock(&j->mutex);
-		failures = journal_wait(j, err != IM_OK);
+		over = journal_wait(j, err != IM_OK);
+		failures = j->failures_len && !j->failures[j->failures_len - 1].written;
 		stopping = j->stopping;
 		asked = j->asked;
 		pthread_mutex_unlock(&j->mutex);
 		err_clear();
-		if (failures)
-			journal_write_failures(j);
+		if (failures || over)
+			journal_write_failures(j, over);
 		err = journal_copy(j);
 		if (err != IM_OK)
 			log_warn_limited("the journal waits: %s", err_detail(err));

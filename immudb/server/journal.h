@@ -61,8 +61,10 @@ struct meta_action journal_action(const struct call *c, const char *action);
 enum im_err journal_flush(struct journal *j);
 
 /*
- * Counts a failed login. One row is written for a user and address once a minute, and at most
- * JOURNAL_FAILURES_MAX and one for the rest. Never waits.
+ * Counts a failed login. The first of a user and address in a minute is written at once; how many more
+ * there were, at the end of that minute. So in a minute there are at most two rows for each of
+ * JOURNAL_FAILURES_MAX users and addresses and one for the rest, and a kill loses only counts. Never
+ * waits.
  */
 void journal_login_failed(struct journal *j, struct bytes user, const char *address);
 

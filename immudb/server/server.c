@@ -23,6 +23,7 @@
 #include "util/file.h"
 #include "util/keyfile.h"
 #include "util/log.h"
+#include "util/text.h"
 #include "util/version.h"
 
 #define SERVER_LOCK_NAME "immudb.lock"
@@ -289,6 +290,30 @@ server_ready(void *arg)
 	return IM_OK;
 }
 
+/*
+ * Databases that cannot be opened are named, but the server is ready without them: a load balancer that
+ * turns away from it would take from their users all the others as well.
+ */
+static void
+server_ready_notes(void *arg, struct buf *out)
+{
+	struct server *s = arg;
+	struct database_info info;
+	struct database *db = NULL;
+	bool first = true;
+
+	while ((db = databases_next(s->databases, db)) != NULL) {
+		database_info(db, &info);
+		if (info.state != DATABASE_BROKEN)
+			continue;
+		buf_append_str(out, first ? ",\"broken_databases\":[" : ",");
+		text_append_json(out, bytes_str(db->name));
+		first = false;
+	}
+	if (!first)
+		buf_append_u8(out, ']');
+}
+
 static enum im_err
 server_start_http(struct server *s)
 {
@@ -301,7 +326,8 @@ server_start_http(struct server *s)
 	    .program = "immudb",
 	    .metrics = s->metrics,
 	    .ready = server_ready,
-	    .ready_arg = s};
+	    .ready_arg = s,
+	    .ready_notes = server_ready_notes};
 
 	return http_server_start(&options, &s->http);
 }

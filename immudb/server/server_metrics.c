@@ -125,6 +125,7 @@ server_metrics_collect(void *arg)
 	while ((db = databases_next(s->databases, db)) != NULL) {
 		database_info(db, &info);
 		server_metrics_show(s, db, &info.stats);
+		metric_set(metric_labelled(m->broken, db->name), info.state == DATABASE_BROKEN);
 		count += info.is_loaded;
 	}
 	metric_set(m->databases, (double)count);
@@ -171,6 +172,8 @@ server_metrics_engine(struct server *s)
 		    server_metrics_figures[i].name, server_metrics_figures[i].help);
 	s->series.read_only = server_family_db(s, METRIC_GAUGE, "immudb_database_read_only",
 	    "1 when a database refuses writes: damage, or no space for the log.");
+	s->series.broken = server_family_db(s, METRIC_GAUGE, "immudb_database_broken",
+	    "1 when a database could not be opened: the log says why, and loading it tries again.");
 	databases_observe(s->databases, server_metrics_observe, s);
 }
 

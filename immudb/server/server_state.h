@@ -27,7 +27,7 @@ struct server_metrics {
 	struct metric_family *figures[SERVER_FIGURES]; /* of the engine, by database */
 	struct metric_family *commit_seconds,
 	    *commit_txs; /* by database; NULL without histograms */
-	struct metric_family *read_only, *waiting;
+	struct metric_family *read_only, *broken, *waiting;
 	struct metric *uptime, *sessions, *databases;
 };
 

@@ -36,7 +36,10 @@ http_health_ready(void *arg, const struct http_request *request, struct http_res
 
 	(void)request;
 	if (err == IM_OK) {
-		buf_append_str(&response->body, "{\"status\":\"ready\"}\n");
+		buf_append_str(&response->body, "{\"status\":\"ready\"");
+		if (h->ready_notes)
+			h->ready_notes(h->ready_arg, &response->body);
+		buf_append_str(&response->body, "}\n");
 		return;
 	}
 	response->status = 503;

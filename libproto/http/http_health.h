@@ -11,6 +11,7 @@ struct http_health {
 	struct metrics *metrics; /* may be NULL */
 	enum im_err (*ready)(void *arg);
 	void *ready_arg;
+	void (*ready_notes)(void *arg, struct buf *out); /* may be NULL */
 };
 
 /* Fills in the routes and returns how many; health must outlive them. */

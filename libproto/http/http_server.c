@@ -301,8 +301,8 @@ http_server_start(const struct http_options *options, struct http_server **out)
 	if (!s)
 		return IM_ERR_NOMEM;
 	s->options = *options;
-	s->health = (struct http_health){
-	    options->program, options->metrics, options->ready, options->ready_arg};
+	s->health = (struct http_health){options->program, options->metrics, options->ready,
+	    options->ready_arg, options->ready_notes};
 	s->builtin_count = http_health_routes(&s->health, s->builtin);
 	err = http_resolve(options->address ? options->address : "", s->address);
 	if (err == IM_OK)

@@ -57,6 +57,11 @@ struct http_options {
 	 */
 	enum im_err (*ready)(void *arg);
 	void *ready_arg;
+	/*
+	 * What else a daemon that is ready has to say: appends members to the JSON object of /readyz, each
+	 * behind a comma. NULL: nothing. With ready_arg, on the server's threads.
+	 */
+	void (*ready_notes)(void *arg, struct buf *out);
 	const struct http_route *routes; /* borrowed; must outlive the server */
 	size_t route_count;
 };

@@ -62,3 +62,34 @@ get() {
 	run -0 get /livez
 	stop_server
 }
+
+# One team's database does not take the others' out of service; whoever watches is told.
+@test "a database that cannot be opened is named, and the server is ready" {
+	start_server
+	login_admin
+	immuadmin login immudb <<<immudb
+	immuadmin database create other
+	run -0 get /readyz
+	[[ $(jq -r .status <<<"$output") == ready ]]
+	[[ $(jq -r 'has("broken_databases")' <<<"$output") == false ]]
+	stop_server
+	mv "$DATA/other" "$BATS_TEST_TMPDIR/aside"
+	start_server
+	run -0 get /readyz
+	[[ $(jq -r .status <<<"$output") == ready ]]
+	[[ $(jq -c .broken_databases <<<"$output") == '["other"]' ]]
+	run -0 get /metrics
+	expect_text 'immudb_database_broken{db="other"} 1'
+	expect_text 'immudb_database_broken{db="defaultdb"} 0'
+	login_admin
+	run -0 immuclient set k v
+	immuadmin login immudb <<<immudb
+	run -1 immuadmin database load other
+	expect_text "$DATA/other is missing"
+	mv "$BATS_TEST_TMPDIR/aside" "$DATA/other"
+	run -0 immuadmin database load other
+	run -0 get /readyz
+	[[ $(jq -r 'has("broken_databases")' <<<"$output") == false ]]
+	run -0 get /metrics
+	expect_text 'immudb_database_broken{db="other"} 0'
+}

@@ -424,8 +424,9 @@ changes_are_journalled(void **state)
 	row(6, "\"action\":\"deactivate user\"");
 	row(7, "\"action\":\"activate user\"");
 	row(8, "\"action\":\"failed login\"", "\"user\":\"ali\\\"ce\"", "\"address\":\"10.0.0.1\"",
-	    "\"detail\":\"2 in a minute\"");
-	in = key_request("journal/00000000000000000009");
+	    "\"detail\":\"first in a minute\"");
+	row(9, "\"user\":\"ali\\\"ce\"", "\"detail\":\"1 more in that minute\"");
+	in = key_request("journal/00000000000000000010");
 	assert_int_equal(get(f, &in, NULL), IM_ERR_KEY_NOT_FOUND);
 }
 
