@@ -1,6 +1,18 @@
 #!/usr/bin/env bats
-# The overview page, section "Auditors".
+# The overview page, section "Auditors": the command lines as printed, on the default ports, and the
+# metrics that it prints.
 load helpers
+
+# normalised: without what differs from one server and moment to another.
+normalised() {
+	sed -E 's/server_id="[0-9a-v]{20}"/server_id="identity"/; s/(_run_at_per_server\{.*\}) [0-9.e+]+$/\1 time/'
+}
+
+# expect_printed PROFILE: metrics begins with the lines of the page.
+expect_printed() {
+	diff -u <(normalised <"$TEST_SOURCE/tests/golden/auditor-metrics-$1.txt") \
+		<(head -n 12 metrics | normalised)
+}
 
 @test "the auditor runs interactively as on the page" {
 	as_printed '
@@ -48,4 +60,38 @@ load helpers
 @test "what needs a service manager is refused and never silently accepted" {
 	run -2 immuclient audit-mode install
 	expect_text "install is not matching with any valid arguments"
+}
+
+@test "the metrics of the auditor on port 9477" {
+	as_printed '
+		IMMUDB_AUTH=false ./immudb -d
+		"$WAIT" port 127.0.0.1 3322 60
+		./immuclient set k 1
+		./immuclient set k 2
+		immuclient audit-mode >log 2>&1 &
+		"$WAIT" text log "seen for the first time" 60 $!
+		"$WAIT" port 127.0.0.1 9477 60 $!
+		curl -sS --resolve immuclient-auditor:9477:127.0.0.1 \
+			http://immuclient-auditor:9477/metrics >metrics
+		kill $!
+		wait $!'
+	expect_status 0
+	expect_printed immuclient
+}
+
+@test "the metrics of the auditor of the gateway on port 9476" {
+	as_printed '
+		IMMUDB_AUTH=false ./immudb -d
+		"$WAIT" port 127.0.0.1 3322 60
+		./immuclient set k 1
+		./immuclient set k 2
+		auditor --profile immugw --audit-interval 1s >log 2>&1 &
+		"$WAIT" text log "consistent: true, previous" 60 $!
+		"$WAIT" port 127.0.0.1 9476 60 $!
+		curl -sS --resolve immugw-auditor:9476:127.0.0.1 http://immugw-auditor:9476/metrics >metrics
+		kill $!
+		wait $!'
+	expect_status 0
+	expect_printed immugw
+	grep "^immugw_uptime_hours " metrics
 }
