@@ -280,6 +280,42 @@ show_server(struct audit *a, enum audit_verdict verdict, const char *reason)
 		    "audit of %s: %s: %s", a->address, audit_verdict_info(verdict)->word, reason);
 }
 
+/* Whether the alarm that is shown has been acknowledged since. */
+static bool
+is_acknowledged(const struct report_database *d, const struct audit_record *record)
+{
+	return audit_verdict_info(d->verdict)->is_tamper && !record->has_alarm &&
+	    record->acks_len > 0 &&
+	    (double)record->acks[record->acks_len - 1].at >= (double)(int64_t)d->since;
+}
+
+/* Acknowledged alarms end, also while the server is away and no round reads their records. */
+static void
+end_acknowledged(struct audit *a)
+{
+	struct report *report = a->options.report;
+	char id[XID_TEXT_LEN + 1];
+
+	recall_identity(a, id);
+	for (size_t i = 0; *id && i < a->memory_len; i++) {
+		struct audit_record_name name = {a->options.state_dir, id, a->memory[i]->name};
+		struct report_database *d;
+		struct audit_record record;
+
+		if (audit_record_read(&name, &record))
+			continue;
+		report_lock(report);
+		d = report_database(report, name.database);
+		if (d && is_acknowledged(d, &record)) {
+			d->verdict = AUDIT_NOT_CHECKED;
+			d->reason[0] = d->evidence[0] = '\0';
+			d->suspect_from = d->suspect_to = 0;
+			a->memory[i]->alerted = 0;
+		}
+		report_unlock(report);
+	}
+}
+
 /* A round of every known database that ends as the server's does: nothing can be asked. */
 static void
 fail_databases(struct run *run, enum audit_verdict verdict, const char *reason)
@@ -597,8 +633,10 @@ note_failure(struct run *run, enum im_err err)
 	if (verdict != AUDIT_UNREACHABLE && verdict != AUDIT_IDENTITY_CHANGED)
 		verdict = AUDIT_ERROR;
 	show_server(run->a, verdict, reason);
-	if (verdict != AUDIT_IDENTITY_CHANGED)
-		fail_databases(run, verdict, reason);
+	if (verdict == AUDIT_IDENTITY_CHANGED)
+		return;
+	end_acknowledged(run->a);
+	fail_databases(run, verdict, reason);
 }
 
 /* The wall clock, as the report has it. */

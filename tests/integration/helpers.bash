@@ -2,7 +2,8 @@
 # What every bats file loads: a private home, the programs of the build under test, servers on free
 # ports that cannot outlive the test, and comparisons with golden files.
 #
-# Variables a test may use after start_server: SERVER_PID, PORT, METRICS_PORT, DATA, SERVER_LOG.
+# Variables a test may use after start_server: SERVER_PID, PORT, METRICS_PORT, DATA, SERVER_LOG; after
+# start_auditor: AUDITOR_PID, AUDIT_PORT, AUDIT_DIR, AUDITOR_LOG.
 
 bats_require_minimum_version 1.5.0
 
@@ -24,7 +25,7 @@ wait_for() {
 private_home() {
 	local name
 
-	for name in "${!IMMUDB_@}" "${!IMMUCLIENT_@}" "${!IMMUADMIN_@}"; do
+	for name in "${!IMMUDB_@}" "${!IMMUCLIENT_@}" "${!IMMUADMIN_@}" "${!AUDITOR_@}"; do
 		unset "$name"
 	done
 	export HOME=$1/home XDG_STATE_HOME=$1/home/state XDG_CONFIG_HOME=$1/home/config
@@ -92,6 +93,78 @@ drop_server() {
 	fi
 }
 
+# drop_auditor: the same for an auditor.
+drop_auditor() {
+	if [[ -n ${AUDITOR_PID:-} ]]; then
+		kill -KILL "$AUDITOR_PID" 2>/dev/null || true
+		wait "$AUDITOR_PID" 2>/dev/null || true
+		AUDITOR_PID=
+	fi
+	if [[ -z ${BATS_TEST_COMPLETED:-} && -s ${AUDITOR_LOG:-} ]]; then
+		echo "last lines of ${AUDITOR_LOG##*/}:"
+		tail -n 12 "$AUDITOR_LOG"
+	fi
+}
+
+# start_auditor [OPTION...]: an auditor of the server on PORT, serving on a free loopback port, with a round
+# every second and AUDIT_DIR as its folder.
+start_auditor() {
+	local try
+
+	: "${AUDITOR_LOG:=$BATS_TEST_TMPDIR/auditor.log}"
+	for ((try = 0; try < START_TRIES; try++)); do
+		read -r AUDIT_PORT < <(wait_for free-ports 1)
+		setpriv --pdeathsig KILL auditor --immudb-port "$PORT" --dir "$AUDIT_DIR" \
+			--audit-username immudb --audit-password immudb --audit-interval 1s \
+			--audit-monitoring-host 127.0.0.1 --audit-monitoring-port "$AUDIT_PORT" \
+			"$@" >"$AUDITOR_LOG" 2>&1 </dev/null 3>&- &
+		AUDITOR_PID=$!
+		wait_for port 127.0.0.1 "$AUDIT_PORT" "$WAIT_SECONDS" "$AUDITOR_PID" && return 0
+		grep -qi 'in use' "$AUDITOR_LOG" || break
+	done
+	echo "the auditor did not start; its output:"
+	cat "$AUDITOR_LOG"
+	return 1
+}
+
+# audit_once [OPTION...]: one round of an auditor with the same folder, for `run`.
+audit_once() {
+	auditor --once --immudb-port "$PORT" --dir "$AUDIT_DIR" --audit-username immudb \
+		--audit-password immudb "$@"
+}
+
+# await_result VALUE [DATABASE]: waits until the auditor's metric of the server, or of a database, is VALUE.
+await_result() {
+	local family=server label=
+
+	if [[ -n ${2:-} ]]; then
+		family=database label=",db=\"$2\""
+	fi
+	wait_for metric "$AUDIT_PORT" "_audit_result_per_$family\\{.*$label\\} $1\$" "$WAIT_SECONDS" \
+		"$AUDITOR_PID" && return 0
+	echo "the auditor's result is not $1; the end of its log:"
+	tail -n 20 "$AUDITOR_LOG"
+	return 1
+}
+
+# stop_auditor: as stop_server.
+stop_auditor() {
+	local pid=$AUDITOR_PID status=0
+
+	AUDITOR_PID=
+	kill -TERM "$pid"
+	if ! wait_for exit "$pid" "$WAIT_SECONDS"; then
+		kill -KILL "$pid"
+		echo "the auditor did not stop"
+		return 1
+	fi
+	wait "$pid" || status=$?
+	[[ $status == 0 || $status == 127 ]] && return 0
+	echo "the auditor ended with status $status; its output:"
+	cat "$AUDITOR_LOG"
+	return 1
+}
+
 # login_admin: a stored session of the superadmin in this home.
 login_admin() {
 	immuclient login immudb <<<immudb >/dev/null
@@ -100,10 +173,12 @@ login_admin() {
 # The default set-up and tear-down; a file that needs another defines its own after loading this.
 setup() {
 	private_home "$BATS_TEST_TMPDIR"
+	AUDIT_DIR=$BATS_TEST_TMPDIR/audit
 	cd "$BATS_TEST_TMPDIR" || return 1
 }
 
 teardown() {
+	drop_auditor
 	drop_server
 }
 
