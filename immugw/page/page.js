@@ -189,7 +189,7 @@ function curlLine(method, path, body, needsLogin) {
 	if (needsLogin)
 		line += ' \\\n  -H "Authorization: Bearer $TOKEN"';
 	if (method === "POST")
-		line += " \\\n  -d " + shellQuoted(body ?? "{}");
+		line += " \\\n  -d " + shellQuoted(body.replace(/\n\s*/g, " "));
 	return line;
 }
 
@@ -210,8 +210,9 @@ function showAnswer(place, answer, milliseconds) {
 function operationForm(method, path, operation, needsLogin) {
 	const inputs = operation.parameters.map(parameterInput);
 	const example = operation.requestBody?.content["application/json"].example;
+	const text = JSON.stringify(example ?? {}, null, 2);
 	const body = operation.requestBody &&
-		element("textarea", { spellcheck: false, value: JSON.stringify(example ?? {}, null, 2) });
+		element("textarea", { spellcheck: false, value: text, rows: text.split("\n").length });
 	const button = element("button", { type: "submit", textContent: "Send" });
 	const answer = element("div", { className: "answer", ariaLive: "polite" });
 	const curl = element("pre", { tabIndex: 0 });

@@ -40,11 +40,25 @@ show_entry(void *arg, const struct http_request *request, struct http_response *
 }
 
 static void
-show_token(void *arg, const struct http_request *request, struct http_response *response)
+show_markup(void *arg, const struct http_request *request, struct http_response *response)
 {
 	(void)arg;
 	(void)request;
-	buf_append_str(&response->body, "{\"token\":\"sample\"}");
+	buf_append_str(
+	    &response->body, "{\"version\":\"<img src=x onerror=document.title='broken'>\"}");
+}
+
+static void
+show_token(void *arg, const struct http_request *request, struct http_response *response)
+{
+	(void)arg;
+	if (strcmp(request->rest, "missing") == 0) {
+		response->status = 404;
+		buf_append_str(
+		    &response->body, "{\"code\":5,\"message\":\"missing does not exist\"}");
+		return;
+	}
+	buf_append_str(&response->body, "{\"token\":\"sample-token-5f3a\"}");
 }
 
 static const struct http_route served[] = {
@@ -54,6 +68,7 @@ static const struct http_route served[] = {
     {"GET", "/openapi.json", show_document, NULL},
     {"GET", "/db/get/*", show_entry, NULL},
     {"GET", "/db/use/*", show_token, NULL},
+    {"GET", "/serverinfo", show_markup, NULL},
     {"POST", "/login", show_token, NULL},
 };
 
