@@ -17,8 +17,9 @@
  *	/evidence/FILE      a file of the evidence folder, as a download
  *	/livez /readyz /version   as every daemon; ready once the first round has ended, whatever it found
  *
- * Pages, metrics and JSON show names, numbers, hashes and reasons, never a key or value. Evidence does
- * hold the entry in question: serve it only where those who reach the port may see it.
+ * Pages, metrics and JSON show names, numbers, hashes and reasons, never a value; a reason may quote an
+ * error text of the server, which may name a key. Evidence does hold the entry in question: serve it only
+ * where those who reach the port may see it.
  */
 struct web;
 

@@ -11,7 +11,8 @@
 #include "web_html.h"
 
 #define CHART_POINTS 48
-#define TICK_STEP 5 /* pixels from one round to the next */
+#define CHART_SECONDS_BELOW 3600 /* a span of less is labelled with seconds */
+#define TICK_STEP 5              /* pixels from one round to the next */
 
 /* A field to draw in, and the values at its edges. */
 struct chart_frame {
@@ -132,13 +133,16 @@ append_tx_label(struct buf *out, double y, double tx)
 }
 
 static void
-append_time_label(struct buf *out, double at, bool is_end)
+append_time_label(const struct chart_frame *f, bool is_end, struct buf *out)
 {
+	double at = is_end ? f->to_at : f->from_at;
+	int digits = f->to_at - f->from_at < CHART_SECONDS_BELOW ? 8 : 5;
 	char text[CLOCK_TEXT_SIZE];
 
 	clock_format_s((int64_t)at, text);
-	buf_printf(out, "<text x=\"%d\" y=\"196\" text-anchor=\"%s\">%.10s %.5s</text>",
-	    is_end ? 632 : 80, is_end ? "end" : "start", text, strlen(text) == 20 ? text + 11 : "");
+	buf_printf(out, "<text x=\"%d\" y=\"196\" text-anchor=\"%s\">%.10s %.*s</text>",
+	    is_end ? 632 : 80, is_end ? "end" : "start", text, digits,
+	    strlen(text) == 20 ? text + 11 : "");
 }
 
 void
@@ -161,8 +165,8 @@ chart_growth_large(const struct report_database *d, struct buf *out)
 	}
 	append_line(d, &f, out);
 	if (f.to_at > f.from_at)
-		append_time_label(out, f.from_at, false);
-	append_time_label(out, f.to_at, true);
+		append_time_label(&f, false, out);
+	append_time_label(&f, true, out);
 	buf_append_str(out, "</svg>\n");
 }
 

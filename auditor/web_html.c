@@ -336,7 +336,7 @@ void
 html_end(const struct web_view *view, struct buf *out)
 {
 	buf_append_str(out,
-	    "<footer>\n<p>This page shows no keys and no values. For programs: "
+	    "<footer>\n<p>This page shows no values of the databases. For programs: "
 	    "<a href=\"/metrics\">metrics</a>, <a href=\"/lastaudit\">last audit</a>. ");
 	if (view->refresh_seconds > 0)
 		buf_printf(out,

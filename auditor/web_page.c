@@ -345,7 +345,26 @@ append_banner(const struct report *r, enum audit_verdict verdict, struct buf *ou
 	if (r->server.verdict == verdict && r->server.reason[0])
 		html_banner(out, verdict, r->server.reason);
 	else
-		html_banner(out, verdict, alarms ? count : "");
+		html_banner(out, verdict, alarms && r->databases_len > 1 ? count : "");
+}
+
+/* What ails the server itself, when the large verdict is about something worse. */
+static void
+append_server_note(const struct report *r, enum audit_verdict verdict, struct buf *out)
+{
+	enum audit_verdict own = r->server.verdict;
+
+	if (own == verdict || audit_verdict_info(own)->metric == 1 ||
+	    audit_verdict_info(own)->metric == -1)
+		return;
+	buf_printf(
+	    out, "<section class=\"card note %s\" aria-label=\"Server\">\n", html_class(own));
+	html_badge(out, own);
+	buf_append_str(out, " ");
+	html_sentence(out, audit_verdict_info(own)->text);
+	buf_append_str(out, "\n<p class=\"reason\">");
+	html_text(out, r->server.reason);
+	buf_append_str(out, "</p>\n</section>\n");
 }
 
 void
@@ -359,6 +378,7 @@ web_make_page(const struct web_view *view, struct buf *out)
 	append_header(view, out);
 	buf_append_str(out, "<main>\n");
 	append_banner(r, verdict, out);
+	append_server_note(r, verdict, out);
 	buf_append_str(out, "<dl class=\"facts\">\n");
 	append_databases_fact(r, out);
 	append_rounds_fact(view, out);

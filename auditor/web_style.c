@@ -58,6 +58,7 @@ const char html_style[] =
     ".card{padding:1rem 1.25rem;margin:0 0 .75rem}\n"
     ".card.alarm{border-left:5px solid var(--tone)}\n"
     ".card.empty{padding:2rem 1.25rem;text-align:center;color:var(--dim)}\n"
+    ".note{border-color:var(--tone);margin-bottom:1.25rem}\n"
     ".todo{color:var(--dim);font-size:.9rem;margin-top:.6rem}\n"
     ".todo code{color:var(--text);white-space:nowrap}\n"
     ".facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(13rem,1fr));gap:.75rem;"

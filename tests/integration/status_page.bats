@@ -94,3 +94,51 @@ screenshot() {
 	serve_sample hostile
 	screenshot hostile 900 1600
 }
+
+# audit_server PORT: an auditor of the server in AUDITOR, with a folder of its own; sets ADDRESS.
+audit_server() {
+	setpriv --pdeathsig KILL auditor --immudb-address 127.0.0.1 --immudb-port "$PORT" \
+		--audit-username immudb --audit-password immudb --audit-interval 1s --dir "$PWD/auditor" \
+		--audit-monitoring-host 127.0.0.1 --audit-monitoring-port "$1" \
+		>auditor.log 2>&1 </dev/null 3>&- &
+	ADDRESS=http://127.0.0.1:$1/
+	wait_for port 127.0.0.1 "$1" "$WAIT_SECONDS" $!
+}
+
+# restart_server: on the same port, as the auditor knows it.
+restart_server() {
+	launch immudb --dir "$DATA" --address 127.0.0.1 --port "$PORT" --metrics-port 0
+	wait_for port 127.0.0.1 "$PORT" "$WAIT_SECONDS" "$SERVER_PID"
+}
+
+@test "evidence of a real alarm is fetched from the page and checked elsewhere" {
+	local port link
+
+	start_server
+	login_admin
+	immuclient set k "a secret value"
+	stop_server
+	cp -a "$DATA" older
+	restart_server
+	login_admin
+	immuclient set k 2
+	read -r port < <(wait_for free-ports 1)
+	audit_server "$port"
+	wait_for text auditor.log 'consistent: true' "$WAIT_SECONDS"
+	run -0 get /readyz
+	stop_server
+	mv "$DATA" newer
+	mv older "$DATA"
+	restart_server
+	wait_for text auditor.log 'rolled-back.*evidence' "$WAIT_SECONDS"
+	check_pages / /database/defaultdb
+	run -0 get /
+	expect_text "Alarm: rolled back"
+	refute_text "a secret value"
+	link=$(grep -oE 'href="/evidence/[^"]+"' <<<"$output" | head -n 1)
+	link=${link#href=\"}
+	get "${link%\"}" >fetched.proof
+	run auditor verify fetched.proof
+	expect_text "rolled-back"
+	stop_server
+}

@@ -178,6 +178,12 @@ page_tells_an_alarm(void **state)
 	page = database_page(&f, "payments");
 	assert_has(page, "2024-02-29 11:49:20 UTC");
 	assert_has(page, "auditor ack");
+	/* A server that is away beside that is said, and not in place of it. */
+	f.report.server.verdict = AUDIT_UNREACHABLE;
+	snprintf(f.report.server.reason, REPORT_TEXT_MAX, "connection <refused>");
+	page = status_page(&f);
+	assert_has(page, "Alarm: rolled back");
+	assert_has(page, "connection &lt;refused&gt;");
 	/* What is fetched elsewhere is only named. */
 	f.view.has_evidence = false;
 	assert_lacks(status_page(&f), "/evidence/");
