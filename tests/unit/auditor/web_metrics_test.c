@@ -221,6 +221,34 @@ metrics_of_databases(void **state)
 	hide(&f);
 }
 
+/* The page for operators names every family. */
+static void
+metrics_are_documented(void **state)
+{
+	static const char head[] = "# HELP immugw_";
+	struct fixture f;
+	struct buf page;
+	const char *at;
+	char name[128];
+
+	(void)state;
+	buf_init(&page, 65536);
+	assert_int_equal(file_read(TEST_SOURCE_DIR "/auditor/MONITORING.md", 65535, &page), IM_OK);
+	buf_append_u8(&page, '\0');
+	show(&f, SAMPLE_OK, "immugw");
+	for (at = metrics_text(&f); (at = strstr(at, head)) != NULL; at += sizeof head) {
+		at += strlen(head);
+		if (strncmp(at, "audit_", 6) == 0)
+			snprintf(name, sizeof name, "`%.*s`", (int)strcspn(at + 6, " "), at + 6);
+		else
+			snprintf(name, sizeof name, "`immugw_%.*s`", (int)strcspn(at, " "), at);
+		if (!strstr((const char *)page.data, name))
+			fail_msg("MONITORING.md does not name %s", name);
+	}
+	buf_free(&page);
+	hide(&f);
+}
+
 /* "name{label="value",...} number"; the end of the line, or NULL. */
 static const char *
 skip_series(const char *at)
@@ -271,6 +299,7 @@ main(void)
 	    cmocka_unit_test(metrics_show_the_worst),
 	    cmocka_unit_test(metrics_of_databases),
 	    cmocka_unit_test(metrics_escape),
+	    cmocka_unit_test(metrics_are_documented),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
