@@ -184,10 +184,6 @@ server_open_folder(struct server *s)
 		return err;
 	if (!s->options.auth && !s->options.maintenance && databases_client_count(s->databases) > 1)
 		return err_set(IM_ERR_CONFIG, "auth should be on: there are other databases");
-	err = journal_start(
-	    s->meta, databases_find(s->databases, bytes_str(DATABASE_SYSTEM))->store, &s->journal);
-	if (err != IM_OK)
-		return err;
 	memcpy(id.data, meta_identity(s->meta), sizeof id.data);
 	xid_format(&id, s->identity);
 	return IM_OK;
@@ -221,6 +217,15 @@ server_start_workers(struct server *s)
 	if (err == IM_OK)
 		err = metrics_add_process(s->metrics);
 	return err == IM_OK ? server_metrics_add(s) : err;
+}
+
+/* It writes, so it comes after the metrics: what a store feeds is said before its first write. */
+static enum im_err
+server_start_journal(struct server *s)
+{
+	struct database *db = databases_find(s->databases, bytes_str(DATABASE_SYSTEM));
+
+	return journal_start(s->meta, db->store, &s->journal);
 }
 
 /* What the heaps kept for the next requests (main.c) goes back to the system. */
@@ -350,6 +355,8 @@ server_start(const struct server_options *options, struct server **out)
 		err = server_open_folder(s);
 	if (err == IM_OK)
 		err = server_start_workers(s);
+	if (err == IM_OK)
+		err = server_start_journal(s);
 	if (err == IM_OK)
 		err = server_start_http(s);
 	if (err == IM_OK)
