@@ -144,9 +144,11 @@ read_string(struct json_reader *r, struct json_token *t)
 	escape = (const uint8_t *)memchr(start, '\\', quote ? (size_t)(quote - start) : left);
 	if (escape)
 		quote = find_quote(escape, r->end);
-	if (!quote)
-		return json_fail(
+	if (!quote) {
+		json_fail(
 		    r, "a string that begins at byte %zu has no end", (size_t)(r->at - r->start));
+		return false;
+	}
 	t->kind = JSON_KIND_STRING;
 	t->has_escapes = escape != NULL;
 	t->text = bytes_of(start, (size_t)(quote - start));

@@ -479,6 +479,25 @@ test_memory(void **state)
 	arena_free(&a);
 }
 
+/* An arena that ends anywhere is an error and nothing else, for every kind of value. */
+static void
+test_arena_ends(void **state)
+{
+	ProtobufCMessage *m;
+	struct arena a;
+	enum im_err err;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(accepted); i++) {
+		for (size_t cap = 0; cap < 1024; cap += 16) {
+			arena_init(&a, cap);
+			err = json_read(accepted[i].type, bytes_str(accepted[i].text), &a, &m);
+			assert_true(err == IM_OK || err == IM_ERR_BODY_SIZE);
+			arena_free(&a);
+		}
+	}
+}
+
 static void
 test_text_too_long(void **state)
 {
@@ -666,6 +685,7 @@ main(void)
 	    cmocka_unit_test(test_depth),
 	    cmocka_unit_test(test_nested_lists),
 	    cmocka_unit_test(test_memory),
+	    cmocka_unit_test(test_arena_ends),
 	    cmocka_unit_test(test_text_too_long),
 	    cmocka_unit_test(test_no_value_in_details),
 	    cmocka_unit_test(test_negative_zero_travels),
