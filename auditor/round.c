@@ -20,13 +20,20 @@
 #include "util/clock.h"
 #include "util/hex.h"
 
+double
+round_clock_s(void)
+{
+	struct timespec now = clock_wall();
+
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
 /* ---- A round. ---- */
 
 struct round *
 round_new(const struct round_env *env, struct server_link *link, const char *database)
 {
 	struct round *r = calloc(1, sizeof *r);
-	struct timespec now = clock_wall();
 
 	if (!r)
 		return NULL;
@@ -34,7 +41,7 @@ round_new(const struct round_env *env, struct server_link *link, const char *dat
 	r->link = link;
 	r->database = database;
 	r->name = (struct trust_name){env->options->state_dir, env->server_id, database};
-	r->started_at = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+	r->started_at = round_clock_s();
 	arena_init(&r->arena, SERVER_LINK_ARENA);
 	arena_init(&r->scratch, SERVER_LINK_ARENA);
 	return r;
@@ -359,7 +366,6 @@ enum im_err
 round_run(struct round *r, const char *token)
 {
 	enum im_err err = IM_OK;
-	struct timespec now;
 	size_t i;
 
 	assert(strlen(token) < sizeof r->token);
@@ -373,7 +379,6 @@ round_run(struct round *r, const char *token)
 	}
 	if (!err)
 		r->finding.verdict = r->has_trusted ? AUDIT_OK : AUDIT_FIRST_SEEN;
-	now = clock_wall();
-	r->ended_at = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+	r->ended_at = round_clock_s();
 	return err == IM_ERR_CANCELLED ? err : IM_OK;
 }

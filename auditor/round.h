@@ -91,6 +91,9 @@ void round_free(struct round *r);
  */
 enum im_err round_run(struct round *r, const char *token);
 
+/* The wall clock, as the report has it. */
+double round_clock_s(void);
+
 /* ---- For the checks. ---- */
 
 /* Where the answers of this round's database are to be trusted from: the state it has shown. */

@@ -16,6 +16,7 @@
 #include "large_tx.h"
 #include "locate.h"
 #include "round.h"
+#include "round_rules.h"
 #include "rpc/batch.h"
 #include "util/clock.h"
 
@@ -84,6 +85,8 @@ struct sweep {
 	uint64_t entries;   /* read in this share */
 	uint64_t too_large; /* the batch from here on did not fit a message; 0: none */
 	uint64_t withheld;
+	bool is_refused;     /* a batch, for what is in it */
+	uint64_t careful_to; /* its end: up to there one by one, to find out which it is */
 	int64_t started_ns;
 	size_t first, len; /* of batches, a ring */
 	struct sweep_batch batches[SERVER_LINK_WINDOW];
@@ -168,6 +171,8 @@ sweep_adapt(struct sweep *s, size_t bytes, uint64_t count)
 	double limit = (double)BATCH_BYTES / each;
 
 	s->limit = limit >= BATCH_TX_MAX ? BATCH_TX_MAX : limit < 1 ? 1 : (uint32_t)limit;
+	if (s->done < s->careful_to)
+		s->limit = 1;
 }
 
 static enum im_err
@@ -175,6 +180,11 @@ sweep_refused(struct sweep *s, const struct server_answer *a, const struct sweep
 {
 	if (a->err == IM_ERR_MESSAGE_SIZE) {
 		s->too_large = b->first;
+		return a->err;
+	}
+	if (b->last > b->first && audit_verdict_info(round_rules_verdict(a->err))->is_tamper) {
+		s->is_refused = true;
+		s->careful_to = b->last;
 		return a->err;
 	}
 	err_set(a->err,
@@ -337,6 +347,38 @@ sweep_withheld(struct sweep *s)
 	return IM_OK;
 }
 
+/* A batch was refused for what is in it: it is read again one by one. */
+static enum im_err
+sweep_carefully(struct sweep *s)
+{
+	s->is_refused = false;
+	s->limit = 1;
+	s->chained = NOTHING_CHAINED;
+	return IM_OK;
+}
+
+/*
+ * The answer about one transaction, as evidence for what was found in an answer about many; left out when
+ * it does not fail.
+ */
+static void
+sweep_keep_evidence(struct round *r)
+{
+	struct finding *f = &r->finding;
+	struct round_question q = {
+	    .tx = f->suspect_from, .since = r->seen.point.id, .with_values = true};
+	struct verify_anchor anchor = round_anchor(r);
+	Immudb__Schema__VerifiableTx *m;
+	struct verify_outcome outcome;
+
+	if (f->verdict != AUDIT_TAMPERED || f->suspect_from == 0 ||
+	    f->suspect_from != f->suspect_to || f->tx)
+		return;
+	if (round_ask(r, &q, &r->arena, &m) == IM_OK &&
+	    verify_tx(&anchor, q.tx, m, &r->arena, &outcome) == IM_ERR_PROOF)
+		f->tx = m;
+}
+
 /* Notes in the round how far the pass is. */
 static void
 sweep_remember(struct sweep *s)
@@ -379,13 +421,16 @@ sweep_check(struct round *r)
 	s.alh = hash_empty();
 	while (!err && s.done < s.share.to && !sweep_is_late(&s)) {
 		err = sweep_run(&s);
-		if (err && r->finding.verdict != AUDIT_OK)
-			break;
+		if (!err || r->finding.verdict != AUDIT_OK)
+			continue;
 		if (s.too_large)
 			err = sweep_too_large(&s);
 		else if (s.withheld)
 			err = sweep_withheld(&s);
+		else if (s.is_refused)
+			err = sweep_carefully(&s);
 	}
+	sweep_keep_evidence(r);
 	sweep_remember(&s);
 	return err;
 }
