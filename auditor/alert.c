@@ -137,7 +137,7 @@ channel_failed(
 static void
 channel_step(struct alert_channel *c, const struct alert_item *item, struct buf *body)
 {
-	struct alert_outcome outcome;
+	struct alert_outcome outcome = {.result = ALERT_FAILED};
 	enum im_err err;
 
 	buf_clear(body);

@@ -142,7 +142,8 @@ post_check_parts(CURLU *url, char **place)
 	char *password = post_url_part(url, CURLUPART_PASSWORD);
 	enum im_err err = IM_OK;
 
-	if (!scheme || !host || !port || (strcmp(scheme, "http") && strcmp(scheme, "https")))
+	if (!scheme || !host || !port ||
+	    (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0))
 		err = err_set(IM_ERR_ARGUMENT, "the webhook's URL is not http:// or https://");
 	else if (user || password)
 		err = err_set(IM_ERR_ARGUMENT,

@@ -121,6 +121,42 @@ load helpers
 	[[ ! -e run/immudb.pid ]]
 }
 
+@test "detached in the environment or a file starts one daemon, once" {
+	local pid
+	read -r PORT METRICS_PORT < <(wait_for free-ports 2)
+	printf 'detached = true\n' >immudb.toml
+	IMMUDB_DETACHED=true run -0 immudb --config immudb.toml --dir data --address 127.0.0.1 \
+		--port "$PORT" --metrics-port 0 --pidfile immudb.pid --logfile immudb.log
+	expect_text "/immudb has been started with PID $(<immudb.pid)"
+	pid=$(<immudb.pid)
+	# Ready when the starter ends; relative paths mean the same in both.
+	wait_for port 127.0.0.1 "$PORT" 0 "$pid"
+	[[ -s immudb.log && -d data ]]
+	run -1 env IMMUDB_DETACHED=true immudb --dir other --port 0 --metrics-port 0 --pidfile immudb.pid
+	expect_text "pid file found"
+	kill "$pid"
+	wait_for exit "$pid" "$WAIT_SECONDS"
+	[[ ! -e immudb.pid ]]
+}
+
+@test "a daemon that is watched stays in the foreground" {
+	as_printed '
+		./immudb --version >/dev/null
+		unshare --pid --fork --kill-child ./immudb -d --dir data --port 0 --metrics-port 0 \
+			--pidfile first.pid >first.log 2>&1 &
+		"$WAIT" text first.log "Ready" 60 $!
+		kill "$(pgrep -P $!)"
+		wait $! || [[ $? == 143 ]]
+		(SYSTEMD_EXEC_PID=$BASHPID exec ./immudb -d --dir data --port 0 --metrics-port 0 \
+			>second.log 2>&1) &
+		"$WAIT" text second.log "Ready" 60 $!
+		kill $!
+		wait $!'
+	expect_status 0
+	grep -q "stays in the foreground: it is the first process of a container" first.log
+	grep -q "stays in the foreground: it is started by a service manager" second.log
+}
+
 @test "files are private and folders too" {
 	start_server
 	login_admin
