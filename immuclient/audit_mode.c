@@ -1,26 +1,35 @@
 /*
- * "immuclient audit-mode": runs the auditor, in the foreground or the background, and looks after the one
- * in the background. Neighbours: audit_launch (how the auditor is run), util/daemon.h (pid files).
+ * "immuclient audit-mode": becomes the auditor, in the foreground or the background, and looks after the one
+ * in the background. Neighbours: cli/audit_command.h (what the auditor is told), util/daemon.h (pid files).
  *
- * Invariant: which auditor is meant is said by the lock on a pid file, so that stop and status never take
- * another process for it.
+ * Invariants: which auditor is meant is said by the lock on a pid file, so that stop and status never take
+ * another process for it; no secret is in the environment that the auditor gets.
  */
+#include <linux/close_range.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-#include "audit_launch.h"
+#include "cli/audit_command.h"
 #include "cli/session.h"
 #include "commands.h"
 #include "util/clock.h"
 #include "util/daemon.h"
 #include "util/duration.h"
 #include "util/file.h"
+#include "util/spawn.h"
 
 #define STOP_TIMEOUT_MS 60000u
 #define PATH_MAX_BYTES 8192
 #define HELP_COLUMNS 80
 #define OLD_INTERVAL_NAME "audit-agent-interval"
-#define INTERVAL_NAME "IMMUCLIENT_AUDIT_INTERVAL"
+#define OWN_PREFIX "IMMUCLIENT_"
+#define INTERVAL_NAME OWN_PREFIX "AUDIT_INTERVAL"
+#define NAME_MAX_BYTES 256
+
+/* Settings of every command that are the auditor's too; the others are those of this command. */
+static const char *const shared_names[] = {"immudb-address", "immudb-port", "immudb-socket",
+    "timeout", "max-recv-msg-size", "server-signing-pub-key"};
 
 /* ---- where things are ---- */
 
@@ -88,66 +97,131 @@ audit_note_interval(struct session *s)
 	    text);
 }
 
+static bool
+audit_is_shared(const char *name)
+{
+	for (size_t i = 0; i < sizeof shared_names / sizeof *shared_names; i++)
+		if (strcmp(shared_names[i], name) == 0)
+			return true;
+	return false;
+}
+
+static enum im_err
+audit_add_settings(struct session *s, struct audit_command *c)
+{
+	const struct command *root = s->call->program->root, *own = s->call->command;
+	enum im_err err = IM_OK;
+
+	for (size_t i = 0; i < root->option_count && !err; i++)
+		if (audit_is_shared(root->options[i].name))
+			err = audit_command_add_setting(c, s->options, &root->options[i]);
+	for (size_t i = 0; i < own->option_count && !err; i++)
+		err = audit_command_add_setting(c, s->options, &own->options[i]);
+	return err;
+}
+
 /* The auditor with its settings; in the folder below --state-dir, unless --dir names another. */
 static enum im_err
-audit_prepare(struct session *s, struct audit_launch *out)
+audit_prepare(struct session *s, struct audit_command *out)
 {
+	const char *dir;
 	enum im_err err;
 
 	if (s->link->is_shell)
 		return err_set(IM_ERR_USAGE, "audit-mode: not in the shell");
 	audit_note_interval(s);
-	err = audit_launch_init(s->call, &s->memory, out);
-	if (!err && !*options_string(s->options, "dir") &&
-	    *options_string(s->options, "state-dir")) {
-		const char *dir = audit_file(s, "");
+	err = audit_command_init(out, &s->memory, "immuclient");
+	if (!err)
+		err = audit_add_settings(s, out);
+	if (err || *options_string(s->options, "dir") || !*options_string(s->options, "state-dir"))
+		return err;
+	dir = audit_file(s, "");
+	return dir ? audit_command_add(out, "dir", dir) : err_set(IM_ERR_NOMEM, "out of memory");
+}
 
-		err = dir ? audit_launch_add(out, "dir", dir)
-			  : err_set(IM_ERR_NOMEM, "out of memory");
-		if (err)
-			audit_launch_free(out);
+/* Our own variables have been read, and some are secrets. */
+static void
+audit_drop_own_variables(void)
+{
+	char name[NAME_MAX_BYTES];
+	size_t i = 0, n;
+
+	while (environ[i]) {
+		n = strcspn(environ[i], "=");
+		if (strncmp(environ[i], OWN_PREFIX, strlen(OWN_PREFIX)) != 0 || n >= sizeof name) {
+			i++;
+			continue;
+		}
+		memcpy(name, environ[i], n);
+		name[n] = '\0';
+		/* Moves what follows into its place. */
+		if (unsetenv(name) != 0)
+			return;
+	}
+}
+
+/* Puts each secret where the command says that it is. */
+static enum im_err
+audit_place_secrets(const struct audit_command *c)
+{
+	enum im_err err = IM_OK;
+	int fd;
+
+	for (size_t i = 0; i < c->secrets_len && !err; i++) {
+		err = spawn_content_fd(c->secrets[i], &fd);
+		if (!err && dup2(fd, AUDIT_COMMAND_FIRST_FD + (int)i) < 0)
+			err = err_set_errno(IM_ERR_IO, "descriptor for", c->argv[0]);
+		if (fd >= 0)
+			close(fd);
 	}
 	return err;
 }
 
+/*
+ * Becomes the auditor; comes back only when that fails. One that goes to the background gets no other
+ * descriptors than the standard ones and its secrets, so that it holds nothing of whoever started it.
+ */
 static enum im_err
-audit_exec(struct session *s, struct audit_launch *l, bool background)
+audit_exec(struct session *s, const struct audit_command *c, bool background)
 {
 	enum im_err err = output_flush(s->out);
 
+	if (background)
+		/* Kernels that do not know this leave more open, which is no harm by itself. */
+		(void)close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC);
 	if (!err)
-		err = audit_launch_exec(l, background);
-	audit_launch_free(l);
-	return err;
+		err = audit_place_secrets(c);
+	if (err)
+		return err;
+	audit_drop_own_variables();
+	/* The prototype of execv() predates const; it changes nothing. */
+	(void)execv(c->argv[0], (char *const *)c->argv);
+	return err_set_errno(IM_ERR_IO, "run", c->argv[0]);
 }
 
 static enum im_err
 audit_foreground(struct session *s)
 {
-	struct audit_launch launch;
-	enum im_err err = audit_prepare(s, &launch);
+	struct audit_command command;
+	enum im_err err = audit_prepare(s, &command);
 
-	return err ? err : audit_exec(s, &launch, false);
+	return err ? err : audit_exec(s, &command, false);
 }
 
 /* In the background a pid file and a log file are needed, so there always are. */
 static enum im_err
 audit_start_with(struct session *s, const char *pidfile, const char *logfile)
 {
-	struct audit_launch launch;
-	enum im_err err = audit_prepare(s, &launch);
+	struct audit_command command;
+	enum im_err err = audit_prepare(s, &command);
 
-	if (err)
-		return err;
-	err = audit_launch_add(&launch, "detached", "true");
 	if (!err)
-		err = audit_launch_add(&launch, "pidfile", pidfile);
+		err = audit_command_add(&command, "detached", "true");
 	if (!err)
-		err = audit_launch_add(&launch, "logfile", logfile);
+		err = audit_command_add(&command, "pidfile", pidfile);
 	if (!err)
-		return audit_exec(s, &launch, true);
-	audit_launch_free(&launch);
-	return err;
+		err = audit_command_add(&command, "logfile", logfile);
+	return err ? err : audit_exec(s, &command, true);
 }
 
 static enum im_err

@@ -239,8 +239,8 @@ spawn_content_fd(struct bytes content, int *fd)
 		return err_set(IM_ERR_LIMIT, "more than %u bytes for a child", SPAWN_CONTENT_MAX);
 	if (pipe2(fds, O_CLOEXEC) != 0)
 		return err_set_errno(IM_ERR_IO, "pipe", "child");
-	/* Fits into the pipe: this neither waits nor stops half-way. */
-	n = write(fds[1], content.data, content.len);
+	/* Fits into a pipe, unless the system has made ours small: nobody must wait for that. */
+	n = fcntl(fds[1], F_SETFL, O_NONBLOCK) == 0 ? write(fds[1], content.data, content.len) : -1;
 	close(fds[1]);
 	if (n == (ssize_t)content.len) {
 		*fd = fds[0];

@@ -59,7 +59,7 @@ int spawn_kill(struct spawned *child, bool group);
  * A new descriptor (close-on-exec) from which exactly content can be read once, by us or a child: a pipe,
  * whose other end is closed already. IM_ERR_LIMIT for more than fits into a pipe at once, IM_ERR_IO.
  */
-#define SPAWN_CONTENT_MAX 4096u
+#define SPAWN_CONTENT_MAX 8192u
 enum im_err spawn_content_fd(struct bytes content, int *fd);
 
 /* "exit code 3", "signal 9 (Killed)". Returns out. */
