@@ -298,7 +298,7 @@ static void
 append_icon(struct buf *out, enum audit_verdict verdict)
 {
 	const char *class = html_class(verdict);
-	const char *colour = strcmp(class, "ok") == 0 ? "%231a7f4b"
+	const char *colour = strcmp(class, "ok") == 0 ? "%2316703f"
 	    : strcmp(class, "alarm") == 0             ? "%23c8102e"
 	    : strcmp(class, "error") == 0             ? "%23a35200"
 						      : "%234b5d78";

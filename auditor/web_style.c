@@ -11,7 +11,7 @@
 
 const char html_style[] =
     ":root{color-scheme:light dark;--ground:#f4f5f7;--card:#fff;--text:#17202e;--dim:#566072;"
-    "--line:#dde1e8;--link:#1c4fb4;--ok:#1a7f4b;--ok-soft:#e3f4ea;--alarm:#c0142f;"
+    "--line:#dde1e8;--link:#1c4fb4;--ok:#16703f;--ok-soft:#e3f4ea;--alarm:#c0142f;"
     "--alarm-soft:#fdeaec;--error:#9a4e00;--error-soft:#fdf0de;--unknown:#4b5d78;"
     "--unknown-soft:#e9edf4;--curve:#3b66c4}\n"
     "@media(prefers-color-scheme:dark){:root{--ground:#0e1217;--card:#171d25;--text:#e6eaf0;"

@@ -3,8 +3,10 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -20,6 +22,7 @@
 
 #define NOW 1709208000.0
 #define ANSWER_MAX (1u << 20)
+#define READS 100
 #define PATH_BYTES (TEMP_DIR_MAX + 64)
 
 struct fixture {
@@ -27,6 +30,7 @@ struct fixture {
 	char evidence_dir[PATH_BYTES];
 	struct report report;
 	struct web *web;
+	_Atomic bool stop; /* of write_rounds() */
 	char answer[ANSWER_MAX];
 };
 
@@ -193,6 +197,50 @@ web_is_ready_after_a_round(void **state)
 	assert_starts(GET("/readyz"), "HTTP/1.1 200 ");
 }
 
+/* A round over a database that comes, is judged, and goes, again and again. */
+static void *
+write_rounds(void *arg)
+{
+	struct fixture *f = arg;
+	struct report_database *d;
+	unsigned i;
+
+	for (i = 0; !atomic_load(&f->stop); i++) {
+		report_lock(&f->report);
+		d = report_database(&f->report, "passing");
+		if (d) {
+			report_add_round(
+			    d, &(struct report_round){.at = NOW + i, .verdict = AUDIT_OK, .tx = i});
+			d->verdict = i % 2 ? AUDIT_OK : AUDIT_FORKED;
+			snprintf(d->reason, sizeof d->reason, "round %u", i);
+		}
+		if (i % 3 == 0)
+			report_drop(&f->report, "passing");
+		report_unlock(&f->report);
+	}
+	return NULL;
+}
+
+static void
+web_reads_while_rounds_write(void **state)
+{
+	static const char *const paths[] = {
+	    "/", "/metrics", "/lastaudit", "/database/passing", "/readyz"};
+	struct fixture *f = *state;
+	pthread_t writer;
+	unsigned i;
+
+	assert_int_equal(pthread_create(&writer, NULL, write_rounds, f), 0);
+	for (i = 0; i < READS; i++) {
+		GET(paths[i % (sizeof paths / sizeof *paths)]);
+		/* A page of a database that is not there at that moment is none. */
+		if (strncmp(f->answer, "HTTP/1.1 200 ", 13) != 0)
+			assert_starts(f->answer, "HTTP/1.1 404 ");
+	}
+	atomic_store(&f->stop, true);
+	pthread_join(writer, NULL);
+}
+
 static void
 web_options_edges(void **state)
 {
@@ -222,6 +270,7 @@ main(void)
 	    WEB_TEST(web_sets_the_policy),
 	    WEB_TEST(web_serves_evidence),
 	    WEB_TEST(web_is_ready_after_a_round),
+	    WEB_TEST(web_reads_while_rounds_write),
 	    WEB_TEST(web_options_edges),
 	};
 
