@@ -28,6 +28,19 @@ struct alert_exec {
 	int abort_fd; /* eventfd: readable when aborted */
 };
 
+/* The path from the root; what a link in it leads to is found anew at each run. NULL: errno says why. */
+static char *
+exec_absolute(const char *path)
+{
+	char folder[PATH_MAX], *absolute = NULL;
+
+	if (path[0] == '/')
+		return strdup(path);
+	if (!getcwd(folder, sizeof folder) || asprintf(&absolute, "%s/%s", folder, path) < 0)
+		return NULL;
+	return absolute;
+}
+
 enum im_err
 alert_exec_open(const struct alert_options *options, struct alert_exec **out)
 {
@@ -43,9 +56,11 @@ alert_exec_open(const struct alert_options *options, struct alert_exec **out)
 	if (e->abort_fd < 0)
 		err = err_set_errno(IM_ERR_IO, "eventfd", options->exec);
 	if (!err)
-		e->path = realpath(options->exec, NULL);
-	if (!err && (!e->path || stat(e->path, &st) != 0))
-		err = err_set_errno(IM_ERR_ARGUMENT, "alert program", options->exec);
+		e->path = exec_absolute(options->exec);
+	if (!err && !e->path)
+		err = err_set_errno(IM_ERR_IO, "alert program", options->exec);
+	else if (!err && stat(e->path, &st) != 0)
+		err = err_set_errno(IM_ERR_ARGUMENT, "alert program", e->path);
 	else if (!err && (!S_ISREG(st.st_mode) || access(e->path, X_OK) != 0))
 		err =
 		    err_set(IM_ERR_ARGUMENT, "alert program: %s: not an executable file", e->path);

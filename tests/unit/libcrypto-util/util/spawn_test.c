@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -266,6 +267,37 @@ the_end_of_the_starter_ends_the_child(void **state)
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
+static atomic_bool busy;
+
+static void *
+allocate_all_the_time(void *arg)
+{
+	while (atomic_load(&busy)) {
+		void *memory = malloc(1000);
+
+		assert_non_null(memory);
+		free(memory);
+	}
+	return arg;
+}
+
+/* Whatever locks other threads hold at that moment, the child runs. */
+static void
+other_threads_do_not_matter(void **state)
+{
+	pthread_t threads[3];
+
+	(void)state;
+	atomic_store(&busy, true);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, allocate_all_the_time, NULL), 0);
+	for (int i = 0; i < 50; i++)
+		assert_int_equal(exit_code("exit 9", (struct spawn_options){0}), 9);
+	atomic_store(&busy, false);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+}
+
 static void
 content_is_read_once_from_a_descriptor(void **state)
 {
@@ -300,6 +332,7 @@ main(void)
 	    T(a_kill_takes_the_whole_group),
 	    T(a_kill_after_the_end_takes_what_is_left),
 	    T(the_end_of_the_starter_ends_the_child),
+	    T(other_threads_do_not_matter),
 	    T(content_is_read_once_from_a_descriptor),
 	};
 

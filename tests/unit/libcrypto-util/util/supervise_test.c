@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "util/clock.h"
+#include "util/daemon.h"
 #include "util/file.h"
 #include "util/log.h"
 #include "util/spawn.h"
@@ -295,10 +296,106 @@ a_killed_parent_leaves_no_orphan(void **unused)
 		continue;
 }
 
+/* ---- a child that is a daemon: this program again, with a word as its argument ---- */
+
+static char self[256];
+
+static struct supervise_options
+daemon_options_of(const char **argv, const char *word)
+{
+	argv[0] = self;
+	argv[1] = word;
+	argv[2] = folder.path;
+	argv[3] = NULL;
+	return (struct supervise_options){.name = "child",
+	    .argv = argv,
+	    .pause_first_ms = 1,
+	    .pause_max_ms = 4,
+	    .stop_timeout_ms = DEADLINE_MS};
+}
+
+/* What the argument makes of this program; its exit code. */
+static int
+be_a_child(const char *word, const char *in)
+{
+	int number;
+
+	snprintf(folder.path, sizeof folder.path, "%s", in);
+	/* As if it had been executed with other rights: the kernel does not tell it of our end. */
+	if (strcmp(word, "unwatched") == 0 && prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0) != 0)
+		return 2;
+	if (daemon_init() || daemon_pidfile_create(folder_file(&folder, "child.pid")))
+		return 3;
+	daemon_ready();
+	number = daemon_wait_stop(-1);
+	daemon_pidfile_remove();
+	daemon_free();
+	return number == SIGTERM ? 0 : 4;
+}
+
+static void
+a_daemon_is_ready_and_stops_as_a_child(void **unused)
+{
+	const char *argv[4];
+	struct supervise_options o = daemon_options_of(argv, "daemon");
+	struct supervise *s = start(o);
+	struct supervise_state state;
+	pid_t pid;
+
+	(void)unused;
+	assert_true(supervise_wait_ready(s, DEADLINE_MS));
+	state = state_of(s);
+	assert_ok(daemon_pidfile_holder(folder_file(&folder, "child.pid"), &pid));
+	assert_int_equal(pid, state.pid);
+	/* One that is killed is there again, over the file that it left. */
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	state = await_restarts(s, 1);
+	assert_true(WIFSIGNALED(state.last_status) && WTERMSIG(state.last_status) == SIGKILL);
+	assert_true(supervise_wait_ready(s, DEADLINE_MS));
+	supervise_stop(s);
+	assert_int_not_equal(access(folder_file(&folder, "child.pid"), F_OK), 0);
+}
+
+static _Noreturn void
+be_a_parent_of(const char *word)
+{
+	const char *argv[4];
+	struct supervise_options o = daemon_options_of(argv, word);
+	struct supervise *s;
+
+	if (supervise_start(&o, &s) != IM_OK || !supervise_wait_ready(s, DEADLINE_MS))
+		_exit(1);
+	folder_write(&folder, "ready", "yes\n");
+	for (;;)
+		pause();
+}
+
+/* The second way: the socket is closed. The child ends by itself, and in good order. */
+static void
+a_child_that_the_kernel_does_not_tell_ends_by_the_socket(void **unused)
+{
+	char text[16];
+	pid_t parent, child;
+	int status = 0;
+
+	(void)unused;
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
+	parent = fork();
+	assert_true(parent >= 0);
+	if (parent == 0)
+		be_a_parent_of("unwatched");
+	await_file("ready", text, sizeof text);
+	assert_ok(daemon_pidfile_holder(folder_file(&folder, "child.pid"), &child));
+	assert_int_equal(kill(parent, SIGKILL), 0);
+	assert_int_equal(waitpid(parent, &status, 0), parent);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, folder_setup, folder_teardown)
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 	    T(a_child_is_started_and_stopped),
@@ -311,8 +408,15 @@ main(void)
 	    T(bad_inputs_are_refused),
 	    T(variables_about_us_do_not_reach_the_child),
 	    T(a_killed_parent_leaves_no_orphan),
+	    T(a_daemon_is_ready_and_stops_as_a_child),
+	    T(a_child_that_the_kernel_does_not_tell_ends_by_the_socket),
 	};
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
 
+	if (argc == 3)
+		return be_a_child(argv[1], argv[2]);
+	if (n < 0)
+		return 1;
 	log_set_level(LOG_LEVEL_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
