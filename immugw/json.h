@@ -36,7 +36,7 @@ enum json_style {
  * Reads one object into a message of type d. Message and content are in the arena; at most
  * message_budget(text.len) of it is taken. Views of the message never point into text. IM_ERR_JSON,
  * IM_ERR_BODY_SIZE (text longer than JSON_TEXT_MAX, or the budget or the arena exhausted). *out is
- * NULL on failure. -0 in a double survives packing, see message_keep_negative_zero().
+ * NULL on failure. -0 survives packing.
  */
 enum im_err json_read(const ProtobufCMessageDescriptor *d, struct bytes text, struct arena *a,
     ProtobufCMessage **out);

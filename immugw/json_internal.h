@@ -56,9 +56,12 @@ bool json_scalar_read(
  */
 bool json_text_read(struct json_reader *r, struct bytes raw, struct bytes *out);
 
-/* Makes -0 in a field of doubles survive packing. False with the error recorded. */
-bool json_keep_sign(
-    struct json_reader *r, ProtobufCMessage *m, const ProtobufCFieldDescriptor *f, double value);
+/*
+ * The packer takes -0 in a single field of floating point for 0 and leaves it out. If m has -0 there, this
+ * adds the field to the message once more, as one that the packer does not know, so that its sign
+ * travels. False with the error recorded.
+ */
+bool json_keep_sign(struct json_reader *r, ProtobufCMessage *m, const ProtobufCFieldDescriptor *f);
 
 /* How a text is no integer. */
 enum json_integer_fault {

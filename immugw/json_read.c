@@ -277,17 +277,6 @@ read_list(struct json_reader *r, ProtobufCMessage *m, const ProtobufCFieldDescri
 }
 
 static bool
-keep_sign(struct json_reader *r, ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
-{
-	double v;
-
-	if (f->type != PROTOBUF_C_TYPE_DOUBLE)
-		return true;
-	memcpy(&v, (const uint8_t *)m + f->offset, sizeof v);
-	return json_keep_sign(r, m, f, v);
-}
-
-static bool
 read_single(struct json_reader *r, ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
 {
 	uint32_t chosen = 0;
@@ -299,7 +288,7 @@ read_single(struct json_reader *r, ProtobufCMessage *m, const ProtobufCFieldDesc
 			    protobuf_c_message_descriptor_get_field(m->descriptor, chosen)->name);
 		memcpy((uint8_t *)m + f->quantifier_offset, &f->id, sizeof f->id);
 	}
-	return read_value(r, f, (uint8_t *)m + f->offset) && keep_sign(r, m, f);
+	return read_value(r, f, (uint8_t *)m + f->offset) && json_keep_sign(r, m, f);
 }
 
 /* Members. */
@@ -478,7 +467,7 @@ set_scalar(struct json_reader *r, ProtobufCMessage *m, const ProtobufCFieldDescr
 	if (scalar_is_set(m, f) && !scalar_equals(m, f, &value))
 		return json_fail(r, "is given twice, with different values");
 	memcpy((uint8_t *)m + f->offset, &value, json_scalar_size(f->type));
-	return keep_sign(r, m, f);
+	return json_keep_sign(r, m, f);
 }
 
 /* The sub-message of m in f, made when missing. NULL with the error recorded. */

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 
 #include "json_internal.h"
-#include "rpc/message.h"
 #include "util/text.h"
 
 #define NUMBER_TEXT_MAX 128 /* longer ones take memory of the arena */
@@ -456,15 +455,43 @@ json_scalar_read(
 	return scalar_of_type(r, f, &plain, to);
 }
 
-bool
-json_keep_sign(
-    struct json_reader *r, ProtobufCMessage *m, const ProtobufCFieldDescriptor *f, double value)
+/* Whether the scalar of a field is -0; *size is what it takes on the wire. */
+static bool
+is_negative_zero(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f, size_t *size)
 {
-	if (value != 0 || !signbit(value))
+	const uint8_t *member = (const uint8_t *)m + f->offset;
+	uint64_t bits = 0;
+
+	if (f->type != PROTOBUF_C_TYPE_DOUBLE && f->type != PROTOBUF_C_TYPE_FLOAT)
+		return false;
+	*size = json_scalar_size(f->type);
+	memcpy(&bits, member, *size);
+	return bits == UINT64_C(1) << (8 * *size - 1);
+}
+
+bool
+json_keep_sign(struct json_reader *r, ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
+{
+	ProtobufCMessageUnknownField *fields;
+	unsigned n = m->n_unknown_fields;
+	uint8_t *data;
+	size_t size;
+
+	if (!is_negative_zero(m, f, &size))
 		return true;
-	/* A message has one field of doubles at most; a unit test checks the schema. */
-	if (m->n_unknown_fields == 0 && message_keep_negative_zero(r->arena, m, f->id, value))
-		return true;
-	r->err = r->err != IM_OK ? r->err : err_set(IM_ERR_BODY_SIZE, "takes too much memory");
-	return false;
+	fields = (ProtobufCMessageUnknownField *)json_alloc(r, (n + 1) * sizeof *fields);
+	data = (uint8_t *)json_alloc(r, size);
+	if (!fields || !data)
+		return false;
+	/* Numbers of fixed size are little-endian on the wire. */
+	memset(data, 0, size);
+	data[size - 1] = 0x80;
+	if (n > 0)
+		memcpy(fields, m->unknown_fields, n * sizeof *fields);
+	fields[n] = (ProtobufCMessageUnknownField){.tag = f->id, .len = size, .data = data};
+	fields[n].wire_type = f->type == PROTOBUF_C_TYPE_DOUBLE ? PROTOBUF_C_WIRE_TYPE_64BIT
+								: PROTOBUF_C_WIRE_TYPE_32BIT;
+	m->unknown_fields = fields;
+	m->n_unknown_fields = n + 1;
+	return true;
 }

@@ -10,6 +10,9 @@
 
 #define SEED_MAX (1u << 16)
 #define NAME_MAX_BYTES 128
+/* As in json_fuzz.c. */
+#define ANSWER_BIT 4
+#define PACKED_BIT 8
 
 struct json_seed {
 	const char *name;
@@ -25,6 +28,7 @@ static const struct json_seed jsons[] = {
     {"doubles", RPC_METHOD_ZScan, 0,
 	"{\"seekScore\":-0.0,\"minScore\":{\"score\":\"NaN\"},\"maxScore\":{\"score\":5e-324}}"},
     {"floats", RPC_METHOD_FlushIndex, 0, "{\"cleanupPercentage\":0.1}"},
+    {"floats-negative-zero", RPC_METHOD_FlushIndex, 0, "{\"cleanupPercentage\":-0}"},
     {"strings", RPC_METHOD_UseDatabase, 2,
 	"{\"databasename\":\"\\ud83d\\ude00\\u20ac\\/\xc3\xa9\"}"},
     {"surrogate-refused", RPC_METHOD_UseDatabase, 0, "{\"databaseName\":\"\\ud800\\u0041\"}"},
@@ -53,6 +57,32 @@ static const char *const requests[][2] = {
     {"old", "GET /v1/immurestproxy/db/use/defaultdb\n"},
 };
 
+/* The same messages as they come from a server. */
+static void
+seed_packed(const struct json_seed *seed)
+{
+	const struct rpc_method *method = rpc_method_find(seed->id);
+	char name[NAME_MAX_BYTES];
+	ProtobufCMessage *m;
+	struct arena a;
+	struct buf input;
+	size_t size;
+
+	arena_init(&a, SEED_MAX * 16);
+	if (json_read(seed->first & ANSWER_BIT ? method->answer : method->request,
+		bytes_str(seed->text), &a, &m) == IM_OK) {
+		size = protobuf_c_message_get_packed_size(m);
+		buf_init(&input, SEED_MAX);
+		buf_append_be16(&input, seed->id);
+		assert(buf_reserve(&input, size + 1));
+		input.len += protobuf_c_message_pack(m, input.data + input.len);
+		snprintf(name, sizeof name, "packed-%s", seed->name);
+		seed_put("json", name, seed->first | PACKED_BIT, buf_bytes(&input));
+		buf_free(&input);
+	}
+	arena_free(&a);
+}
+
 static void
 seed_jsons(void)
 {
@@ -65,6 +95,7 @@ seed_jsons(void)
 		assert(input.err == IM_OK);
 		seed_put("json", jsons[i].name, jsons[i].first, buf_bytes(&input));
 		buf_free(&input);
+		seed_packed(&jsons[i]);
 	}
 }
 

@@ -528,28 +528,81 @@ test_no_value_in_details(void **state)
 	arena_free(&a);
 }
 
-/* What a -0 needs to survive the packer is there, in the request and in what is inside it. */
+/* A type with two numbers: the schema has none, the reader must not rely on it. */
+struct pair {
+	ProtobufCMessage base;
+	double first;
+	float second;
+};
+
+static const ProtobufCFieldDescriptor pair_fields[] = {
+    {.name = "first",
+	.id = 1,
+	.label = PROTOBUF_C_LABEL_NONE,
+	.type = PROTOBUF_C_TYPE_DOUBLE,
+	.offset = offsetof(struct pair, first)},
+    {.name = "second",
+	.id = 2,
+	.label = PROTOBUF_C_LABEL_NONE,
+	.type = PROTOBUF_C_TYPE_FLOAT,
+	.offset = offsetof(struct pair, second)},
+};
+
+static const ProtobufCIntRange pair_ranges[] = {{1, 0}, {0, 2}};
+
+static const ProtobufCMessageDescriptor pair_type;
+
 static void
-test_negative_zero_travels(void **state)
+pair_init(ProtobufCMessage *m)
+{
+	*(struct pair *)m = (struct pair){.base = {.descriptor = &pair_type}};
+}
+
+static const ProtobufCMessageDescriptor pair_type = {
+    .magic = PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+    .short_name = "Pair",
+    .sizeof_message = sizeof(struct pair),
+    .n_fields = 2,
+    .fields = pair_fields,
+    .n_field_ranges = 1,
+    .field_ranges = pair_ranges,
+    .message_init = pair_init,
+};
+
+/* -0 survives the packer, which leaves it out by itself, wherever it stands. */
+static void
+check_travels(const ProtobufCMessageDescriptor *type, const char *text)
 {
 	ProtobufCMessage *m, *again;
-	uint8_t packed[64];
+	uint8_t packed[256];
 	struct arena a;
 	struct buf out;
 	size_t n;
 
-	(void)state;
 	arena_init(&a, ARENA_CAP);
 	buf_init(&out, TEXT_MAX);
-	assert_int_equal(
-	    json_read(TYPE(zadd_request), bytes_str("{\"score\":-0.0}"), &a, &m), IM_OK);
+	assert_int_equal(json_read(type, bytes_str(text), &a, &m), IM_OK);
+	assert_true(protobuf_c_message_get_packed_size(m) <= sizeof packed);
 	n = protobuf_c_message_pack(m, packed);
-	assert_int_equal(
-	    message_unpack(TYPE(zadd_request), bytes_of(packed, n), true, &a, &again), IM_OK);
+	assert_int_equal(message_unpack(type, bytes_of(packed, n), true, &a, &again), IM_OK);
 	json_write(&out, again, JSON_STRINGS);
-	assert_true(bytes_equal(buf_bytes(&out), bytes_str("{\"score\":-0}")));
+	buf_append_u8(&out, '\0');
+	assert_string_equal((const char *)out.data, text);
 	buf_free(&out);
 	arena_free(&a);
+}
+
+static void
+test_negative_zero_travels(void **state)
+{
+	(void)state;
+	check_travels(TYPE(zadd_request), "{\"score\":-0}");
+	check_travels(TYPE(exec_all_request),
+	    "{\"Operations\":[{\"zAdd\":{\"score\":-0}},{\"zAdd\":{\"score\":-0}}]}");
+	check_travels(
+	    TYPE(zscan_request), "{\"seekScore\":-0,\"minScore\":{\"score\":-0},\"maxScore\":{}}");
+	check_travels(TYPE(flush_index_request), "{\"cleanupPercentage\":-0}");
+	check_travels(&pair_type, "{\"first\":-0,\"second\":-0}");
 }
 
 struct set_row {
@@ -646,15 +699,12 @@ test_set_field(void **state)
 static void
 check_type(const ProtobufCMessageDescriptor *d, unsigned depth)
 {
-	unsigned doubles = 0;
-
 	assert_true(depth <= JSON_DEPTH_MAX);
 	assert_true(d->n_fields <= 64);
 	for (unsigned i = 0; i < d->n_fields; i++) {
 		const ProtobufCFieldDescriptor *f = &d->fields[i];
 		const char *old = json_old_name(d, f);
 
-		doubles += f->type == PROTOBUF_C_TYPE_DOUBLE;
 		assert_true(strlen(f->name) <= JSON_NAME_MAX);
 		assert_ptr_equal(json_find_field(d, bytes_str(f->name)), f);
 		if (old)
@@ -662,7 +712,6 @@ check_type(const ProtobufCMessageDescriptor *d, unsigned depth)
 		if (f->type == PROTOBUF_C_TYPE_MESSAGE)
 			check_type(f->descriptor, depth + 1);
 	}
-	assert_true(doubles <= 1);
 }
 
 static void
