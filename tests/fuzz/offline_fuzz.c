@@ -3,7 +3,8 @@
  * sections of type (2 bytes), length (2 bytes) and content, from which a file with right checksums is
  * made; the state that the reader trusts (1 byte) comes before the rest in both cases.
  *
- * Whatever holds against a trusted state of the sample database is what is in that database.
+ * Whatever holds against a trusted state of the sample database is what is in that database. Evidence that
+ * holds shows that state; without a key none of it convicts.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -77,12 +78,32 @@ check_header(const struct immu_header *h)
 	assert(memcmp(h->alh, real.alh, HASH_SIZE) == 0);
 }
 
+/* Evidence that holds shows the state that the reader trusts, if he trusts one, and convicts nobody. */
+static void
+check_evidence(const struct immu_proof_report *r, uint64_t trusted)
+{
+	const struct immu_evidence *e = r->evidence;
+	bool is_trusted = r->trusted.tx == trusted &&
+	    memcmp(r->trusted.hash, truth[trusted].alh.b, HASH_SIZE) == 0;
+	bool is_seen = e->has_seen && e->seen.tx == trusted &&
+	    memcmp(e->seen.hash, truth[trusted].alh.b, HASH_SIZE) == 0;
+
+	assert(e->worth != IMMU_EVIDENCE_SIGNED && !r->signature_checked);
+	assert(*e->verdict && *e->worth_text && e->suspect_from <= e->suspect_to);
+	assert(trusted == 0 || is_trusted || is_seen);
+	if (strcmp(e->verdict, "rolled-back") == 0)
+		assert(e->has_seen && e->seen.tx < r->trusted.tx);
+}
+
 /* About transactions up to the trusted one nothing but the truth is believed. */
 static void
 check_belief(const struct immu_proof_report *r, uint64_t trusted)
 {
 	assert(!r->section && r->checks_len > 0 && r->not_proven_len > 0);
-	if (trusted == 0)
+	assert((r->kind == IMMU_PROOF_EVIDENCE) == (r->evidence != NULL));
+	if (r->evidence)
+		check_evidence(r, trusted);
+	if (trusted == 0 || r->evidence)
 		return;
 	if (r->via_header.id > 0 && r->via_header.id <= trusted) {
 		check_header(&r->via_header);

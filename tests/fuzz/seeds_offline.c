@@ -1,8 +1,9 @@
 /*
- * Seeds of offline proofs: files made of what the sample server answers, whole and as sections.
+ * Seeds of offline proofs and evidence: files made of what the sample server answers, whole and as sections.
  */
 #include <assert.h>
 
+#include "client/evidence.h"
 #include "client/offline.h"
 #include "client/offline_container.h"
 #include "sample_server.h"
@@ -61,20 +62,15 @@ trusted_of(const M(DualProof) * proof)
 
 /* Both forms of an input; without time and version, so that seeds are always the same. */
 static void
-put(const char *name, const char *sections_name, struct offline_source *source)
+put_file(const char *name, const char *sections_name, struct immu_bytes made)
 {
 	static const uint8_t no_time[8];
 	struct offline_container container;
 	struct offline_fault fault;
-	struct immu_bytes made;
 	struct buf file, parts;
 
 	buf_init(&file, SEED_MAX);
 	buf_init(&parts, SEED_MAX);
-	source->server_id = "c9b1p4a5gk3s0h9o1q20";
-	source->database = SAMPLE_DATABASE;
-	source->address = "127.0.0.1:3322";
-	assert(offline_make(source, &arena, &made) == IM_OK);
 	assert(offline_parse(bytes_of(made.data, made.len), &arena, &container, &fault) == IM_OK);
 	buf_append_u8(&file, TRUSTED);
 	buf_append_u8(&parts, TRUSTED);
@@ -100,10 +96,71 @@ put(const char *name, const char *sections_name, struct offline_source *source)
 	buf_free(&file);
 }
 
+static void
+put(const char *name, const char *sections_name, struct offline_source *source)
+{
+	struct immu_bytes made;
+
+	source->server_id = "c9b1p4a5gk3s0h9o1q20";
+	source->database = SAMPLE_DATABASE;
+	source->address = "127.0.0.1:3322";
+	assert(offline_make(source, &arena, &made) == IM_OK);
+	put_file(name, sections_name, made);
+}
+
+static M(VerifiableTx) * get_tx(uint64_t id)
+{
+	M(VerifiableTxRequest) m = IMMUDB__SCHEMA__VERIFIABLE_TX_REQUEST__INIT;
+
+	m.tx = id;
+	m.provesincetx = TRUSTED;
+	return (M(VerifiableTx) *)ask(RPC_METHOD_VerifiableTxById, &m.base);
+}
+
+/* A fork, shown by a link; an entry and a transaction that fail; a state that is older. */
+static void
+put_evidence(const struct tx_point *newest)
+{
+	struct trust_state seen = {.point = *newest}, trusted = {.point = {.id = 2}};
+	struct evidence_source source = {.verdict = "forked",
+	    .reason = "expected one history, and there are two",
+	    .server_id = "c9b1p4a5gk3s0h9o1q20",
+	    .database = SAMPLE_DATABASE,
+	    .address = "127.0.0.1:3322",
+	    .program = "make_seeds",
+	    .trusted = &trusted,
+	    .trusted_at = 1,
+	    .seen = &seen,
+	    .seen_at = 2,
+	    .other_server_id = "c9b1p4a5gk3s0h9o1q2g",
+	    .suspect_from = 1,
+	    .suspect_to = 2};
+	struct immu_bytes made;
+
+	memset(trusted.signature, 0x30, trusted.signature_len = 8);
+	source.link = get_tx(2);
+	assert(evidence_make(&source, &arena, &made) == IM_OK);
+	put_file("evidence-link", "evidence-link-sections", made);
+	source.link = NULL;
+	source.verdict = "tampered";
+	source.tx = get_tx(3);
+	source.tx->tx->entries[0]->hvalue.data[0] ^= 1;
+	source.entry = get("k3", 0);
+	source.entry->entry->value.data[0] ^= 1;
+	assert(evidence_make(&source, &arena, &made) == IM_OK);
+	put_file("evidence-answers", "evidence-answers-sections", made);
+	source.tx = NULL;
+	source.entry = NULL;
+	source.verdict = "rolled-back";
+	source.trusted = &seen;
+	source.seen = &trusted;
+	assert(evidence_make(&source, &arena, &made) == IM_OK);
+	put_file("evidence-states", "evidence-states-sections", made);
+}
+
 void
 seed_offline(void)
 {
-	M(VerifiableTxRequest) tx = IMMUDB__SCHEMA__VERIFIABLE_TX_REQUEST__INIT;
 	struct offline_source source = {.kind = IMMU_PROOF_ENTRY};
 
 	arena_init(&arena, ARENA_MAX);
@@ -113,10 +170,9 @@ seed_offline(void)
 	source.via = get("ref", 0);
 	source.entry = get("k1", source.via->entry->tx);
 	put("reference", "reference-sections", &source);
-	tx.tx = 2;
-	tx.provesincetx = TRUSTED;
 	source.kind = IMMU_PROOF_TX;
-	source.tx = (M(VerifiableTx) *)ask(RPC_METHOD_VerifiableTxById, &tx.base);
+	source.tx = get_tx(2);
 	put("tx", "tx-sections", &source);
+	put_evidence(&source.trusted);
 	arena_free(&arena);
 }
