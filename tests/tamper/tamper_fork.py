@@ -1,11 +1,9 @@
 """Cases of two histories with one beginning: two servers of one identity and one key."""
 import os
-import socket
-import subprocess
 
 from tamper_cases import Lie
 from tamper_check import check_alarm, check_calm, check_recovery, run_cases
-from tamper_world import DEADLINE_SECONDS, Auditor, Client, Proxy, expect, poll, read_text, spawn
+from tamper_world import Auditor, Client, Daemon, Proxy, expect, free_port
 
 EARLIER, COMMON, SAME, LONGER = 30, 40, 45, 47
 
@@ -56,29 +54,11 @@ class Stage:
         return auditor
 
 
-class Daemon:
-    """An auditor that serves its peers, after its first round."""
-
-    def __init__(self, auditor):
-        with socket.socket() as any_socket:
-            any_socket.bind(("127.0.0.1", 0))
-            self.address = "127.0.0.1:%d" % any_socket.getsockname()[1]
-        self.log = auditor.folder + ".log"
-        with open(self.log, "wb") as log:
-            self.process = spawn(
-                [auditor.world.program("auditor"), *auditor.arguments(), "--audit-interval", "1h",
-                 "--peer-listen", self.address], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        auditor.world.processes.append(self.process)
-        poll(self.is_ready, "the auditor has no verdict")
-
-    def is_ready(self):
-        said = read_text(self.log)
-        expect(self.process.poll() is None, f"the auditor has ended: {said}")
-        return "consistent: true" in said
-
-    def stop(self):
-        self.process.terminate()
-        expect(self.process.wait(DEADLINE_SECONDS) == 0, "the auditor ended badly")
+def serve(auditor):
+    """An auditor that serves its peers and has done its first round."""
+    daemon = Daemon(auditor, "--audit-interval", "1h", "--peer-listen", f"127.0.0.1:{free_port()}")
+    daemon.wait_log("consistent: true")
+    return daemon
 
 
 def check_switched(stage):
@@ -107,9 +87,9 @@ def check_peers(stage, verdicts, key=True):
             auditor.options = auditor.options[2:]
         check_calm(auditor.once())
     for mine, theirs, verdict in (*zip(auditors, reversed(auditors), verdicts),):
-        daemon = Daemon(theirs)
+        daemon = serve(theirs)
         asking = mine.copy(os.path.basename(mine.folder) + "-asking")
-        asking.options += ["--peer", daemon.address]
+        asking.options += ["--peer", daemon.options[-1]]
         check_alarm(asking, Lie("", [], verdict, COMMON + 1, LONGER))
         daemon.stop()
 
@@ -128,12 +108,12 @@ def check_honest_peers(stage):
     stage.show(stage.one, stage.one)
     ahead, behind = stage.auditor(0), stage.auditor(1)
     check_calm(ahead.once())
-    daemon = Daemon(ahead)
+    daemon = serve(ahead)
     for auditor in (behind, ahead.copy(os.path.basename(ahead.folder) + "-copy")):
-        auditor.options += ["--peer", daemon.address]
+        auditor.options += ["--peer", daemon.options[-1]]
         check_calm(auditor.once())
     daemon.stop()
-    behind.options[-1] = daemon.address
+    behind.options[-1] = daemon.options[-1]
     check_calm(behind.once())
     stage.show(stage.one, stage.other)
 

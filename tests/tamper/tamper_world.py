@@ -40,6 +40,13 @@ def poll(check, message):
         pause.wait(POLL_SECONDS)
 
 
+def free_port():
+    """A port that nobody has at the moment."""
+    with socket.socket() as any_socket:
+        any_socket.bind(("127.0.0.1", 0))
+        return any_socket.getsockname()[1]
+
+
 def read_text(path):
     with open(path, encoding="utf-8", errors="replace") as file:
         return file.read()
@@ -290,6 +297,40 @@ class Auditor:
     def evidence(self):
         folder = os.path.join(self.folder, "evidence")
         return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+
+
+class Daemon:
+    """An auditor that runs until it is stopped."""
+
+    def __init__(self, auditor, *options):
+        self.auditor = auditor
+        self.options = options
+        self.log = auditor.folder + ".log"
+        with open(self.log, "wb") as log:
+            self.process = spawn(
+                [auditor.world.program("auditor"), *auditor.arguments(), *options],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        auditor.world.processes.append(self.process)
+
+    def wait(self, check, message):
+        def has_happened():
+            expect(self.process.poll() is None, f"the auditor has ended: {read_text(self.log)}")
+            return check()
+        try:
+            poll(has_happened, message)
+        except Failure as failure:
+            raise Failure(f"{failure}; its log:\n{read_text(self.log)}") from failure
+
+    def wait_log(self, text):
+        self.wait(lambda: text in read_text(self.log), f"the auditor does not say: {text}")
+
+    def stop(self):
+        self.process.terminate()
+        expect(self.process.wait(DEADLINE_SECONDS) == 0, "the auditor ended badly")
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(DEADLINE_SECONDS)
 
 
 class World:
