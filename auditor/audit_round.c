@@ -23,6 +23,8 @@
 #include "util/version.h"
 
 #define TIMEOUT_MS_DEFAULT 10000u
+/* Nothing ends a wait for a connection, so it is a short one. */
+#define CONNECT_TIMEOUT_MS_MAX 5000u
 #define PARALLEL_DEFAULT 4u
 #define PARALLEL_MAX 64u
 #define LIST_MEMORY ((size_t)64 << 20)
@@ -51,7 +53,8 @@ link_options(struct audit *a)
 		.max_message_bytes = o->max_message_bytes,
 		.port = o->port,
 		.unix_path = o->unix_path && *o->unix_path ? o->unix_path : NULL,
-		.connect_timeout_ms = timeout_ms,
+		.connect_timeout_ms =
+		    timeout_ms < CONNECT_TIMEOUT_MS_MAX ? timeout_ms : CONNECT_TIMEOUT_MS_MAX,
 		.name = "auditor " IMMUDB_VERSION},
 	    .timeout_ms = timeout_ms,
 	    .stop = &a->stop};
@@ -433,6 +436,7 @@ run_round(struct run *run)
 	log_out(run->link, run->token);
 	err = check_workers(run);
 out:
+	run->env.claims = NULL;
 	claims_free(&claims);
 	return err;
 }
