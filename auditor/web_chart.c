@@ -72,31 +72,26 @@ append_points(const struct report_database *d, const struct chart_frame *f, stru
 	}
 }
 
-/* The line, the area below it, and a dot at its end. */
+/* The line and the area below it. */
 static void
 append_line(const struct report_database *d, const struct chart_frame *f, struct buf *out)
 {
-	const struct report_growth *last = &d->growth[d->growth_len - 1];
-	double bottom = f->top + f->height;
-
 	buf_append_str(out, "<path class=\"area\" d=\"");
 	append_points(d, f, out);
-	buf_printf(
-	    out, "V%.1fH%.1fz\"/><path class=\"line\" d=\"", bottom, frame_x(f, &d->growth[0]));
+	buf_printf(out, "V%.1fH%.1fz\"/><path class=\"line\" d=\"", f->top + f->height,
+	    frame_x(f, &d->growth[0]));
 	append_points(d, f, out);
-	buf_printf(out, "\"/><circle class=\"dot\" cx=\"%.1f\" cy=\"%.1f\" r=\"2.5\"/>",
-	    frame_x(f, last), frame_y(f, last));
+	buf_append_str(out, "\"/>");
 }
 
 /* Opens the drawing, with what it shows in words. */
 static void
 begin_growth(
-    const struct report_database *d, const char *kind, const char *view_box, struct buf *out)
+    const struct report_database *d, const char *kind, const char *attributes, struct buf *out)
 {
 	const struct report_growth *last = &d->growth[d->growth_len - 1];
 
-	buf_printf(out, "<svg class=\"growth %s\" viewBox=\"%s\" role=\"img\" aria-label=\"", kind,
-	    view_box);
+	buf_printf(out, "<svg class=\"growth %s\" %s role=\"img\" aria-label=\"", kind, attributes);
 	buf_append_str(out, "From transaction ");
 	html_number(out, d->growth[0].tx);
 	buf_append_str(out, " to ");
@@ -112,62 +107,53 @@ void
 chart_growth_small(const struct report_database *d, struct buf *out)
 {
 	struct chart_frame frame = {.left = 3, .top = 4, .width = 114, .height = 24};
+	const struct report_growth *last;
 
 	if (d->growth_len == 0) {
 		buf_append_str(out, "<span class=\"dim\">no history yet</span>");
 		return;
 	}
+	last = &d->growth[d->growth_len - 1];
 	frame = frame_of(d, frame);
-	begin_growth(d, "small", "0 0 120 32", out);
+	begin_growth(d, "small", "viewBox=\"0 0 120 32\"", out);
 	append_line(d, &frame, out);
-	buf_append_str(out, "</svg>");
+	/* The newest. */
+	buf_printf(out, "<circle class=\"dot\" cx=\"%.1f\" cy=\"%.1f\" r=\"2.5\"/></svg>",
+	    frame_x(&frame, last), frame_y(&frame, last));
 }
 
+/* An end of the line in words: the transaction, and when. */
 static void
-append_tx_label(struct buf *out, double y, double tx)
+append_end(const struct report_growth *end, double span, struct buf *out)
 {
-	buf_printf(out, "<text x=\"72\" y=\"%.1f\" text-anchor=\"end\">", y + 4);
-	html_number(out, (uint64_t)tx);
-	buf_append_str(out, "</text>");
-	buf_printf(out, "<path class=\"grid\" d=\"M80 %.1fH632\"/>", y);
-}
-
-static void
-append_time_label(const struct chart_frame *f, bool is_end, struct buf *out)
-{
-	double at = is_end ? f->to_at : f->from_at;
-	int digits = f->to_at - f->from_at < CHART_SECONDS_BELOW ? 8 : 5;
 	char text[CLOCK_TEXT_SIZE];
 
-	clock_format_s((int64_t)at, text);
-	buf_printf(out, "<text x=\"%d\" y=\"196\" text-anchor=\"%s\">%.10s %.*s</text>",
-	    is_end ? 632 : 80, is_end ? "end" : "start", text, digits,
-	    strlen(text) == 20 ? text + 11 : "");
+	clock_format_s((int64_t)end->at, text);
+	buf_append_str(out, "<span><b>transaction ");
+	html_number(out, end->tx);
+	buf_printf(out, "</b>%.10s %.*s</span>", text, span < CHART_SECONDS_BELOW ? 8 : 5,
+	    strlen(text) == strlen("2024-02-29T12:00:00Z") ? text + 11 : "");
 }
 
 void
 chart_growth_large(const struct report_database *d, struct buf *out)
 {
-	struct chart_frame f = {.left = 80, .top = 12, .width = 552, .height = 160};
+	struct chart_frame f = {.left = 0, .top = 4, .width = 640, .height = 156};
 
-	if (d->growth_len == 0) {
+	if (d->growth_len < 2) {
 		buf_append_str(
-		    out, "<p class=\"dim\">Nothing to draw before the first good round.</p>");
+		    out, "<p class=\"dim\">Nothing to draw before the second good round.</p>");
 		return;
 	}
 	f = frame_of(d, f);
-	begin_growth(d, "large", "0 0 640 204", out);
-	if (f.to_tx > f.from_tx) {
-		append_tx_label(out, f.top, f.to_tx);
-		append_tx_label(out, f.top + f.height, f.from_tx);
-	} else {
-		append_tx_label(out, f.top + f.height / 2, f.to_tx);
-	}
+	buf_append_str(out, "<figure class=\"chart\">");
+	/* The drawing is stretched to the width there is; what is written stands below it. */
+	begin_growth(d, "large", "viewBox=\"0 0 640 160\" preserveAspectRatio=\"none\"", out);
 	append_line(d, &f, out);
-	if (f.to_at > f.from_at)
-		append_time_label(&f, false, out);
-	append_time_label(&f, true, out);
-	buf_append_str(out, "</svg>\n");
+	buf_append_str(out, "</svg><figcaption class=\"axis\">");
+	append_end(&d->growth[0], f.to_at - f.from_at, out);
+	append_end(&d->growth[d->growth_len - 1], f.to_at - f.from_at, out);
+	buf_append_str(out, "</figcaption></figure>\n");
 }
 
 /* The ticks of all rounds of one class; the taller, the worse. */

@@ -39,7 +39,7 @@ add_past(struct report *r, const char *name, uint64_t tx, size_t rounds, unsigne
 		struct report_round round = {.at = end - (double)(rounds - 1 - i) * INTERVAL - .21,
 		    .seconds = .21,
 		    .verdict = i ? AUDIT_OK : AUDIT_FIRST_SEEN,
-		    .tx = 1 + (uint64_t)((double)(tx - 1) * bent),
+		    .tx = 1 + (uint64_t)((double)(tx - 1) * bent + .5),
 		    .sampled = tx < 200 ? tx : 200};
 
 		report_add_round(d, &round);
