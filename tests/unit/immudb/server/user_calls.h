@@ -7,6 +7,31 @@
 #define GOOD_PASSWORD "Secret-Word-1"
 #define OTHER_PASSWORD "Secret-Word-2"
 
+/* The error, its status, and a part of its text. */
+static inline void
+check_refused(
+    struct fixture *f, enum im_err got, enum im_err want, enum im_status status, const char *text)
+{
+	if (got != want || f->status != status || !strstr(err_detail(got), text))
+		fail_msg("%s (%s), status %d instead of %s: %s", err_name(got), err_detail(got),
+		    (int)f->status, err_name(want), text);
+}
+
+#define refused(call, err, status, text) \
+	check_refused(f, (call), IM_ERR_##err, IM_STATUS_##status, (text))
+
+static inline void
+as(struct fixture *f, const char *user, const char *password)
+{
+	assert_int_equal(login(f, user, password), IM_OK);
+}
+
+static inline void
+as_immudb(struct fixture *f)
+{
+	as(f, "immudb", "immudb");
+}
+
 static inline char *
 text_of(const char *s)
 {
