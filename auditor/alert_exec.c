@@ -14,6 +14,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "util/spawn.h"
@@ -159,6 +160,17 @@ exec_judge(const struct alert_exec *e, int status, int error_fd, struct alert_ou
 	    spawn_status_text(status, how), said[0] ? ": " : "", said);
 }
 
+/*
+ * As the first process of a container we inherit what programs left running when they ended. The auditor
+ * has no other children, so that whatever has ended by now is one of those.
+ */
+static void
+exec_reap_orphans(void)
+{
+	while (getpid() == 1 && waitpid(-1, NULL, WNOHANG) > 0)
+		continue;
+}
+
 /* Until the program has ended, by itself or by us. */
 static enum alert_result
 exec_await(
@@ -191,6 +203,7 @@ exec_run(struct alert_exec *e, const char *id, const int fds[3], struct alert_ou
 		return alert_outcome_set(out, ALERT_FAILED, "out of memory");
 	exec_make_environment(env, id);
 	o.env = env->list;
+	exec_reap_orphans();
 	err = spawn_start(&o, &child);
 	free(env);
 	/* A program that is gone or may not be executed needs somebody's hand. */

@@ -12,7 +12,6 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,19 +51,6 @@ struct alert_post {
 	struct buf answer; /* the first bytes of the receiver's answer */
 	char error[CURL_ERROR_SIZE];
 };
-
-enum alert_result
-alert_outcome_set(struct alert_outcome *out, enum alert_result result, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(out->text, sizeof out->text, fmt, ap);
-	va_end(ap);
-	out->retry_after_ms = 0;
-	out->result = result;
-	return result;
-}
 
 char *
 alert_post_sign(

@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -681,6 +682,53 @@ a_stop_ends_a_hanging_program(void **state)
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 }
 
+/* As process 1: sends alerts until what the programs left behind is reaped. */
+static int
+be_first(const struct alert_options *o)
+{
+	struct alerts *a;
+	siginfo_t info;
+
+	if (getpid() != 1 || alerts_start(o, &a) != IM_OK)
+		return 2;
+	for (uint64_t i = 1; i <= 100; i++) {
+		if (send_verdict(a, "d", AUDIT_TAMPERED) != IM_OK)
+			return 3;
+		while (counts_of(a).delivered < i)
+			usleep(1000);
+		if (i > 2 && waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == -1) {
+			alerts_stop(a, 0);
+			return 0;
+		}
+	}
+	return 4;
+}
+
+static void
+the_first_process_reaps_what_programs_leave(void **state)
+{
+	struct alert_options o = options_for_script("[ -e left ] || { touch left; sleep 0.01 & }");
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (unshare(CLONE_NEWUSER | CLONE_NEWPID) != 0)
+			_exit(77);
+		pid = fork();
+		if (pid == 0)
+			_exit(be_first(&o));
+		_exit(
+		    waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77)
+		skip();
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 /* Neither way waits for the other. */
 static void
 a_dead_webhook_does_not_hold_up_the_program(void **state)
@@ -789,6 +837,7 @@ main(void)
 	    T(a_program_that_fails_is_run_again),
 	    T(a_program_that_hangs_is_killed_with_its_children),
 	    T(a_stop_ends_a_hanging_program),
+	    T(the_first_process_reaps_what_programs_leave),
 	    T(a_dead_webhook_does_not_hold_up_the_program),
 	    T(bad_options_are_refused),
 	    T(without_any_way_there_is_nothing_to_do),
