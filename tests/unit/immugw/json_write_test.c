@@ -6,11 +6,13 @@
 
 #include <cmocka.h>
 
+#include "immugw/random_message.h"
 #include "json.h"
-#include "proto/immudb.pb-c.h"
+#include "rpc/method.h"
 #include "util/base64.h"
 
-#define TEXT_MAX (1u << 20)
+#define TEXT_MAX (4u << 20)
+#define ARENA_CAP (64u << 20)
 
 static void
 check_written(const ProtobufCMessage *m, unsigned style, const char *expected)
@@ -202,6 +204,52 @@ test_base64_pieces(void **state)
 			check_pieces(bytes_of(value, len), piece);
 }
 
+/* Whatever a message holds, in whichever style: what is read again is the same. */
+static void
+check_round_trip(const ProtobufCMessage *m, unsigned style, struct arena *a)
+{
+	struct buf text, again;
+	ProtobufCMessage *same;
+
+	buf_init(&text, TEXT_MAX);
+	buf_init(&again, TEXT_MAX);
+	json_write(&text, m, style);
+	assert_int_equal(text.err, IM_OK);
+	if (json_read(m->descriptor, buf_bytes(&text), a, &same) != IM_OK)
+		fail_msg(
+		    "%.*s: %s", (int)text.len, (const char *)text.data, err_detail(IM_ERR_JSON));
+	json_write(&again, same, style);
+	assert_true(bytes_equal(buf_bytes(&text), buf_bytes(&again)));
+	buf_clear(&text);
+	buf_clear(&again);
+	json_write(&text, m, JSON_STRINGS);
+	json_write(&again, same, JSON_STRINGS);
+	assert_true(bytes_equal(buf_bytes(&text), buf_bytes(&again)));
+	buf_free(&again);
+	buf_free(&text);
+}
+
+static void
+test_random_messages(void **state)
+{
+	struct random_source random = {UINT64_C(0x2545f4914f6cdd1d)};
+	struct arena a;
+
+	(void)state;
+	for (size_t i = 0; i < 20 * RPC_METHOD_COUNT; i++) {
+		const struct rpc_method *method = &rpc_methods[i % RPC_METHOD_COUNT];
+
+		/* Their content is a map, which no path has. */
+		if (method->answer == &immudb__schema__chunk__descriptor ||
+		    method->request == &immudb__schema__chunk__descriptor)
+			continue;
+		arena_init(&a, ARENA_CAP);
+		check_round_trip(random_message(&random, method->request, &a), i % 4, &a);
+		check_round_trip(random_message(&random, method->answer, &a), i % 4, &a);
+		arena_free(&a);
+	}
+}
+
 int
 main(void)
 {
@@ -213,6 +261,7 @@ main(void)
 	    cmocka_unit_test(test_buffer_too_small),
 	    cmocka_unit_test(test_list),
 	    cmocka_unit_test(test_base64_pieces),
+	    cmocka_unit_test(test_random_messages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "immugw/schema_check.h"
 #include "rest_request.h"
 #include "util/file.h"
 
@@ -72,20 +73,6 @@ parse_document(void)
 	return root;
 }
 
-/* What "#/a/b" refers to, or NULL. */
-static struct json_object *
-resolve(struct json_object *root, const char *ref)
-{
-	struct json_object *at = root;
-	char path[PATH_MAX_BYTES], *rest = path, *name;
-
-	assert_true(strlen(ref) < sizeof path && strncmp(ref, "#/", 2) == 0);
-	strcpy(path, ref + 2);
-	while (at && (name = strsep(&rest, "/")))
-		at = json_object_object_get(at, name);
-	return at;
-}
-
 static size_t
 check_refs(struct json_object *root, struct json_object *at)
 {
@@ -99,7 +86,7 @@ check_refs(struct json_object *root, struct json_object *at)
 	json_object_object_foreach(at, name, value)
 	{
 		if (strcmp(name, "$ref") == 0) {
-			if (!resolve(root, json_object_get_string(value)))
+			if (!schema_resolve(root, json_object_get_string(value)))
 				fail_msg("%s refers to nothing", json_object_get_string(value));
 			n++;
 		}
