@@ -378,6 +378,12 @@ immu_database(const struct immu *c)
 	return text_of(&c->database);
 }
 
+bool
+immu_is_connected(struct immu *c)
+{
+	return rpc_client_is_usable(c->rpc);
+}
+
 const char *
 immu_server_id(const struct immu *c)
 {

@@ -322,6 +322,9 @@ enum im_err immu_resume(struct immu *c, const char *token, const char *database)
 /* The selected database, "" if none. Valid until login, use, close. */
 const char *immu_database(const struct immu *c);
 
+/* False once the connection is lost or the server asked for its end: further requests fail. */
+bool immu_is_connected(struct immu *c);
+
 /* The server's identity, 20 characters. Valid until close. */
 const char *immu_server_id(const struct immu *c);
 

@@ -21,12 +21,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "http/http_exchange_internal.h"
 #include "http/http_health.h"
 #include "util/log.h"
 
-#define HTTP_THREADS "64"
 #define HTTP_REQUEST_TIMEOUT_MS "5000"
-#define HTTP_KEEP_ALIVE_TIMEOUT_MS "500"
 #define HTTP_REQUEST_MAX "16384"
 /* Largest answer of a handler. */
 #define HTTP_BODY_MAX (64u * 1024 * 1024)
@@ -36,6 +35,7 @@
 #define HTTP_ONE_WRITE_MAX 65536u
 #define HTTP_METHODS_MAX 128
 #define HTTP_ERROR_MAX 256
+#define HTTP_NUMBER_MAX 24
 #define HTTP_POKE_NS 5000000L
 
 /* What the helper of http_stop_listening() works with. */
@@ -46,6 +46,8 @@ struct http_poke {
 
 struct http_server {
 	struct mg_context *ctx;
+	size_t threads;
+	_Atomic size_t open;         /* connections */
 	struct http_options options; /* routes and program are borrowed */
 	struct http_health health;
 	struct http_route builtin[HTTP_HEALTH_ROUTES];
@@ -199,7 +201,7 @@ static int
 http_begin_request(struct mg_connection *conn)
 {
 	const struct mg_request_info *info = mg_get_request_info(conn);
-	const struct http_server *s = info->user_data;
+	struct http_server *s = info->user_data;
 	bool head_only = strcmp(info->request_method, "HEAD") == 0;
 	struct http_request request = {
 	    .method = head_only ? "GET" : info->request_method,
@@ -212,6 +214,9 @@ http_begin_request(struct mg_connection *conn)
 
 	if (route)
 		http_run(conn, route, &request, head_only);
+	else if (s->options.handle && !allow[0])
+		http_exchange_run(conn, atomic_load(&s->open) > s->threads / 4 * 3,
+		    s->options.handle, s->options.handle_arg);
 	else
 		http_send_error(conn, allow[0] ? 405 : 404, allow[0] ? allow : NULL, head_only);
 	return 1;
@@ -221,9 +226,37 @@ http_begin_request(struct mg_connection *conn)
 static int
 http_error(struct mg_connection *conn, int status, const char *message)
 {
+	const struct http_server *s = mg_get_user_data(mg_get_context(conn));
+	struct http_response response;
+
 	(void)message;
-	http_send_error(conn, status, NULL, false);
+	if (!s->options.refused) {
+		http_send_error(conn, status, NULL, false);
+		return 0;
+	}
+	response = http_response_of(status);
+	s->options.refused(status, &response.body);
+	http_send(conn, &response, false);
+	http_response_free(&response);
 	return 0;
+}
+
+static int
+http_connection_opened(const struct mg_connection *conn, void **data)
+{
+	struct http_server *s = mg_get_user_data(mg_get_context(conn));
+
+	(void)data;
+	atomic_fetch_add(&s->open, 1);
+	return 0;
+}
+
+static void
+http_connection_closed(const struct mg_connection *conn)
+{
+	struct http_server *s = mg_get_user_data(mg_get_context(conn));
+
+	atomic_fetch_sub(&s->open, 1);
 }
 
 /* Civetweb's complaints: in the thread that starts it the first is the reason, else a peer's doing. */
@@ -266,16 +299,24 @@ http_resolve(const char *name, char out[INET_ADDRSTRLEN])
 static enum im_err
 http_listen(struct http_server *s)
 {
-	char listen_on[INET_ADDRSTRLEN + 8];
-	const char *settings[] = {"listening_ports", listen_on, "num_threads", HTTP_THREADS,
+	char listen_on[INET_ADDRSTRLEN + 8], threads[HTTP_NUMBER_MAX], keep_alive[HTTP_NUMBER_MAX];
+	const char *settings[] = {"listening_ports", listen_on, "num_threads", threads,
 	    "request_timeout_ms", HTTP_REQUEST_TIMEOUT_MS, "enable_keep_alive", "yes",
-	    "keep_alive_timeout_ms", HTTP_KEEP_ALIVE_TIMEOUT_MS, "max_request_size",
-	    HTTP_REQUEST_MAX, "tcp_nodelay", "1", "enable_directory_listing", "no", NULL};
-	struct mg_callbacks callbacks = {
-	    .begin_request = http_begin_request, .log_message = http_log, .http_error = http_error};
+	    "keep_alive_timeout_ms", keep_alive, "max_request_size", HTTP_REQUEST_MAX,
+	    "tcp_nodelay", "1", "enable_directory_listing", "no", "decode_url",
+	    s->options.handle ? "no" : "yes", NULL};
+	struct mg_callbacks callbacks = {.begin_request = http_begin_request,
+	    .log_message = http_log,
+	    .http_error = http_error,
+	    .init_connection = http_connection_opened,
+	    .connection_closed = http_connection_closed};
 	struct mg_server_port ports[1] = {{0}};
 	char error[HTTP_ERROR_MAX] = "";
 
+	s->threads = s->options.threads ? s->options.threads : HTTP_THREADS;
+	snprintf(threads, sizeof threads, "%zu", s->threads);
+	snprintf(keep_alive, sizeof keep_alive, "%u",
+	    s->options.keep_alive_ms ? s->options.keep_alive_ms : HTTP_KEEP_ALIVE_MS);
 	snprintf(listen_on, sizeof listen_on, "%s:%u", s->address, (unsigned)s->options.port);
 	http_start_error = error;
 	s->ctx = mg_start(&callbacks, s, settings);

@@ -3,13 +3,17 @@
 
 #include "util/bytes.h"
 
+struct http_exchange;
 struct metrics;
+
+#define HTTP_THREADS 64
+#define HTTP_KEEP_ALIVE_MS 500
 
 /*
  * The small HTTP side of a daemon: plain HTTP/1.1 over IPv4, a table of routes, nothing from the
  * file system. Every server has /metrics (when there is a registry), /livez, /readyz and /version; GET
- * routes answer HEAD too. An unknown path is 404, a known path with another method 405 with Allow. Bodies
- * of requests are not read.
+ * routes answer HEAD too. An unknown path is 404, a known path with another method 405 with Allow; routes
+ * do not see bodies. A program that needs more has a handler of its own (http_exchange.h).
  *
  * Handlers run on the server's own threads, several at a time, and may take a while.
  */
@@ -64,6 +68,17 @@ struct http_options {
 	void (*ready_notes)(void *arg, struct buf *out);
 	const struct http_route *routes; /* borrowed; must outlive the server */
 	size_t route_count;
+	/*
+	 * Given every request whose path is in no route, instead of a 404; paths are then not decoded.
+	 * Request bodies and long answers are for it only. NULL: none.
+	 */
+	void (*handle)(void *arg, struct http_exchange *x);
+	void *handle_arg;
+	/* What civetweb refuses before there is a request: appends the body. NULL: {"error":...}. */
+	void (*refused)(int status, struct buf *body);
+	size_t threads; /* and connections at a time; 0: HTTP_THREADS */
+	/* How long an idle connection is kept; 0: HTTP_KEEP_ALIVE_MS. None is when most are in use. */
+	unsigned int keep_alive_ms;
 };
 
 /*

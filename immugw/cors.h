@@ -1,0 +1,27 @@
+#ifndef IMMUGW_CORS_H
+#define IMMUGW_CORS_H
+
+#include <stdbool.h>
+
+#include "util/bytes.h"
+
+/*
+ * What browsers let pages of other origins do (the Fetch standard, "CORS protocol"): nothing, unless an
+ * origin is named. Tokens travel in the header Authorization, never in cookies, so that credentials need
+ * no leave. Pure.
+ */
+struct cors {
+	const char *const *origins; /* "https://app.example.com"; "*" is every one */
+	size_t origins_len;
+};
+
+/*
+ * Appends the headers of an answer to a page of that origin (NULL: not a browser's, or of our own page).
+ * False when the origin is none of those allowed; then there are no such headers.
+ */
+bool cors_append(struct buf *headers, const struct cors *cors, const char *origin);
+
+/* Appends what a preflight asks for, for a path with these verbs (enum route_verb, or-ed). */
+void cors_append_preflight(struct buf *headers, unsigned verbs);
+
+#endif

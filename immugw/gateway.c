@@ -1,0 +1,179 @@
+/*
+ * Starting and stopping the gateway, and what it says about itself. rest.c answers requests.
+ *
+ * Invariant: what requests use lives longer than the HTTP server that carries them.
+ */
+#include "gateway.h"
+
+#include <stdlib.h>
+
+#include "http/http_server.h"
+#include "rest.h"
+#include "util/clock.h"
+#include "util/version.h"
+
+#define GATEWAY_KEEP_ALIVE_MS 15000
+#define GATEWAY_CONNECT_TIMEOUT_MS 5000
+#define GATEWAY_ARENA_MAX 65536
+
+struct gateway {
+	struct gateway_settings settings;
+	struct metrics *metrics;
+	struct upstream *upstream;
+	struct sessions *sessions;
+	struct verified *verified;
+	struct rest rest;
+	struct http_server *http;
+	struct metric *connections, *connected;
+};
+
+/* Ready: the server answers. */
+static enum im_err
+gateway_ready(void *arg)
+{
+	struct gateway *g = arg;
+	const struct upstream_call call = {
+	    rpc_method_find(RPC_METHOD_Health), bytes_of(NULL, 0), NULL};
+	ProtobufCMessage *answer;
+	enum im_status status;
+	struct arena arena;
+	enum im_err err;
+
+	arena_init(&arena, GATEWAY_ARENA_MAX);
+	err = upstream_call(g->upstream, &call, &arena, &answer, &status);
+	arena_free(&arena);
+	return err;
+}
+
+static void
+gateway_collect(void *arg)
+{
+	struct gateway *g = arg;
+	uint64_t made;
+	size_t up;
+
+	upstream_counts(g->upstream, &up, &made);
+	metric_set(g->connections, (double)up);
+	metric_set(g->connected, (double)made);
+}
+
+static enum im_err
+gateway_add_metrics(struct gateway *g)
+{
+	enum im_err err;
+
+	g->metrics = metrics_new();
+	if (!g->metrics)
+		return IM_ERR_NOMEM;
+	g->connections = metric_single(metrics_family(g->metrics,
+	    &(struct metric_desc){.name = "immugw_upstream_connections",
+		.help = "Connections to the server that are up.",
+		.type = METRIC_GAUGE}));
+	g->connected = metric_single(metrics_family(g->metrics,
+	    &(struct metric_desc){.name = "immugw_upstream_connections_made",
+		.help = "Connections to the server made since the start.",
+		.type = METRIC_GAUGE}));
+	err = metrics_add_process(g->metrics);
+	return err == IM_OK ? metrics_on_collect(g->metrics, gateway_collect, g) : err;
+}
+
+static enum im_err
+gateway_open_server(struct gateway *g)
+{
+	const struct gateway_settings *o = &g->settings;
+	const struct rpc_client_options rpc = {.host = o->server_address,
+	    .port = o->server_port,
+	    .unix_path = o->server_socket[0] ? o->server_socket : NULL,
+	    .connect_timeout_ms = GATEWAY_CONNECT_TIMEOUT_MS,
+	    .call_timeout_ms = o->timeout_ms,
+	    .max_message_bytes = o->max_message_bytes,
+	    .name = "immugw " IMMUDB_VERSION};
+	const struct immu_options client = {.address = o->server_address,
+	    .port = o->server_port,
+	    .unix_path = o->server_socket[0] ? o->server_socket : NULL,
+	    .state_dir = o->dir[0] ? o->dir : NULL,
+	    .pub_key_file = o->pub_key_file[0] ? o->pub_key_file : NULL,
+	    .connect_timeout_ms = GATEWAY_CONNECT_TIMEOUT_MS,
+	    .request_timeout_ms = o->timeout_ms,
+	    .max_message_bytes = o->max_message_bytes};
+	enum im_err err = upstream_new(&rpc, o->connections, &g->upstream);
+
+	if (err == IM_OK)
+		err = sessions_new(g->upstream, &g->sessions);
+	if (err == IM_OK)
+		err = verified_new(&client, &g->verified);
+	return err;
+}
+
+static enum im_err
+gateway_serve(struct gateway *g)
+{
+	const struct gateway_settings *o = &g->settings;
+	const struct http_options http = {.address = o->address,
+	    .port = o->port,
+	    .ephemeral = o->port == 0,
+	    .program = "immugw",
+	    .metrics = g->metrics,
+	    .ready = gateway_ready,
+	    .ready_arg = g,
+	    .handle = rest_handle,
+	    .handle_arg = &g->rest,
+	    .refused = rest_refused,
+	    .threads = o->threads,
+	    .keep_alive_ms = GATEWAY_KEEP_ALIVE_MS};
+
+	g->rest.upstream = g->upstream;
+	g->rest.sessions = g->sessions;
+	g->rest.verified = g->verified;
+	/* Base64 makes a third more of a message, and names need room. */
+	g->rest.max_body = o->max_message_bytes / 2 * 3;
+	g->rest.origins = o->origins;
+	g->rest.origins_len = o->origins_len;
+	g->rest.access_log = o->access_log;
+	return http_server_start(&http, &g->http);
+}
+
+enum im_err
+gateway_start(const struct gateway_settings *settings, struct gateway **out)
+{
+	struct gateway *g = calloc(1, sizeof *g);
+	enum im_err err;
+
+	*out = NULL;
+	if (!g)
+		return IM_ERR_NOMEM;
+	g->settings = *settings;
+	err = gateway_open_server(g);
+	if (err == IM_OK)
+		err = gateway_add_metrics(g);
+	if (err == IM_OK)
+		err = rest_init(&g->rest, g->metrics);
+	if (err == IM_OK)
+		err = gateway_serve(g);
+	if (err == IM_OK)
+		*out = g;
+	else
+		gateway_stop(g);
+	return err;
+}
+
+uint16_t
+gateway_port(const struct gateway *g)
+{
+	return http_server_port(g->http);
+}
+
+void
+gateway_stop(struct gateway *g)
+{
+	if (!g)
+		return;
+	http_server_stop(g->http);
+	verified_free(g->verified);
+	sessions_free(g->sessions);
+	if (g->metrics)
+		metrics_free(g->metrics);
+	upstream_free(g->upstream);
+	rest_free(&g->rest);
+	free(g);
+}

@@ -1,0 +1,224 @@
+/*
+ * The option table of immugw and its sub-commands. util/options.h reads command line, environment and
+ * configuration file by it; main.c runs what comes out.
+ *
+ * Invariant: every key of the sample configuration is in the table, and what cannot be done yet is
+ * refused when it is switched on, never ignored.
+ */
+#include "gateway_options.h"
+
+#include <stdio.h>
+
+#include "upstream.h"
+#include "util/version.h"
+
+static const struct option_def gateway_option_table[] = {
+    {.name = "dir",
+	.type = OPTION_PATH,
+	.help = "Folder for trusted states; $XDG_STATE_HOME/immudb or $HOME/.local/state/immudb if "
+		"not set"},
+    {.name = "address",
+	.short_name = 'a',
+	.type = OPTION_STRING,
+	.default_text = "0.0.0.0",
+	.help = "IPv4 address to serve on"},
+    {.name = "port",
+	.short_name = 'p',
+	.type = OPTION_INT,
+	.default_text = "3323",
+	.help = "Port to serve on; 0 takes a free one",
+	.min = 0,
+	.max = 65535},
+    {.name = "pidfile", .type = OPTION_PATH, .help = "Write the process id to this file"},
+    {.name = "detached",
+	.short_name = 'd',
+	.type = OPTION_BOOL,
+	.default_text = "false",
+	.help = "Run in the background"},
+    {.name = "threads",
+	.type = OPTION_INT,
+	.default_text = "64",
+	.help = "Requests answered at the same time; further ones wait",
+	.min = 4,
+	.max = 1024},
+    {.name = "cors-origins",
+	.type = OPTION_LIST,
+	.value_name = "ORIGIN",
+	.help = "Pages of these origins may call from a browser, \"*\" of all; none if not set"},
+    {.name = "immudb-address",
+	.short_name = 'k',
+	.type = OPTION_STRING,
+	.default_text = "127.0.0.1",
+	.group = "Server",
+	.help = "Host name or IP address of the server"},
+    {.name = "immudb-port",
+	.short_name = 'j',
+	.type = OPTION_INT,
+	.default_text = "3322",
+	.group = "Server",
+	.help = "Port of the server",
+	.min = 1,
+	.max = 65535},
+    {.name = "immudb-socket",
+	.type = OPTION_PATH,
+	.group = "Server",
+	.help = "Unix socket of the server, in place of address and port"},
+    {.name = "connections",
+	.type = OPTION_INT,
+	.default_text = "4",
+	.group = "Server",
+	.help = "Connections to the server that requests share; verified requests have their own",
+	.min = 1,
+	.max = UPSTREAM_CONNECTIONS_MAX},
+    {.name = "timeout",
+	.type = OPTION_DURATION,
+	.default_text = "1m",
+	.group = "Server",
+	.help = "How long to wait for an answer of the server",
+	.min = 1,
+	.max = INT32_MAX},
+    {.name = "max-recv-msg-size",
+	.type = OPTION_SIZE,
+	.default_text = "32MiB",
+	.group = "Server",
+	.help = "Largest request and answer, in bytes before they are JSON",
+	.min = 16384,
+	.max = 1 << 30},
+    {.name = "server-signing-pub-key",
+	.type = OPTION_PATH,
+	.group = "Security",
+	.help = "PEM file with the public key that must have signed every state"},
+    {.name = "mtls",
+	.short_name = 'm',
+	.type = OPTION_BOOL,
+	.default_text = "false",
+	.group = "Security",
+	.help =
+	    "Mutual TLS with the server; not implemented: the gateway refuses to start with it"},
+    {.name = "servername",
+	.type = OPTION_STRING,
+	.default_text = "localhost",
+	.group = "Security",
+	.help = "Name in the server's certificate; only used with TLS"},
+    {.name = "certificate",
+	.type = OPTION_PATH,
+	.group = "Security",
+	.help = "Certificate of the gateway; only used with TLS"},
+    {.name = "pkey",
+	.type = OPTION_PATH,
+	.group = "Security",
+	.help = "Private key of the certificate; only used with TLS"},
+    {.name = "clientcas",
+	.type = OPTION_PATH,
+	.group = "Security",
+	.help = "Authorities that sign certificates; only used with TLS"},
+    {.name = "access-log",
+	.type = OPTION_BOOL,
+	.default_text = "false",
+	.group = "Monitoring",
+	.help = "A line in the log for each request: route, status, bytes, time"},
+    {.name = "logfile",
+	.type = OPTION_PATH,
+	.group = "Monitoring",
+	.help = "Log to this file instead of standard error"},
+    {.name = "log-level",
+	.type = OPTION_ENUM,
+	.default_text = "info",
+	.choices = "error,warn,info,debug",
+	.aliases = "loglevel",
+	.env = "LOG_LEVEL",
+	.group = "Monitoring",
+	.help = "Least important lines to log"},
+    {.name = "log-format",
+	.type = OPTION_ENUM,
+	.default_text = "text",
+	.choices = "text,json",
+	.aliases = "logformat",
+	.group = "Monitoring",
+	.help = "Form of the log's lines"},
+};
+
+/* Options that may be present, but not switched on. */
+static const char *const gateway_not_implemented[] = {"mtls"};
+
+static int
+gateway_version(struct command_call *call)
+{
+	(void)call;
+	printf("immugw %s\n", IMMUDB_VERSION);
+	if (IMMUDB_COMMIT[0])
+		printf("%-8s: %s\n", "Commit", IMMUDB_COMMIT);
+	printf("%-8s: %s\n", "Built at", IMMUDB_BUILT_AT);
+	if (fflush(stdout) == 0)
+		return IM_EXIT_OK;
+	perror("immugw: cannot write to standard output");
+	return IM_EXIT_ERROR;
+}
+
+static const struct command gateway_commands[] = {
+    {.name = "version", .summary = "Show the version", .run = gateway_version},
+};
+
+static const struct command gateway_root = {
+    .name = "immugw",
+    .summary = "REST gateway of the immutable database",
+    .help =
+	"Serves the database over HTTP and JSON in the foreground until SIGTERM or SIGINT. What is "
+	"asked for under /db/verified/ is proven here before it is answered. /openapi.json describes "
+	"every path, and the page at / lets one try them.\n\nSettings come from flags, from "
+	"environment variables, and from /etc/immudb/immugw.toml (or immugw.yaml), in this order.",
+    .examples = "immugw                                # port 3323, server at 127.0.0.1:3322\n"
+		"immugw -k db.example.com -p 8080      # another server, another port\n"
+		"immugw --cors-origins https://app.example.com\n",
+    .options = gateway_option_table,
+    .option_count = sizeof gateway_option_table / sizeof *gateway_option_table,
+    .commands = gateway_commands,
+    .command_count = sizeof gateway_commands / sizeof *gateway_commands,
+    .run = gateway_run,
+};
+
+const struct program gateway_program = {
+    .root = &gateway_root, .env_prefix = "IMMUGW_", .version = IMMUDB_VERSION, .man_section = 8};
+
+enum im_err
+gateway_options_check(const struct options *o)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof gateway_not_implemented / sizeof *gateway_not_implemented; i++)
+		if (options_bool(o, gateway_not_implemented[i]))
+			return err_set(IM_ERR_CONFIG,
+			    "%s is switched on, but it is not implemented: leave it out or set it to "
+			    "false",
+			    gateway_not_implemented[i]);
+	return IM_OK;
+}
+
+void
+gateway_settings_get(const struct options *o, struct gateway_settings *out)
+{
+	*out = (struct gateway_settings){.address = options_string(o, "address"),
+	    .port = (uint16_t)options_int(o, "port"),
+	    .server_address = options_string(o, "immudb-address"),
+	    .server_port = (uint16_t)options_int(o, "immudb-port"),
+	    .server_socket = options_string(o, "immudb-socket"),
+	    .timeout_ms = (unsigned int)options_duration_ms(o, "timeout"),
+	    .max_message_bytes = (size_t)options_size(o, "max-recv-msg-size"),
+	    .connections = (size_t)options_int(o, "connections"),
+	    .dir = options_string(o, "dir"),
+	    .pub_key_file = options_string(o, "server-signing-pub-key"),
+	    .access_log = options_bool(o, "access-log"),
+	    .threads = (size_t)options_int(o, "threads")};
+	out->origins = options_list(o, "cors-origins", &out->origins_len);
+}
+
+void
+gateway_log_config(const struct options *o, struct log_config *out)
+{
+	*out = (struct log_config){
+	    .program = "immugw",
+	    .path = options_string(o, "logfile"),
+	    .level = (enum log_level)options_enum(o, "log-level"),
+	    .format = (enum log_format)options_enum(o, "log-format"),
+	};
+}

@@ -1,0 +1,41 @@
+#ifndef IMMUGW_REST_H
+#define IMMUGW_REST_H
+
+#include "http/http_exchange.h"
+#include "sessions.h"
+#include "util/metrics.h"
+#include "verified.h"
+
+/*
+ * From an HTTP request to its answer: route, message, call, JSON. gateway.c owns what it works with.
+ */
+
+#define REST_BODY_TIMEOUT_MS 60000
+/* Bodies of all requests at a time, as they were received. */
+#define REST_BODIES_MAX ((size_t)256 * 1024 * 1024)
+
+struct rest {
+	struct upstream *upstream;
+	struct sessions *sessions;
+	struct verified *verified;
+	size_t max_body; /* of one request */
+	const char *const *origins;
+	size_t origins_len;
+	bool access_log;
+	struct buf openapi; /* the document */
+	_Atomic size_t bodies;
+	struct metric_family *requests, *durations;
+	struct metric *verification_failures, *in_flight, *received, *sent;
+};
+
+/* Makes the document and the metrics' families. IM_ERR_NOMEM. */
+enum im_err rest_init(struct rest *r, struct metrics *metrics);
+void rest_free(struct rest *r);
+
+/* For http_options.handle; arg is the struct rest. */
+void rest_handle(void *arg, struct http_exchange *x);
+
+/* For http_options.refused. */
+void rest_refused(int status, struct buf *body);
+
+#endif

@@ -1,0 +1,231 @@
+/*
+ * A request and its answer on a connection of civetweb. http_server.c makes them and owns the
+ * connection; what is said in them is the handler's.
+ *
+ * Invariants:
+ * 1. A connection is kept only if the body was read to its end and the answer was sent whole.
+ * 2. No answer is sent twice: status is 0 until one begins.
+ */
+#include "http/http_exchange.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "http/http_exchange_internal.h"
+#include "util/clock.h"
+
+#define EXCHANGE_PIECE 65536
+#define EXCHANGE_HEAD_MAX 16384
+/* Answers up to this size leave in one write with their head. */
+#define EXCHANGE_JOIN_MAX 65536u
+
+const char *
+http_exchange_method(const struct http_exchange *x)
+{
+	return x->info->request_method;
+}
+
+struct bytes
+http_exchange_path(const struct http_exchange *x)
+{
+	const char *path = x->info->request_uri ? x->info->request_uri : "";
+
+	return bytes_of((const uint8_t *)path, strcspn(path, "?"));
+}
+
+struct bytes
+http_exchange_query(const struct http_exchange *x)
+{
+	return bytes_str(x->info->query_string ? x->info->query_string : "");
+}
+
+const char *
+http_exchange_header(const struct http_exchange *x, const char *name)
+{
+	return mg_get_header(x->conn, name);
+}
+
+const char *
+http_exchange_peer(const struct http_exchange *x)
+{
+	return x->info->remote_addr;
+}
+
+int64_t
+http_exchange_body_length(const struct http_exchange *x)
+{
+	return x->info->content_length;
+}
+
+static bool
+exchange_has_body(const struct http_exchange *x)
+{
+	return x->info->content_length > 0 || mg_get_header(x->conn, "Transfer-Encoding");
+}
+
+/* What the end of the body means: all of it came, or the peer went away. */
+static enum im_err
+exchange_body_ended(struct http_exchange *x, size_t len)
+{
+	if (x->info->content_length >= 0 && (long long)len < x->info->content_length)
+		return err_set(
+		    IM_ERR_CONNECTION_LOST, "%zu bytes of %lld came", len, x->info->content_length);
+	x->body_read = true;
+	return IM_OK;
+}
+
+enum im_err
+http_exchange_body(struct http_exchange *x, const struct http_body_limit *limit, struct buf *out)
+{
+	int64_t deadline = clock_monotonic_ns() + limit->timeout_ms * CLOCK_NS_PER_MS;
+	size_t start = out->len;
+	uint8_t piece[EXCHANGE_PIECE];
+
+	if (x->info->content_length > 0 && (uint64_t)x->info->content_length > limit->max)
+		return err_set(IM_ERR_BODY_SIZE, "the body has %lld bytes; at most %zu are taken",
+		    x->info->content_length, limit->max);
+	while (exchange_has_body(x)) {
+		int n = mg_read(x->conn, piece, sizeof piece);
+
+		if (n <= 0)
+			return clock_monotonic_ns() >= deadline
+			    ? err_set(IM_ERR_TIMEOUT, "the body did not arrive in time")
+			    : exchange_body_ended(x, out->len - start);
+		if (out->len - start + (size_t)n > limit->max)
+			return err_set(
+			    IM_ERR_BODY_SIZE, "at most %zu bytes of body are taken", limit->max);
+		buf_append(out, piece, (size_t)n);
+		if (out->err != IM_OK)
+			return out->err;
+		if (x->info->content_length >= 0 &&
+		    (long long)(out->len - start) == x->info->content_length)
+			break;
+		if (clock_monotonic_ns() >= deadline)
+			return err_set(IM_ERR_TIMEOUT, "the body did not arrive in time");
+	}
+	x->body_read = true;
+	return IM_OK;
+}
+
+/* Status line and headers; length < 0: in pieces. */
+static void
+exchange_put_head(
+    struct http_exchange *x, const struct http_head *head, int64_t length, struct buf *out)
+{
+	bool keep = x->body_read && !x->must_close;
+
+	if (!keep)
+		mg_disable_keep_alive(x->conn);
+	x->status = head->status;
+	buf_printf(out, "HTTP/1.1 %d %s\r\n", head->status,
+	    mg_get_response_code_text(x->conn, head->status));
+	if (head->content_type)
+		buf_printf(out, "Content-Type: %s\r\n", head->content_type);
+	if (length >= 0 && head->status != 204)
+		buf_printf(out, "Content-Length: %lld\r\n", (long long)length);
+	else if (length < 0)
+		buf_append_str(out, "Transfer-Encoding: chunked\r\n");
+	buf_printf(out,
+	    "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: %s\r\n%s\r\n",
+	    keep ? "keep-alive" : "close", head->headers ? head->headers : "");
+}
+
+/* Writes bytes; what cannot be written ends the connection. */
+static enum im_err
+exchange_put(struct http_exchange *x, struct bytes data)
+{
+	if (data.len == 0 || mg_write(x->conn, data.data, data.len) == (int)data.len)
+		return IM_OK;
+	mg_disable_keep_alive(x->conn);
+	return err_set(IM_ERR_CONNECTION_LOST, "the peer has gone");
+}
+
+void
+http_exchange_send(struct http_exchange *x, const struct http_head *head, struct bytes body)
+{
+	struct buf out;
+
+	if (x->status)
+		return;
+	if (!exchange_has_body(x))
+		x->body_read = true;
+	buf_init(&out, EXCHANGE_HEAD_MAX + EXCHANGE_JOIN_MAX);
+	exchange_put_head(x, head, (int64_t)body.len, &out);
+	if (x->is_head || head->status == 204)
+		body.len = 0;
+	x->sent = body.len;
+	if (body.len <= EXCHANGE_JOIN_MAX) {
+		buf_append_bytes(&out, body);
+		body.len = 0;
+	}
+	if (out.err != IM_OK)
+		mg_disable_keep_alive(x->conn);
+	else if (exchange_put(x, buf_bytes(&out)) == IM_OK)
+		(void)exchange_put(x, body);
+	buf_free(&out);
+}
+
+void
+http_exchange_begin(struct http_exchange *x, const struct http_head *head)
+{
+	struct buf out;
+
+	if (x->status)
+		return;
+	if (!exchange_has_body(x))
+		x->body_read = true;
+	x->streams = true;
+	buf_init(&out, EXCHANGE_HEAD_MAX);
+	exchange_put_head(x, head, -1, &out);
+	if (out.err != IM_OK)
+		mg_disable_keep_alive(x->conn);
+	else
+		(void)exchange_put(x, buf_bytes(&out));
+	buf_free(&out);
+}
+
+enum im_err
+http_exchange_write(struct http_exchange *x, struct bytes piece)
+{
+	x->sent += piece.len;
+	if (piece.len == 0 || x->is_head)
+		return IM_OK;
+	if (mg_send_chunk(x->conn, (const char *)piece.data, (unsigned int)piece.len) > 0)
+		return IM_OK;
+	return err_set(IM_ERR_CONNECTION_LOST, "the peer has gone");
+}
+
+void
+http_exchange_end(struct http_exchange *x)
+{
+	x->streams = false;
+	if (!x->is_head)
+		(void)mg_send_chunk(x->conn, "", 0);
+}
+
+int
+http_exchange_status(const struct http_exchange *x)
+{
+	return x->status;
+}
+
+uint64_t
+http_exchange_sent(const struct http_exchange *x)
+{
+	return x->sent;
+}
+
+void
+http_exchange_run(struct mg_connection *conn, bool must_close,
+    void (*handle)(void *arg, struct http_exchange *x), void *arg)
+{
+	struct http_exchange x = {
+	    .conn = conn, .info = mg_get_request_info(conn), .must_close = must_close};
+
+	x.is_head = strcmp(x.info->request_method, "HEAD") == 0;
+	handle(arg, &x);
+	if (!x.status)
+		http_exchange_send(&x, &(struct http_head){.status = 500}, bytes_of(NULL, 0));
+	if (x.streams)
+		mg_disable_keep_alive(conn);
+}

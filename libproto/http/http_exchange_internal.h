@@ -1,0 +1,24 @@
+#ifndef HTTP_HTTP_EXCHANGE_INTERNAL_H
+#define HTTP_HTTP_EXCHANGE_INTERNAL_H
+
+#include <civetweb.h>
+
+#include "http/http_exchange.h"
+
+/* Private to http/: how http_server.c makes an exchange of civetweb's connection. */
+struct http_exchange {
+	struct mg_connection *conn;
+	const struct mg_request_info *info;
+	bool body_read; /* to its end: the connection may carry another request */
+	bool streams;   /* begun, not ended */
+	bool is_head;
+	bool must_close; /* too many connections are open to keep this one */
+	int status;
+	uint64_t sent;
+};
+
+/* Runs the handler and sees to it that there is an answer. */
+void http_exchange_run(struct mg_connection *conn, bool must_close,
+    void (*handle)(void *arg, struct http_exchange *x), void *arg);
+
+#endif
