@@ -185,7 +185,7 @@ teardown() {
 # expect_status N: compares the status of the last run and shows its output when it differs.
 expect_status() {
 	[[ $status == "$1" ]] && return 0
-	printf 'status %s, expected %s; output:\n%s\n' "$status" "$1" "$output"
+	printf 'status %s, expected %s; output:\n%s\n' "$status" "$1" "${output:0:2000}"
 	return 1
 }
 

@@ -1,0 +1,55 @@
+#!/usr/bin/env python3
+"""Requests that no honest client makes; each must be answered or cut off, and the next one served.
+
+usage: hostile_http.py PORT TOKEN
+"""
+import socket
+import sys
+
+PORT, TOKEN = int(sys.argv[1]), sys.argv[2]
+TIMEOUT = 60
+HEAD = f"POST /db/set HTTP/1.1\r\nHost: gateway\r\nAuthorization: {TOKEN}\r\n".encode()
+
+
+def send(*pieces, shut=False):
+    """Sends pieces on one connection; the status of the answer, 0 if it was cut off without one."""
+    with socket.create_connection(("127.0.0.1", PORT), TIMEOUT) as s:
+        try:
+            for piece in pieces:
+                s.sendall(piece)
+            if shut:
+                s.shutdown(socket.SHUT_WR)
+            answer = b""
+            while b"\r\n" not in answer:
+                more = s.recv(65536)
+                if not more:
+                    break
+                answer += more
+        except (ConnectionResetError, BrokenPipeError):
+            return 0
+    return int(answer.split()[1]) if answer.startswith(b"HTTP/") else 0
+
+
+def expect(what, status, *allowed):
+    if status not in allowed:
+        sys.exit(f"{what}: status {status}, expected one of {allowed}")
+    healthy = send(b"GET /livez HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n")
+    if healthy != 200:
+        sys.exit(f"after {what}: /livez is {healthy}")
+
+
+expect("1 GB announced", send(HEAD + b"Content-Length: 1073741824\r\n\r\n"), 413)
+expect("a body cut short", send(HEAD + b"Content-Length: 100\r\n\r\n{}", shut=True), 400, 0)
+expect("a chunked body that is too long",
+       send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n",
+            *[b"100000\r\n" + b" " * 0x100000 + b"\r\n"] * 60), 413, 0)
+expect("a chunk's length that is none",
+       send(HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n"), 400, 0)
+expect("a negative length", send(HEAD + b"Content-Length: -1\r\n\r\n"), 400, 0)
+expect("two lengths", send(HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{} "), 400, 0)
+expect("a flood of headers", send(HEAD + b"X-A: b\r\n" * 5000 + b"\r\n"), 400, 413, 431, 0)
+expect("a header without end", send(HEAD + b"X-Long: " + b"a" * 100000), 400, 413, 431, 0)
+expect("a path without end", send(b"GET /" + b"a" * 100000 + b" HTTP/1.1\r\n\r\n"), 400, 413, 414, 0)
+expect("no HTTP at all", send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", shut=True), 400, 0)
+expect("an unknown method", send(b"BREW /db/set HTTP/1.1\r\nHost: gateway\r\n\r\n"), 400, 405, 501, 0)
+expect("nesting", send(HEAD + b"Content-Length: 100000\r\n\r\n" + b"[" * 100000), 400)

@@ -1,0 +1,320 @@
+#!/usr/bin/env bats
+# The gateway through curl: what a program that speaks HTTP and JSON can do, and what it is told when it
+# goes wrong.
+load helpers
+load gateway
+
+setup() {
+	private_home "$BATS_TEST_TMPDIR"
+	cd "$BATS_TEST_TMPDIR" || return 1
+	start_server
+	start_gateway --access-log
+	log_in
+}
+
+teardown() {
+	drop_gateway
+	drop_server
+}
+
+verified_get() {
+	api "$1" POST /db/verified/get "{\"keyRequest\":{\"key\":\"$(b64 "$2")\"}}"
+}
+
+@test "set, get, and the same proven" {
+	set_key hello world
+	[[ $(field .id) == 1 && $(field .nentries) == 1 ]]
+	[[ $(get_key hello) == world ]]
+	api 200 POST /db/verified/set \
+		"{\"setRequest\":{\"KVs\":[{\"key\":\"$(b64 safe)\",\"value\":\"$(b64 proven)\"}]}}"
+	[[ $(field .id) == 2 ]]
+	verified_get 200 safe
+	[[ $(field .value | base64 -d) == proven && $(field .tx) == 2 ]]
+	api 200 GET /db/verified/tx/2
+	[[ $(field .metadata.id) == 2 && $(field '.entries | length') == 1 ]]
+	# What was proven is trusted by every client of this user.
+	run -0 immuclient trust list
+	expect_text defaultdb
+}
+
+@test "sorted sets, references, lists, history, count, transactions" {
+	for n in 1 2 3; do
+		set_key "user$n" "person $n"
+		api 200 POST /db/zadd \
+			"{\"set\":\"$(b64 age)\",\"score\":$((40 - n)),\"key\":\"$(b64 "user$n")\"}"
+	done
+	api 200 POST /db/zscan "{\"set\":\"$(b64 age)\"}"
+	[[ $(field '[.entries[].score] | join(",")') == 37,38,39 ]]
+	[[ $(field .entries[0].entry.value | base64 -d) == "person 3" ]]
+	api 200 POST /db/verified/zadd \
+		"{\"zAddRequest\":{\"set\":\"$(b64 age)\",\"score\":1.5,\"key\":\"$(b64 user1)\"}}"
+	api 200 POST /db/verified/setreference \
+		"{\"referenceRequest\":{\"key\":\"$(b64 tag)\",\"referencedKey\":\"$(b64 user2)\"}}"
+	verified_get 200 tag
+	[[ $(field .value | base64 -d) == "person 2" ]]
+	[[ $(field .referencedBy.key | base64 -d) == tag ]]
+	set_key user1 changed
+	api 200 POST /db/history "{\"key\":\"$(b64 user1)\"}"
+	[[ $(field '.entries | length') == 2 && $(field .entries[1].value | base64 -d) == changed ]]
+	api 200 POST /db/scan "{\"prefix\":\"$(b64 user)\",\"desc\":true,\"limit\":\"2\"}"
+	[[ $(field '[.entries[].key] | map(@base64d) | join(",")') == user3,user2 ]]
+	api 200 GET "/db/count/$(b64 user)"
+	[[ $(field .count) == 3 ]]
+	api 200 POST /db/execall "{\"Operations\":[{\"kv\":{\"key\":\"$(b64 a)\",\"value\":\"$(b64 1)\"}},
+		{\"zAdd\":{\"set\":\"$(b64 s)\",\"score\":2,\"key\":\"$(b64 a)\",\"boundRef\":true}},
+		{\"ref\":{\"key\":\"$(b64 r)\",\"referencedKey\":\"$(b64 a)\"}}]}"
+	api 200 GET "/db/tx/$(field .id)"
+	[[ $(field '.entries | length') == 3 ]]
+	api 200 POST /db/tx '{"initialTx":1,"limit":2}'
+	[[ $(field '.txs | length') == 2 ]]
+	api 200 POST /db/deletekey "{\"keys\":[\"$(b64 a)\"]}"
+	api 404 GET "/db/get/$(b64 a)"
+	[[ $(field .code) == 5 ]]
+}
+
+@test "users and databases; tokens of several databases side by side" {
+	local first=$TOKEN second
+
+	set_key where first
+	api 200 POST /db/create '{"databasename":"second"}'
+	api 200 POST /db/list '{}'
+	[[ $(field '[.databases[].databasename] | sort | join(",")') == defaultdb,second ]]
+	api 200 GET /db/use/second
+	second=$(field .token)
+	TOKEN=$second
+	set_key where second
+	TOKEN=$first
+	[[ $(get_key where) == first ]]
+	verified_get 200 where
+	[[ $(field .value | base64 -d) == first ]]
+	TOKEN=$second
+	verified_get 200 where
+	[[ $(field .value | base64 -d) == second ]]
+	# The database in the path, whatever the token has selected.
+	api 200 GET "/db/defaultdb/get/$(b64 where)"
+	[[ $(field .value | base64 -d) == first ]]
+	api 200 POST /db/second/verified/get "{\"keyRequest\":{\"key\":\"$(b64 where)\"}}"
+	[[ $(field .value | base64 -d) == second ]]
+	api 404 GET "/db/third/get/$(b64 where)"
+	TOKEN=$first
+	api 200 POST /user "{\"user\":\"$(b64 reader)\",\"password\":\"$(b64 'Read3r!pw')\",
+		\"permission\":1,\"database\":\"second\"}"
+	api 200 GET /user/list
+	[[ $(field '[.users[].user] | map(@base64d) | sort | join(",")') == immudb,reader ]]
+	log_in reader 'Read3r!pw'
+	api 200 GET /db/use/second
+	TOKEN=$(field .token)
+	[[ $(get_key where) == second ]]
+	api 403 POST /db/set "{\"KVs\":[{\"key\":\"$(b64 k)\",\"value\":\"$(b64 v)\"}]}"
+	[[ $(field .code) == 7 ]]
+	api 403 GET "/db/defaultdb/get/$(b64 where)"
+}
+
+@test "a token ends with its session, also for databases named in the path" {
+	set_key k v
+	api 200 GET "/db/defaultdb/get/$(b64 k)"
+	TOKEN="Bearer $TOKEN"
+	api 200 GET "/db/defaultdb/get/$(b64 k)"
+	api 200 POST /logout '{}'
+	api 401 GET "/db/defaultdb/get/$(b64 k)"
+	[[ $(field .code) == 16 ]]
+	grep -qi '^WWW-Authenticate: Bearer' answer.head
+	TOKEN=
+	api 401 GET "/db/get/$(b64 k)"
+	log_in
+	api 200 GET "/db/defaultdb/get/$(b64 k)"
+	# Ended behind the gateway's back.
+	login_admin
+	run -0 immuadmin session list --output json
+	for id in $(jq -r '.sessions[] | select(.database == "defaultdb") | .id' <<<"$output"); do
+		immuadmin session kill "$id" || true
+	done
+	api 401 GET "/db/defaultdb/get/$(b64 k)"
+}
+
+@test "a value altered on disk is answered with 409, and the next request is served" {
+	set_key honest value
+	set_key target AAAAAAAA
+	verified_get 200 target
+	stop_server
+	printf B | dd of="$DATA/defaultdb/00000000.log" bs=1 conv=notrunc status=none \
+		seek="$(grep -abo -F AAAAAAAA "$DATA/defaultdb/00000000.log" | tail -n 1 | cut -d: -f1)"
+	start_server_again
+	log_in
+	verified_get 409 target
+	[[ $(field .code) == 10 && $(field .message) == "data is corrupted"* ]]
+	verified_get 200 honest
+	[[ $(field .value | base64 -d) == value ]]
+	curl -sS "$REST/metrics" | grep -q '^immugw_verification_failures_total 1$'
+	grep -q 'verification failed' "$GATEWAY_LOG"
+}
+
+# start_server_again: on its old port, which the gateway knows.
+start_server_again() {
+	launch immudb --dir "$DATA" --address 127.0.0.1 --port "$PORT" \
+		--metrics-address 127.0.0.1 --metrics-port "$METRICS_PORT"
+	wait_for port 127.0.0.1 "$PORT" "$WAIT_SECONDS" "$SERVER_PID"
+}
+
+@test "a database put back to an older copy is answered with 409" {
+	set_key k one
+	stop_server
+	cp -a "$DATA" older
+	start_server_again
+	log_in
+	set_key k two
+	verified_get 200 k
+	stop_server
+	rm -rf "$DATA"
+	mv older "$DATA"
+	start_server_again
+	log_in
+	verified_get 409 k
+	# What is not proven is still answered: the server may be asked what happened.
+	[[ $(get_key k) == one ]]
+}
+
+@test "the server goes and comes back" {
+	set_key k v
+	verified_get 200 k
+	stop_server KILL || true
+	api 503 GET "/db/get/$(b64 k)"
+	[[ $(field .code) == 14 ]]
+	grep -qi '^Retry-After: [0-9]' answer.head
+	api 503 POST /db/verified/get "{\"keyRequest\":{\"key\":\"$(b64 k)\"}}"
+	api 503 GET /readyz
+	api 200 GET /livez
+	start_server_again
+	log_in
+	[[ $(get_key k) == v ]]
+	verified_get 200 k
+	api 200 GET /readyz
+}
+
+@test "what is wrong with a request is said, with the place" {
+	api 404 GET /nowhere
+	[[ $output == '{"code":5,"message":"Not Found"}' ]]
+	api 405 DELETE /db/set
+	grep -qi '^Allow: POST' answer.head
+	api 400 POST /db/set '{"KVs":[{"key":"a2V5MQ=*","value":"dg=="}]}'
+	expect_text 'KVs[0].key: illegal base64 data at input byte 7'
+	api 400 POST /db/set '{"KVs":[{"key":"aw==","value":"dg==","colour":1}]}'
+	expect_text 'KVs[0]: unknown field \"colour\"'
+	api 400 POST /db/set '{"KVs":[]'
+	api 400 POST /db/set '{} {}'
+	api 400 POST /db/verified/get '{}'
+	expect_text keyRequest
+	api 400 POST /db/verified/get '{"keyRequest":{"key":"aw=="},"proveSinceTx":1}'
+	expect_text proveSinceTx
+	api 400 GET /db/tx/seven
+	api 400 GET '/db/get/aw%zz'
+	api 400 GET '/db/get/aw%00'
+	api 400 POST /db/scan "$(printf '{"prefix":%.0s' {1..100})"
+	api 400 POST /db/scan '{"limit":18446744073709551616}'
+	api 501 POST /db/sqlexec '{}'
+	status=$(curl -sS -o answer.body -w '%{http_code}' -H "Authorization: $TOKEN" \
+		-H 'Content-Type: application/xml' -d '<a/>' "$REST/db/set")
+	expect_status 415
+	# None of it is in the way of what is right.
+	set_key k v
+	[[ $(get_key k) == v ]]
+}
+
+@test "bodies that lie about their length, come slowly or never end; floods of headers" {
+	run -0 python3 "$BATS_TEST_DIRNAME/hostile_http.py" "$REST_PORT" "$TOKEN"
+	set_key k v
+	[[ $(get_key k) == v ]]
+	(($(awk '/^VmRSS/ { print $2 }' "/proc/$GATEWAY_PID/status") < 120000))
+}
+
+@test "large values, and lists of any length in pieces" {
+	local peak
+
+	head -c 6000000 /dev/urandom >value
+	{
+		printf '{"KVs":[{"key":"%s","value":"' "$(b64 large)"
+		base64 -w0 value
+		printf '"}]}'
+	} >request
+	api 200 POST /db/set @request
+	api 200 GET "/db/get/$(b64 large)"
+	jq -r .value answer.body | base64 -d | cmp - value
+	api 200 POST /db/verified/get "{\"keyRequest\":{\"key\":\"$(b64 large)\"}}"
+	jq -r .value answer.body | base64 -d | cmp - value
+	login_admin
+	seq 1 3000 | awk '{ printf "list%05d\tvalue %d\n", $1, $1 }' >rows.tsv
+	immuclient import --format tsv rows.tsv
+	api 400 POST /db/scan "{\"prefix\":\"$(b64 list)\",\"limit\":2501}"
+	curl -sS -H "Authorization: $TOKEN" -H 'Accept: application/x-ndjson' -D answer.head \
+		-d "{\"prefix\":\"$(b64 list)\"}" "$REST/db/scan" >lines
+	grep -qi '^Content-Type: application/x-ndjson' answer.head
+	grep -qi '^Transfer-Encoding: chunked' answer.head
+	(($(wc -l <lines) == 3000))
+	[[ $(tail -n 1 lines | jq -r .value | base64 -d) == "value 3000" ]]
+	curl -sS -H "Authorization: $TOKEN" -H 'Accept: application/x-ndjson' \
+		-d "{\"prefix\":\"$(b64 list)\",\"limit\":1500,\"desc\":true}" "$REST/db/scan" >lines
+	(($(wc -l <lines) == 1500))
+	curl -sS -H "Authorization: $TOKEN" -H 'Accept: application/x-ndjson' \
+		-d '{"initialTx":1}' "$REST/db/tx" >lines
+	(($(wc -l <lines) == $(immuclient current --output json | jq .tx)))
+}
+
+@test "browsers: nothing by default, named origins with their token" {
+	status=$(curl -sS -o answer.body -D answer.head -w '%{http_code}' -X OPTIONS \
+		-H 'Origin: https://app.example.com' -H 'Access-Control-Request-Method: POST' "$REST/db/set")
+	expect_status 403
+	run ! grep -i '^Access-Control' answer.head
+	stop_gateway
+	start_gateway --cors-origins https://app.example.com,https://other.example.com
+	status=$(curl -sS -o answer.body -D answer.head -w '%{http_code}' -X OPTIONS \
+		-H 'Origin: https://app.example.com' -H 'Access-Control-Request-Method: POST' \
+		-H 'Access-Control-Request-Headers: authorization,content-type' "$REST/db/set")
+	expect_status 204
+	grep -qi '^Access-Control-Allow-Origin: https://app.example.com' answer.head
+	grep -qi '^Access-Control-Allow-Headers:.*Authorization' answer.head
+	grep -qi '^Access-Control-Allow-Methods:.*POST' answer.head
+	curl -sS -o /dev/null -D answer.head -H 'Origin: https://app.example.com' "$REST/health"
+	grep -qi '^Access-Control-Allow-Origin: https://app.example.com' answer.head
+	grep -qi '^Vary: Origin' answer.head
+	curl -sS -o /dev/null -D answer.head -H 'Origin: https://evil.example.com' "$REST/health"
+	run ! grep -i '^Access-Control-Allow-Origin' answer.head
+}
+
+@test "request ids, and an access log without secrets" {
+	curl -sS -o /dev/null -D answer.head -H 'X-Request-Id: my-id_1' "$REST/health"
+	grep -qi '^X-Request-Id: my-id_1' answer.head
+	curl -sS -o /dev/null -D answer.head -H 'X-Request-Id: bad id;' "$REST/health"
+	grep -qiE '^X-Request-Id: [0-9a-v]{20}' answer.head
+	set_key secretkey secretvalue
+	[[ $(get_key secretkey) == secretvalue ]]
+	api 403 POST /login "{\"user\":\"$(b64 immudb)\",\"password\":\"$(b64 wrongpassword)\"}"
+	stop_gateway
+	grep -q 'request my-id_1 from 127.0.0.1: GET /health 200' "$GATEWAY_LOG"
+	for secret in "$TOKEN" "$(b64 secretkey)" "$(b64 secretvalue)" "$(b64 wrongpassword)" wrongpassword; do
+		run ! grep -F -e "$secret" "$GATEWAY_LOG"
+	done
+}
+
+@test "the older prefix" {
+	set_key k v
+	api 200 GET "/v1/immurestproxy/db/get/$(b64 k)"
+	api 200 POST /v1/immurestproxy/db/getall "{\"keys\":[\"$(b64 k)\"]}"
+	api 404 POST /v1/immurestproxy/db/verified/get "{\"keyRequest\":{\"key\":\"$(b64 k)\"}}"
+}
+
+@test "a thousand idle connections do not keep a new one out" {
+	set_key k v
+	run -0 python3 "$BATS_TEST_DIRNAME/idle_http.py" "$REST_PORT" 1000
+	[[ $(get_key k) == v ]]
+}
+
+@test "options: what cannot be is one line" {
+	run -1 immugw --mtls
+	expect_text "not implemented"
+	run -2 immugw --port 70000
+	run -1 immugw --address 127.0.0.1 --port "$REST_PORT"
+	expect_text "$REST_PORT"
+	run -1 immugw --port 0 --address 127.0.0.1 --server-signing-pub-key missing.pem
+	expect_text missing.pem
+	stop_gateway
+}
