@@ -321,11 +321,11 @@ run_route(struct work *w)
 static void
 run_local(struct work *w)
 {
-	const struct page_file *file = page_find(w->match.route->path);
+	struct page_file file;
 
-	if (file) {
+	if (page_find(w->match.route->path, &file)) {
 		buf_printf(&w->headers, "Content-Security-Policy: %s\r\n", page_policy);
-		answer(w, 200, file->content_type, file->content);
+		answer(w, 200, file.content_type, file.content);
 	} else {
 		answer(w, 200, REST_JSON, buf_bytes(&w->r->openapi));
 	}

@@ -124,10 +124,10 @@ verified_get() {
 	log_in
 	api 200 GET "/db/defaultdb/get/$(b64 k)"
 	# Ended behind the gateway's back.
-	login_admin
-	run -0 immuadmin session list --output json
-	for id in $(jq -r '.sessions[] | select(.database == "defaultdb") | .id' <<<"$output"); do
-		immuadmin session kill "$id" || true
+	immuadmin login immudb <<<immudb
+	run -0 immuadmin --output json session list
+	for id in $(jq -r '.[] | select(.own | not) | .session' <<<"$output"); do
+		immuadmin session kill "$id"
 	done
 	api 401 GET "/db/defaultdb/get/$(b64 k)"
 }
@@ -256,7 +256,7 @@ start_server_again() {
 	(($(wc -l <lines) == 1500))
 	curl -sS -H "Authorization: $TOKEN" -H 'Accept: application/x-ndjson' \
 		-d '{"initialTx":1}' "$REST/db/tx" >lines
-	(($(wc -l <lines) == $(immuclient current --output json | jq .tx)))
+	(($(wc -l <lines) == $(immuclient current --output json | jq .txID)))
 }
 
 @test "browsers: nothing by default, named origins with their token" {
