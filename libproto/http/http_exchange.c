@@ -85,12 +85,12 @@ http_exchange_body(struct http_exchange *x, const struct http_body_limit *limit,
 		return err_set(IM_ERR_BODY_SIZE, "the body has %lld bytes; at most %zu are taken",
 		    x->info->content_length, limit->max);
 	while (exchange_has_body(x)) {
+		int64_t begin = clock_monotonic_ns();
 		int n = mg_read(x->conn, piece, sizeof piece);
 
 		if (n <= 0)
-			return clock_monotonic_ns() >= deadline
-			    ? err_set(IM_ERR_TIMEOUT, "the body did not arrive in time")
-			    : exchange_body_ended(x, out->len - start);
+			return exchange_body_ended(
+			    x, out->len - start, clock_monotonic_ns() - begin);
 		if (out->len - start + (size_t)n > limit->max)
 			return err_set(
 			    IM_ERR_BODY_SIZE, "at most %zu bytes of body are taken", limit->max);

@@ -5,6 +5,9 @@
 
 #include "http/http_exchange.h"
 
+/* How long a peer may keep silent within a request. */
+#define HTTP_REQUEST_TIMEOUT_MS 5000
+
 /* Private to http/: how http_server.c makes an exchange of civetweb's connection. */
 struct http_exchange {
 	struct mg_connection *conn;

@@ -25,7 +25,6 @@
 #include "http/http_health.h"
 #include "util/log.h"
 
-#define HTTP_REQUEST_TIMEOUT_MS "5000"
 #define HTTP_REQUEST_MAX "16384"
 /* Largest answer of a handler. */
 #define HTTP_BODY_MAX (64u * 1024 * 1024)
@@ -300,11 +299,11 @@ static enum im_err
 http_listen(struct http_server *s)
 {
 	char listen_on[INET_ADDRSTRLEN + 8], threads[HTTP_NUMBER_MAX], keep_alive[HTTP_NUMBER_MAX];
+	char timeout[HTTP_NUMBER_MAX];
 	const char *settings[] = {"listening_ports", listen_on, "num_threads", threads,
-	    "request_timeout_ms", HTTP_REQUEST_TIMEOUT_MS, "enable_keep_alive", "yes",
-	    "keep_alive_timeout_ms", keep_alive, "max_request_size", HTTP_REQUEST_MAX,
-	    "tcp_nodelay", "1", "enable_directory_listing", "no", "decode_url",
-	    s->options.handle ? "no" : "yes", NULL};
+	    "request_timeout_ms", timeout, "enable_keep_alive", "yes", "keep_alive_timeout_ms",
+	    keep_alive, "max_request_size", HTTP_REQUEST_MAX, "tcp_nodelay", "1",
+	    "enable_directory_listing", "no", "decode_url", s->options.handle ? "no" : "yes", NULL};
 	struct mg_callbacks callbacks = {.begin_request = http_begin_request,
 	    .log_message = http_log,
 	    .http_error = http_error,
@@ -315,6 +314,7 @@ http_listen(struct http_server *s)
 
 	s->threads = s->options.threads ? s->options.threads : HTTP_THREADS;
 	snprintf(threads, sizeof threads, "%zu", s->threads);
+	snprintf(timeout, sizeof timeout, "%d", HTTP_REQUEST_TIMEOUT_MS);
 	snprintf(keep_alive, sizeof keep_alive, "%u",
 	    s->options.keep_alive_ms ? s->options.keep_alive_ms : HTTP_KEEP_ALIVE_MS);
 	snprintf(listen_on, sizeof listen_on, "%s:%u", s->address, (unsigned)s->options.port);

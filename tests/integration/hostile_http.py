@@ -45,7 +45,7 @@ expect("a chunked body that is too long",
             *[b"100000\r\n" + b" " * 0x100000 + b"\r\n"] * 60), 413, 0)
 expect("a chunk's length that is none",
        send(HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n"), 400, 0)
-expect("a negative length", send(HEAD + b"Content-Length: -1\r\n\r\n"), 400, 0)
+expect("a negative length", send(HEAD + b"Content-Length: -1\r\n\r\n"), 400, 411, 0)
 expect("two lengths", send(HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{} "), 400, 0)
 expect("a flood of headers", send(HEAD + b"X-A: b\r\n" * 5000 + b"\r\n"), 400, 413, 431, 0)
 expect("a header without end", send(HEAD + b"X-Long: " + b"a" * 100000), 400, 413, 431, 0)
@@ -53,3 +53,4 @@ expect("a path without end", send(b"GET /" + b"a" * 100000 + b" HTTP/1.1\r\n\r\n
 expect("no HTTP at all", send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", shut=True), 400, 0)
 expect("an unknown method", send(b"BREW /db/set HTTP/1.1\r\nHost: gateway\r\n\r\n"), 400, 405, 501, 0)
 expect("nesting", send(HEAD + b"Content-Length: 100000\r\n\r\n" + b"[" * 100000), 400)
+expect("a body that stops coming", send(HEAD + b"Content-Length: 100\r\n\r\n{"), 408)
