@@ -9,7 +9,7 @@
 
 #include "http/http_server.h"
 #include "rest.h"
-#include "util/clock.h"
+#include "util/keyfile.h"
 #include "util/version.h"
 
 #define GATEWAY_KEEP_ALIVE_MS 15000
@@ -77,6 +77,17 @@ gateway_add_metrics(struct gateway *g)
 	return err == IM_OK ? metrics_on_collect(g->metrics, gateway_collect, g) : err;
 }
 
+/* A key that cannot be used is said at the start, not when the first request is to be proven. */
+static enum im_err
+gateway_check_key(const char *path)
+{
+	struct sign_public_key *key = NULL;
+	enum im_err err = path[0] ? keyfile_load_public(path, &key) : IM_OK;
+
+	sign_public_key_free(key);
+	return err;
+}
+
 static enum im_err
 gateway_open_server(struct gateway *g)
 {
@@ -96,8 +107,10 @@ gateway_open_server(struct gateway *g)
 	    .connect_timeout_ms = GATEWAY_CONNECT_TIMEOUT_MS,
 	    .request_timeout_ms = o->timeout_ms,
 	    .max_message_bytes = o->max_message_bytes};
-	enum im_err err = upstream_new(&rpc, o->connections, &g->upstream);
+	enum im_err err = gateway_check_key(o->pub_key_file);
 
+	if (err == IM_OK)
+		err = upstream_new(&rpc, o->connections, &g->upstream);
 	if (err == IM_OK)
 		err = sessions_new(g->upstream, &g->sessions);
 	if (err == IM_OK)

@@ -63,10 +63,12 @@ exchange_has_body(const struct http_exchange *x)
 	return x->info->content_length > 0 || mg_get_header(x->conn, "Transfer-Encoding");
 }
 
-/* What the end of the body means: all of it came, or the peer went away. */
+/* What the end of the body means: all of it came, the peer fell silent, or it went away. */
 static enum im_err
-exchange_body_ended(struct http_exchange *x, size_t len)
+exchange_body_ended(struct http_exchange *x, size_t len, int64_t waited_ns)
 {
+	if (waited_ns >= HTTP_REQUEST_TIMEOUT_MS * CLOCK_NS_PER_MS)
+		return err_set(IM_ERR_TIMEOUT, "the body did not arrive in time");
 	if (x->info->content_length >= 0 && (long long)len < x->info->content_length)
 		return err_set(
 		    IM_ERR_CONNECTION_LOST, "%zu bytes of %lld came", len, x->info->content_length);

@@ -312,9 +312,9 @@ start_server_again() {
 	run -1 immugw --mtls
 	expect_text "not implemented"
 	run -2 immugw --port 70000
-	run -1 immugw --address 127.0.0.1 --port "$REST_PORT"
+	run -1 timeout "$WAIT_SECONDS" immugw --address 127.0.0.1 --port "$REST_PORT"
 	expect_text "$REST_PORT"
-	run -1 immugw --port 0 --address 127.0.0.1 --server-signing-pub-key missing.pem
+	run -1 timeout "$WAIT_SECONDS" immugw --port 0 --address 127.0.0.1 --server-signing-pub-key missing.pem
 	expect_text missing.pem
 	stop_gateway
 }
