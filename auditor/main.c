@@ -117,9 +117,12 @@ main_start(struct auditor *a, bool once)
 	web.report = &a->report;
 	web.alerts = a->alerts;
 	web.peers = a->peers;
+	if (!err)
+		err = main_start_audit(a);
+	/* After the alarms that are remembered have come into the report: no look at it may miss them. */
 	if (!err && !once)
 		err = web_start(&web, &a->web);
-	return err ? err : main_start_audit(a);
+	return err;
 }
 
 static void

@@ -159,6 +159,6 @@ report_worst(const struct report *r, enum audit_verdict *verdict)
 			worst = d;
 	}
 	*verdict =
-	    worst ? audit_verdict_worse(worst->verdict, r->server.verdict) : r->server.verdict;
+	    audit_verdict_worse(worst ? worst->verdict : AUDIT_NOT_CHECKED, r->server.verdict);
 	return worst;
 }

@@ -107,7 +107,8 @@ void report_add_round(struct report_database *d, const struct report_round *roun
 
 /*
  * The worst database (the earliest by name of several), NULL if there is none, and the verdict of
- * the whole server, in which the server's own verdict counts too; under the lock.
+ * the whole server, in which the server's own verdict counts too, and which is not good before a
+ * database was checked; under the lock.
  */
 const struct report_database *report_worst(const struct report *r, enum audit_verdict *verdict);
 

@@ -37,6 +37,13 @@ report_starts_unchecked(void **state)
 
 	assert_null(report_worst(r, &verdict));
 	assert_int_equal(verdict, AUDIT_NOT_CHECKED);
+	/* A server that was reached and of which nothing was checked yet is not good. */
+	r->server.verdict = AUDIT_OK;
+	assert_null(report_worst(r, &verdict));
+	assert_int_equal(verdict, AUDIT_NOT_CHECKED);
+	r->server.verdict = AUDIT_UNREACHABLE;
+	assert_null(report_worst(r, &verdict));
+	assert_int_equal(verdict, AUDIT_UNREACHABLE);
 	assert_string_equal(r->server.id, "unknown");
 	assert_null(report_find_database(r, "defaultdb"));
 	report_drop(r, "defaultdb");
