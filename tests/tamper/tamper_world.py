@@ -15,6 +15,7 @@ import time
 
 DEADLINE_SECONDS = 60
 POLL_SECONDS = 0.01
+LOG_SHOWN = 4000
 PASSWORD = "Auditor1!"
 HELLO, REQUEST, ANSWER, ERROR, DATA, END = range(1, 7)
 MIB = 1024 * 1024
@@ -319,7 +320,8 @@ class Daemon:
         try:
             poll(has_happened, message)
         except Failure as failure:
-            raise Failure(f"{failure}; its log:\n{read_text(self.log)}") from failure
+            last = read_text(self.log)[-LOG_SHOWN:]
+            raise Failure(f"{failure}; the end of its log:\n{last}") from failure
 
     def wait_log(self, text):
         self.wait(lambda: text in read_text(self.log), f"the auditor does not say: {text}")
