@@ -20,7 +20,7 @@ struct gateway {
 	struct gateway_settings settings;
 	struct metrics *metrics;
 	struct upstream *upstream;
-	struct sessions *sessions;
+	struct token_memo *sessions;
 	struct verified *verified;
 	struct rest rest;
 	struct http_server *http;
@@ -112,7 +112,7 @@ gateway_open_server(struct gateway *g)
 	if (err == IM_OK)
 		err = upstream_new(&rpc, o->connections, &g->upstream);
 	if (err == IM_OK)
-		err = sessions_new(g->upstream, &g->sessions);
+		err = token_memo_new(g->upstream, &g->sessions);
 	if (err == IM_OK)
 		err = verified_new(&client, &g->verified);
 	return err;
@@ -183,7 +183,7 @@ gateway_stop(struct gateway *g)
 		return;
 	http_server_stop(g->http);
 	verified_free(g->verified);
-	sessions_free(g->sessions);
+	token_memo_free(g->sessions);
 	if (g->metrics)
 		metrics_free(g->metrics);
 	upstream_free(g->upstream);

@@ -1,6 +1,6 @@
 /*
  * Requests and answers. Who may ask, which database is meant and what is proven is found out by
- * sessions.c and verified.c; cors.c says what browsers may see; lists.c answers in pieces.
+ * token_memo.c and verified.c; cors.c says what browsers may see; lists.c answers in pieces.
  *
  * Invariants:
  * 1. Every request is answered once, counted once and logged once, under the route's pattern: never with
@@ -258,7 +258,7 @@ call_route(struct work *w, const ProtobufCMessage *request)
 
 	/* A session that the gateway remembered may have ended: once more, with a new one. */
 	do {
-		err = sessions_find(w->r->sessions, &wanted, &session);
+		err = token_memo_find(w->r->sessions, &wanted, &session);
 		if (err == IM_OK && is_list)
 			err = call_list(w, &session, request);
 		else if (err == IM_OK && (route->flags & ROUTE_VERIFIED))
@@ -266,10 +266,10 @@ call_route(struct work *w, const ProtobufCMessage *request)
 		else if (err == IM_OK)
 			err = call_plain(w, &session, request);
 		if (is_login_lost(err))
-			sessions_forget(w->r->sessions, w->token);
+			token_memo_forget(w->r->sessions, w->token);
 	} while (is_login_lost(err) && w->match.database.len > 0 && again && !(again = false));
 	if (err == IM_OK && route->method->id == RPC_METHOD_Logout)
-		sessions_forget(w->r->sessions, w->token);
+		token_memo_forget(w->r->sessions, w->token);
 	explicit_bzero(&session, sizeof session);
 	return err;
 }

@@ -2,7 +2,7 @@
 #define IMMUGW_REST_H
 
 #include "http/http_exchange.h"
-#include "sessions.h"
+#include "token_memo.h"
 #include "util/metrics.h"
 #include "verified.h"
 
@@ -16,7 +16,7 @@
 
 struct rest {
 	struct upstream *upstream;
-	struct sessions *sessions;
+	struct token_memo *sessions;
 	struct verified *verified;
 	size_t max_body; /* of one request */
 	const char *const *origins;

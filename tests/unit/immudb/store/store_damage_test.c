@@ -364,11 +364,13 @@ test_short_segment(void **state)
 
 	make_base(f, BIG_TXS, BIG_VALUE);
 	remove_derived(f);
-	assert_true(fault_vfs_shorten(f->disk, STORE_DIR "/00000001.log", BIG_VALUE + BIG_VALUE / 4));
+	assert_true(
+	    fault_vfs_shorten(f->disk, STORE_DIR "/00000001.log", BIG_VALUE + BIG_VALUE / 4));
 	check_damaged(f, 3, "00000001.log");
 	/* Only zeroes are missing: nothing is lost. */
 	fault_vfs_copy(f->disk, f->base);
-	assert_true(fault_vfs_shorten(f->disk, STORE_DIR "/00000001.log", 3u * BIG_VALUE + BIG_VALUE / 4));
+	assert_true(
+	    fault_vfs_shorten(f->disk, STORE_DIR "/00000001.log", 3u * BIG_VALUE + BIG_VALUE / 4));
 	open_store(f, "short of zeroes");
 	check_whole(f, BIG_TXS, "short of zeroes");
 	for (uint64_t i = 1; i <= 10; i++)

@@ -3,9 +3,9 @@
  * upstream.c; rest.c is the only user.
  *
  * Invariant: an entry is only what the server said of exactly this token, and not older than
- * SESSIONS_LIFE_NS: a permission that was taken away is the server's to enforce, with the token itself.
+ * TOKEN_MEMO_LIFE_NS: a permission that was taken away is the server's to enforce, with the token itself.
  */
-#include "sessions.h"
+#include "token_memo.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -15,55 +15,55 @@
 #include "util/clock.h"
 #include "util/crc32c.h"
 
-#define SESSIONS_SETS 256u
-#define SESSIONS_WAYS 4u
-#define SESSIONS_LIFE_NS (300 * CLOCK_NS_PER_S)
-#define SESSIONS_ARENA_MAX 65536
+#define TOKEN_MEMO_SETS 256u
+#define TOKEN_MEMO_WAYS 4u
+#define TOKEN_MEMO_LIFE_NS (300 * CLOCK_NS_PER_S)
+#define TOKEN_MEMO_ARENA_MAX 65536
 
 /* For the token of a client and a database (or none): the session to use. */
 struct memo {
-	char token[SESSIONS_TOKEN_MAX + 1];
-	char asked[SESSIONS_DATABASE_MAX + 1];
+	char token[TOKEN_MEMO_TOKEN_MAX + 1];
+	char asked[TOKEN_MEMO_DATABASE_MAX + 1];
 	struct session_token found;
 	int64_t at_ns; /* 0: free */
 };
 
 struct set {
 	pthread_mutex_t lock;
-	struct memo *ways; /* SESSIONS_WAYS; NULL until the first */
+	struct memo *ways; /* TOKEN_MEMO_WAYS; NULL until the first */
 	unsigned next;
 };
 
-struct sessions {
+struct token_memo {
 	struct upstream *upstream;
-	struct set sets[SESSIONS_SETS];
+	struct set sets[TOKEN_MEMO_SETS];
 };
 
 enum im_err
-sessions_new(struct upstream *upstream, struct sessions **out)
+token_memo_new(struct upstream *upstream, struct token_memo **out)
 {
-	struct sessions *s = calloc(1, sizeof *s);
+	struct token_memo *s = calloc(1, sizeof *s);
 	size_t i;
 
 	*out = s;
 	if (!s)
 		return IM_ERR_NOMEM;
 	s->upstream = upstream;
-	for (i = 0; i < SESSIONS_SETS; i++)
+	for (i = 0; i < TOKEN_MEMO_SETS; i++)
 		pthread_mutex_init(&s->sets[i].lock, NULL);
 	return IM_OK;
 }
 
 void
-sessions_free(struct sessions *s)
+token_memo_free(struct token_memo *s)
 {
 	size_t i;
 
 	if (!s)
 		return;
-	for (i = 0; i < SESSIONS_SETS; i++) {
+	for (i = 0; i < TOKEN_MEMO_SETS; i++) {
 		if (s->sets[i].ways)
-			explicit_bzero(s->sets[i].ways, SESSIONS_WAYS * sizeof *s->sets[i].ways);
+			explicit_bzero(s->sets[i].ways, TOKEN_MEMO_WAYS * sizeof *s->sets[i].ways);
 		free(s->sets[i].ways);
 		pthread_mutex_destroy(&s->sets[i].lock);
 	}
@@ -72,9 +72,9 @@ sessions_free(struct sessions *s)
 
 /* All that came of a token is in one set. */
 static struct set *
-set_of(struct sessions *s, const char *token)
+set_of(struct token_memo *s, const char *token)
 {
-	return &s->sets[crc32c(0, token, strlen(token)) % SESSIONS_SETS];
+	return &s->sets[crc32c(0, token, strlen(token)) % TOKEN_MEMO_SETS];
 }
 
 static bool
@@ -84,10 +84,10 @@ memo_find(struct set *set, const char *token, const char *asked, struct session_
 	size_t i;
 
 	pthread_mutex_lock(&set->lock);
-	for (i = 0; set->ways && i < SESSIONS_WAYS && !found; i++) {
+	for (i = 0; set->ways && i < TOKEN_MEMO_WAYS && !found; i++) {
 		const struct memo *m = &set->ways[i];
 
-		found = m->at_ns && clock_monotonic_ns() - m->at_ns < SESSIONS_LIFE_NS &&
+		found = m->at_ns && clock_monotonic_ns() - m->at_ns < TOKEN_MEMO_LIFE_NS &&
 		    strcmp(m->token, token) == 0 && strcmp(m->asked, asked) == 0;
 		if (found)
 			*out = m->found;
@@ -103,9 +103,9 @@ memo_put(struct set *set, const char *token, const char *asked, const struct ses
 
 	pthread_mutex_lock(&set->lock);
 	if (!set->ways)
-		set->ways = calloc(SESSIONS_WAYS, sizeof *set->ways);
+		set->ways = calloc(TOKEN_MEMO_WAYS, sizeof *set->ways);
 	if (set->ways) {
-		m = &set->ways[set->next++ % SESSIONS_WAYS];
+		m = &set->ways[set->next++ % TOKEN_MEMO_WAYS];
 		snprintf(m->token, sizeof m->token, "%s", token);
 		snprintf(m->asked, sizeof m->asked, "%s", asked);
 		m->found = *found;
@@ -115,19 +115,19 @@ memo_put(struct set *set, const char *token, const char *asked, const struct ses
 }
 
 void
-sessions_forget(struct sessions *s, struct bytes token)
+token_memo_forget(struct token_memo *s, struct bytes token)
 {
-	char text[SESSIONS_TOKEN_MAX + 1];
+	char text[TOKEN_MEMO_TOKEN_MAX + 1];
 	struct set *set;
 	size_t i;
 
-	if (token.len > SESSIONS_TOKEN_MAX)
+	if (token.len > TOKEN_MEMO_TOKEN_MAX)
 		return;
 	memcpy(text, token.data, token.len);
 	text[token.len] = '\0';
 	set = set_of(s, text);
 	pthread_mutex_lock(&set->lock);
-	for (i = 0; set->ways && i < SESSIONS_WAYS; i++)
+	for (i = 0; set->ways && i < TOKEN_MEMO_WAYS; i++)
 		if (strcmp(set->ways[i].token, text) == 0)
 			explicit_bzero(&set->ways[i], sizeof set->ways[i]);
 	pthread_mutex_unlock(&set->lock);
@@ -136,7 +136,7 @@ sessions_forget(struct sessions *s, struct bytes token)
 
 /* Asks the server for a session in a database. */
 static enum im_err
-ask_use(struct sessions *s, const char *token, const char *database, struct session_token *out)
+ask_use(struct token_memo *s, const char *token, const char *database, struct session_token *out)
 {
 	Immudb__Schema__Database request = IMMUDB__SCHEMA__DATABASE__INIT;
 	const struct upstream_call call = {
@@ -148,11 +148,11 @@ ask_use(struct sessions *s, const char *token, const char *database, struct sess
 	enum im_err err;
 
 	request.databasename = (char *)(uintptr_t)database;
-	arena_init(&arena, SESSIONS_ARENA_MAX);
+	arena_init(&arena, TOKEN_MEMO_ARENA_MAX);
 	err = upstream_call(s->upstream, &call, &arena, &answer, &status);
 	if (err == IM_OK) {
 		reply = (Immudb__Schema__UseDatabaseReply *)(void *)answer;
-		if (strlen(reply->token) > SESSIONS_TOKEN_MAX)
+		if (strlen(reply->token) > TOKEN_MEMO_TOKEN_MAX)
 			err =
 			    err_set(IM_ERR_PROTOCOL, "a token of %zu bytes", strlen(reply->token));
 		snprintf(out->token, sizeof out->token, "%s", reply->token);
@@ -164,7 +164,7 @@ ask_use(struct sessions *s, const char *token, const char *database, struct sess
 
 /* Asks the server which database a token has selected. */
 static enum im_err
-ask_selected(struct sessions *s, const char *token, struct session_token *out)
+ask_selected(struct token_memo *s, const char *token, struct session_token *out)
 {
 	const struct upstream_call call = {
 	    rpc_method_find(RPC_METHOD_CurrentState), bytes_str(token), NULL};
@@ -174,11 +174,11 @@ ask_selected(struct sessions *s, const char *token, struct session_token *out)
 	enum im_err err;
 	const char *name;
 
-	arena_init(&arena, SESSIONS_ARENA_MAX);
+	arena_init(&arena, TOKEN_MEMO_ARENA_MAX);
 	err = upstream_call(s->upstream, &call, &arena, &answer, &status);
 	if (err == IM_OK) {
 		name = ((Immudb__Schema__ImmutableState *)(void *)answer)->db;
-		if (strlen(name) > SESSIONS_DATABASE_MAX)
+		if (strlen(name) > TOKEN_MEMO_DATABASE_MAX)
 			err = err_set(
 			    IM_ERR_PROTOCOL, "a database's name of %zu bytes", strlen(name));
 		snprintf(out->token, sizeof out->token, "%s", token);
@@ -192,7 +192,7 @@ ask_selected(struct sessions *s, const char *token, struct session_token *out)
  * A token that another one stands for must still be valid itself, and must not grow old meanwhile.
  */
 static enum im_err
-keep_alive(struct sessions *s, struct bytes token)
+keep_alive(struct token_memo *s, struct bytes token)
 {
 	const struct upstream_call call = {rpc_method_find(RPC_METHOD_KeepAlive), token, NULL};
 	ProtobufCMessage *answer;
@@ -200,11 +200,11 @@ keep_alive(struct sessions *s, struct bytes token)
 	struct arena arena;
 	enum im_err err;
 
-	arena_init(&arena, SESSIONS_ARENA_MAX);
+	arena_init(&arena, TOKEN_MEMO_ARENA_MAX);
 	err = upstream_call(s->upstream, &call, &arena, &answer, &status);
 	arena_free(&arena);
 	if (err != IM_OK)
-		sessions_forget(s, token);
+		token_memo_forget(s, token);
 	return err;
 }
 
@@ -221,9 +221,10 @@ copy_text(struct bytes from, char *to, size_t size)
 }
 
 enum im_err
-sessions_find(struct sessions *s, const struct session_wanted *wanted, struct session_token *out)
+token_memo_find(
+    struct token_memo *s, const struct session_wanted *wanted, struct session_token *out)
 {
-	char token[SESSIONS_TOKEN_MAX + 1], asked[SESSIONS_DATABASE_MAX + 1];
+	char token[TOKEN_MEMO_TOKEN_MAX + 1], asked[TOKEN_MEMO_DATABASE_MAX + 1];
 	enum im_err err;
 	struct set *set;
 

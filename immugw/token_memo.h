@@ -1,5 +1,5 @@
-#ifndef IMMUGW_SESSIONS_H
-#define IMMUGW_SESSIONS_H
+#ifndef IMMUGW_TOKEN_MEMO_H
+#define IMMUGW_TOKEN_MEMO_H
 
 #include "upstream.h"
 
@@ -8,18 +8,18 @@
  * selected, and the token that stands for the same user in another database. Bounded; everything in it can
  * be asked for again. Tokens are wiped when they are forgotten. Any thread.
  */
-struct sessions;
+struct token_memo;
 
-#define SESSIONS_TOKEN_MAX 255
-#define SESSIONS_DATABASE_MAX 128
+#define TOKEN_MEMO_TOKEN_MAX 255
+#define TOKEN_MEMO_DATABASE_MAX 128
 
-enum im_err sessions_new(struct upstream *upstream, struct sessions **out);
-void sessions_free(struct sessions *s);
+enum im_err token_memo_new(struct upstream *upstream, struct token_memo **out);
+void token_memo_free(struct token_memo *s);
 
 /* A token as NUL-terminated text, and the database that it has selected; "" if that is not known. */
 struct session_token {
-	char token[SESSIONS_TOKEN_MAX + 1];
-	char database[SESSIONS_DATABASE_MAX + 1];
+	char token[TOKEN_MEMO_TOKEN_MAX + 1];
+	char database[TOKEN_MEMO_DATABASE_MAX + 1];
 };
 
 /*
@@ -33,10 +33,10 @@ struct session_wanted {
 	struct bytes database;
 	bool wants_database;
 };
-enum im_err
-sessions_find(struct sessions *s, const struct session_wanted *wanted, struct session_token *out);
+enum im_err token_memo_find(
+    struct token_memo *s, const struct session_wanted *wanted, struct session_token *out);
 
 /* Forgets what came of a token: the server does not know it any more. */
-void sessions_forget(struct sessions *s, struct bytes token);
+void token_memo_forget(struct token_memo *s, struct bytes token);
 
 #endif
