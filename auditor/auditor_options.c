@@ -330,7 +330,9 @@ fill_rest(const struct options *o, struct auditor_settings *s)
 	s->web = (struct web_options){.address = options_string(o, "audit-monitoring-host"),
 	    .port = port,
 	    .profile = is_immugw ? "immugw" : "immuclient",
-	    .evidence_dir = (const char *)s->evidence_text.data};
+	    .evidence_dir = options_bool(o, "audit-monitoring-evidence")
+		? (const char *)s->evidence_text.data
+		: NULL};
 	s->log = (struct log_config){.program = "auditor",
 	    .path = options_string(o, "logfile"),
 	    .level = (enum log_level)options_enum(o, "log-level"),

@@ -87,11 +87,13 @@ html_name(struct buf *out, const char *name)
 void
 html_segment(struct buf *out, const char *name)
 {
-	const unsigned char *at;
+	const unsigned char *first = (const unsigned char *)name, *at;
 
-	for (at = (const unsigned char *)name; *at; at++)
+	/* A dot at the start could make it a step up. */
+	for (at = first; *at; at++)
 		if ((*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') ||
-		    (*at >= '0' && *at <= '9') || *at == '-' || *at == '_')
+		    (*at >= '0' && *at <= '9') || *at == '-' || *at == '_' ||
+		    (*at == '.' && at > first))
 			buf_append_u8(out, *at);
 		else
 			buf_printf(out, "%%%02X", *at);

@@ -140,6 +140,11 @@
 	.group = "Monitoring", \
 	.help = "port of metrics, health and status page; 0 switches them off; 9477 if not set, or " \
 		"9476 in the gateway's profile"}, \
+    {.name = "audit-monitoring-evidence", \
+	.type = OPTION_BOOL, \
+	.default_text = "true", \
+	.group = "Monitoring", \
+	.help = "let evidence be fetched from there; it holds the entries in question"}, \
     {.name = "logfile", \
 	.type = OPTION_PATH, \
 	.group = "Process", \

@@ -95,14 +95,15 @@ screenshot() {
 	screenshot hostile 900 1600
 }
 
-# audit_server PORT: an auditor of the server in AUDITOR, with a folder of its own; sets ADDRESS.
+# audit_server PORT [OPTION...]: an auditor of the server with a folder of its own; sets ADDRESS.
 audit_server() {
 	setpriv --pdeathsig KILL auditor --immudb-address 127.0.0.1 --immudb-port "$PORT" \
 		--audit-username immudb --audit-password immudb --audit-interval 1s --dir "$PWD/auditor" \
 		--audit-monitoring-host 127.0.0.1 --audit-monitoring-port "$1" \
-		>auditor.log 2>&1 </dev/null 3>&- &
+		"${@:2}" >auditor.log 2>&1 </dev/null 3>&- &
+	AUDITOR_PID=$!
 	ADDRESS=http://127.0.0.1:$1/
-	wait_for port 127.0.0.1 "$1" "$WAIT_SECONDS" $!
+	wait_for port 127.0.0.1 "$1" "$WAIT_SECONDS" "$AUDITOR_PID"
 }
 
 # restart_server: on the same port, as the auditor knows it.
@@ -137,8 +138,19 @@ restart_server() {
 	refute_text "a secret value"
 	link=$(grep -oE 'href="/evidence/[^"]+"' <<<"$output" | head -n 1)
 	link=${link#href=\"}
-	get "${link%\"}" >fetched.proof
+	link=${link%\"}
+	get "$link" >fetched.proof
 	run auditor verify fetched.proof
 	expect_text "rolled-back"
+
+	# Not where the operator does not want it to be fetched.
+	kill "$AUDITOR_PID"
+	wait "$AUDITOR_PID"
+	audit_server "$port" --audit-monitoring-evidence=false
+	run -0 get /
+	expect_text "Alarm: rolled back"
+	expect_text "${link#/evidence/}"
+	refute_text "href=\"/evidence/"
+	run -22 curl -fsS "${ADDRESS%/}$link"
 	stop_server
 }

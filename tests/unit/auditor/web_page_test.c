@@ -145,6 +145,7 @@ page_escapes(void **state)
 	assert_lacks(page, "\x1b");
 	assert_has(page, "&lt;script&gt;alert(1)&lt;/script&gt;");
 	assert_has(page, "href=\"/database/%3Cscript%3Ealert%281%29%3C%2Fscript%3E\"");
+	assert_has(page, "href=\"/database/%2E.\"");
 	assert_has(page, "a&quot;onmouseover=&quot;x");
 	assert_has(page, "<bdi>&amp;lt;</bdi>");
 	/* A name that cannot be one of a file is no link. */
@@ -168,7 +169,7 @@ page_tells_an_alarm(void **state)
 	assert_has(page, "1 of 3 databases raises an alarm");
 	assert_has(page, "expected transaction 48,211 or a later one");
 	assert_has(page, "transactions 47,901 to 48,211");
-	assert_has(page, "href=\"/evidence/payments-20240229T120000Z-rolled-back%2Eimmuproof\"");
+	assert_has(page, "href=\"/evidence/payments-20240229T120000Z-rolled-back.immuproof\"");
 	assert_lacks(page, "/var/lib/immudb");
 	/* The worst first. */
 	alarm = strstr(page, "<tbody");
