@@ -19,6 +19,7 @@
 #include "util/xid.h"
 
 #define COMMANDS_PATH_MAX 8192
+#define COMMANDS_USER_MAX 4096 /* of the system's entry about a user */
 
 /* A command while it runs. */
 struct work {
@@ -266,10 +267,12 @@ struct ack_all {
 static void
 say_who(char *out, size_t size)
 {
-	const struct passwd *user = getpwuid(getuid());
 	const char *behind = getuid() == 0 ? getenv("SUDO_USER") : NULL;
-	char host[64] = "";
+	char host[64] = "", memory[COMMANDS_USER_MAX];
+	struct passwd entry, *user = NULL;
 
+	if (getpwuid_r(getuid(), &entry, memory, sizeof memory, &user) != 0)
+		user = NULL;
 	if (gethostname(host, sizeof host - 1) != 0)
 		host[0] = '\0';
 	snprintf(out, size, "%s%s%s@%s", behind ? behind : "", behind ? " as " : "",
