@@ -16,6 +16,7 @@ setup() {
 	run -0 "$TEST_SOURCE/packaging/quickstart" --bin "$TEST_BUILD/bin"
 	expect_text "verified: true"
 	expect_text "the damage is noticed and named"
+	[[ $output =~ the\ alarm\ names\ transaction\ [0-9]+ ]]
 	expect_text "Everything is stopped and removed"
 	[[ $(find "$HOME" | sort) == "$before" ]]
 	[[ -z $(ls -A "$TMPDIR") ]]
