@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "audit_child.h"
 #include "http/http_server.h"
 #include "rest.h"
 #include "util/keyfile.h"
@@ -73,6 +74,8 @@ gateway_add_metrics(struct gateway *g)
 	    &(struct metric_desc){.name = "immugw_upstream_connections_made",
 		.help = "Connections to the server made since the start.",
 		.type = METRIC_GAUGE}));
+	if (g->settings.auditor)
+		audit_child_add_metrics(g->settings.auditor, g->metrics);
 	err = metrics_add_process(g->metrics);
 	return err == IM_OK ? metrics_on_collect(g->metrics, gateway_collect, g) : err;
 }

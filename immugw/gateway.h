@@ -11,6 +11,7 @@
  * The gateway: REST in, the server's own protocol out. It keeps nothing but trusted states; who may do
  * what is the server's to decide, by the token that comes with each request.
  */
+struct audit_child;
 struct gateway;
 
 struct gateway_settings {
@@ -32,6 +33,7 @@ struct gateway_settings {
 	bool access_log;
 	/* Requests at a time; further ones wait. */
 	size_t threads;
+	struct audit_child *auditor; /* shown in the metrics; NULL: none. Outlives the gateway. */
 };
 
 /*

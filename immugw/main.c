@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "audit_child.h"
 #include "gateway_options.h"
 #include "util/daemon.h"
 
@@ -45,8 +46,12 @@ main_serve(const struct options *o)
 	int signal_number;
 
 	gateway_settings_get(o, &settings);
-	err = gateway_start(&settings, &g);
+	/* Before any thread of the gateway, and before the first nng call. */
+	err = audit_child_start(o, &settings.auditor);
+	if (err == IM_OK)
+		err = gateway_start(&settings, &g);
 	if (err != IM_OK) {
+		audit_child_stop(settings.auditor);
 		main_fail(o, err);
 		return IM_EXIT_ERROR;
 	}
@@ -56,6 +61,7 @@ main_serve(const struct options *o)
 	log_info("Caught %s", signal_number == SIGINT ? "SIGINT" : "SIGTERM");
 	daemon_stopping();
 	gateway_stop(g);
+	audit_child_stop(settings.auditor);
 	log_info("Shutdown completed");
 	return IM_EXIT_OK;
 }

@@ -8,7 +8,7 @@
 start_gateway() {
 	local try name
 
-	for name in "${!IMMUGW_@}"; do
+	for name in "${!IMMUGW_@}" "${!AUDITOR_@}"; do
 		unset "$name"
 	done
 	: "${GATEWAY_LOG:=$BATS_TEST_TMPDIR/gateway.log}"

@@ -315,3 +315,31 @@ start_server_again() {
 	expect_text missing.pem
 	stop_gateway
 }
+
+@test "with --audit an auditor runs beside it, comes back when it dies and ends with it" {
+	local audit_port pid again
+
+	set_key k v
+	stop_gateway
+	read -r audit_port < <(wait_for free-ports 1)
+	start_gateway --audit --audit-interval 1s --audit-username immudb --audit-password immudb \
+		--audit-monitoring-host 127.0.0.1 --audit-monitoring-port "$audit_port"
+	wait_for metric "$audit_port" '^immugw_audit_result_per_server\{.*\} 1$' "$WAIT_SECONDS"
+	wait_for metric "$REST_PORT" '^immugw_auditor_up 1$' "$WAIT_SECONDS"
+	pid=$(pgrep -P "$GATEWAY_PID" -x auditor)
+	run ! grep -a -e immudb-password -e audit-password=immudb "/proc/$pid/cmdline"
+	kill -KILL "$pid"
+	wait_for metric "$REST_PORT" '^immugw_auditor_restarts_total 1$' "$WAIT_SECONDS"
+	wait_for metric "$audit_port" '^immugw_audit_result_per_server\{.*\} 1$' "$WAIT_SECONDS"
+	again=$(pgrep -P "$GATEWAY_PID" -x auditor)
+	[[ $again != "$pid" ]]
+	# Requests are served meanwhile, and after the gateway is gone nothing of it is left.
+	[[ $(get_key k) == v ]]
+	kill -KILL "$GATEWAY_PID"
+	wait_for exit "$again" "$WAIT_SECONDS"
+}
+
+@test "auditing that contradicts itself is said at the start" {
+	run -1 timeout "$WAIT_SECONDS" immugw --port 0 --address 127.0.0.1 --audit --audit-signature validate
+	expect_text server-signing-pub-key
+}

@@ -62,6 +62,30 @@ expect_printed() {
 	expect_text "install is not matching with any valid arguments"
 }
 
+@test "the gateway with its auditor, interactively and by the section of immugw.toml" {
+	as_printed '
+		IMMUDB_AUTH=false ./immudb -d
+		"$WAIT" port 127.0.0.1 3322 60
+		./immuclient set k 1
+		immugw --audit >log 2>&1 &
+		"$WAIT" port 127.0.0.1 3323 60 $!
+		"$WAIT" metric 9476 "^immugw_audit_result_per_server" 60 $!
+		kill $!
+		wait $!
+		cat >immugw.toml <<\EOF
+audit = true # false is default
+audit-interval = "5m" # suffixes: "s", "m", "h", examples: 10s, 5m 1h
+audit-username = "" # when immudb authentication is enabled, use read-only user credentials here
+audit-password = "" # and the password
+EOF
+		immugw --config immugw.toml >log 2>&1 &
+		"$WAIT" port 127.0.0.1 3323 60 $!
+		"$WAIT" metric 9476 "^immugw_audit_run_at_per_server" 60 $!
+		kill $!
+		wait $!'
+	expect_status 0
+}
+
 @test "the metrics of the auditor on port 9477" {
 	as_printed '
 		IMMUDB_AUTH=false ./immudb -d
