@@ -5,18 +5,6 @@
 #include "util/hex.h"
 #include "web_html.h"
 
-static void
-begin_item(struct buf *out, const char *name)
-{
-	buf_printf(out, "<div><dt>%s</dt><dd>", name);
-}
-
-static void
-end_item(struct buf *out)
-{
-	buf_append_str(out, "</dd></div>\n");
-}
-
 void
 html_state(const struct report_state *state, struct buf *out)
 {
@@ -41,27 +29,27 @@ static void
 append_facts(const struct web_view *view, const struct report_database *d, struct buf *out)
 {
 	buf_append_str(out, "<dl class=\"pairs\">\n");
-	begin_item(out, "Since");
+	html_begin_item(out, "Since");
 	html_time(view, d->since, out);
-	end_item(out);
+	html_end_item(out);
 	if (d->suspect_to) {
-		begin_item(out, "In question");
+		html_begin_item(out, "In question");
 		html_suspects(d, out);
-		end_item(out);
+		html_end_item(out);
 	}
-	begin_item(out, "Proven before");
+	html_begin_item(out, "Proven before");
 	html_state(&d->previous, out);
-	end_item(out);
-	begin_item(out, "Shown now");
+	html_end_item(out);
+	html_begin_item(out, "Shown now");
 	html_state(&d->current, out);
-	end_item(out);
-	begin_item(out, "Last round alone");
+	html_end_item(out);
+	html_begin_item(out, "Last round alone");
 	html_badge(out, d->latest);
-	end_item(out);
+	html_end_item(out);
 	if (d->evidence[0]) {
-		begin_item(out, "Evidence");
+		html_begin_item(out, "Evidence");
 		html_evidence(view, d, out);
-		end_item(out);
+		html_end_item(out);
 	}
 	buf_append_str(out, "</dl>\n");
 }

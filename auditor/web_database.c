@@ -6,18 +6,6 @@
 #include "web_html.h"
 
 static void
-begin_item(struct buf *out, const char *name)
-{
-	buf_printf(out, "<div><dt>%s</dt><dd>", name);
-}
-
-static void
-end_item(struct buf *out)
-{
-	buf_append_str(out, "</dd></div>\n");
-}
-
-static void
 append_header(const struct web_view *view, const struct report_database *d, struct buf *out)
 {
 	buf_append_str(out, "<header>\n<p class=\"product\"><a href=\"/\">Audit of ");
@@ -32,15 +20,15 @@ append_header(const struct web_view *view, const struct report_database *d, stru
 static void
 append_number_item(struct buf *out, const char *name, uint64_t n)
 {
-	begin_item(out, name);
+	html_begin_item(out, name);
 	html_number(out, n);
-	end_item(out);
+	html_end_item(out);
 }
 
 static void
 append_sweep(const struct report_database *d, struct buf *out)
 {
-	begin_item(out, "Full sweep");
+	html_begin_item(out, "Full sweep");
 	if (d->sweep_position) {
 		buf_append_str(out, "at transaction ");
 		html_number(out, d->sweep_position);
@@ -48,7 +36,7 @@ append_sweep(const struct report_database *d, struct buf *out)
 	}
 	html_number(out, d->swept);
 	buf_append_str(out, " entries since start");
-	end_item(out);
+	html_end_item(out);
 }
 
 static void
@@ -59,19 +47,19 @@ append_facts(const struct web_view *view, const struct report_database *d, struc
 	    "<dl class=\"card pairs\">\n");
 	/* An alarm has shown them already. */
 	if (!audit_verdict_info(d->verdict)->is_tamper) {
-		begin_item(out, "Shown now");
+		html_begin_item(out, "Shown now");
 		html_state(&d->current, out);
-		end_item(out);
-		begin_item(out, "Proven before");
+		html_end_item(out);
+		html_begin_item(out, "Proven before");
 		html_state(&d->previous, out);
-		end_item(out);
+		html_end_item(out);
 	}
-	begin_item(out, "Last checked");
+	html_begin_item(out, "Last checked");
 	html_time(view, d->run_at, out);
-	end_item(out);
-	begin_item(out, "Last success");
+	html_end_item(out);
+	html_begin_item(out, "Last success");
 	html_time(view, d->last_success, out);
-	end_item(out);
+	html_end_item(out);
 	append_number_item(out, "Rounds since start", d->rounds);
 	append_number_item(out, "Proofs checked", d->checks);
 	append_number_item(out, "Entries sampled", d->sampled);

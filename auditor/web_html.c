@@ -211,41 +211,48 @@ html_suspects(const struct report_database *d, struct buf *out)
 	html_number(out, d->suspect_to);
 }
 
+/* The four classes of verdicts, by metric value; their signs differ in shape, so that none needs colour. */
+static const struct tone {
+	int metric;
+	const char *class;
+	const char *colour; /* in a link: percent-encoded */
+	const char *sign;
+} tones[] = {
+    {1, "ok", "%2316703f",
+	"<circle cx=\"8\" cy=\"8\" r=\"8\"/><path d=\"M4.4 8.3l2.5 2.5 4.7-5.2\"/>"},
+    {0, "alarm", "%23c0142f",
+	"<path class=\"fill\" d=\"M8 .6l7.8 14.6H.2z\"/><path d=\"M8 5.6v4.6M8 12.3v.6\"/>"},
+    {-2, "error", "%239a4e00",
+	"<path class=\"fill\" d=\"M5 0h6l5 5v6l-5 5H5l-5-5V5z\"/>"
+	"<path d=\"M5.2 5.2l5.6 5.6M10.8 5.2l-5.6 5.6\"/>"},
+    {-1, "unknown", "%234b5d78",
+	"<circle cx=\"8\" cy=\"8\" r=\"8\"/><path d=\"M4.2 8h.3M7.9 8h.3M11.6 8h.3\"/>"},
+};
+#define TONES (sizeof tones / sizeof *tones)
+
+static const struct tone *
+tone_of(enum audit_verdict verdict)
+{
+	size_t i;
+
+	for (i = 0; i < TONES - 1; i++)
+		if (tones[i].metric == audit_verdict_info(verdict)->metric)
+			break;
+	return &tones[i];
+}
+
 const char *
 html_class(enum audit_verdict verdict)
 {
-	switch (audit_verdict_info(verdict)->metric) {
-	case 1:
-		return "ok";
-	case 0:
-		return "alarm";
-	case -2:
-		return "error";
-	default:
-		return "unknown";
-	}
+	return tone_of(verdict)->class;
 }
 
-/* The sign of a class: it differs in shape, so that colour is not needed to tell. */
 static void
 append_sign(struct buf *out, enum audit_verdict verdict)
 {
-	static const struct {
-		const char *shape;
-	} signs[] = {{"<circle cx=\"8\" cy=\"8\" r=\"8\"/><path d=\"M4.4 8.3l2.5 2.5 4.7-5.2\"/>"},
-	    {"<path class=\"fill\" d=\"M8 .6l7.8 14.6H.2z\"/><path d=\"M8 5.6v4.6M8 12.3v.6\"/>"},
-	    {"<path class=\"fill\" d=\"M5 0h6l5 5v6l-5 5H5l-5-5V5z\"/>"
-	     "<path d=\"M5.2 5.2l5.6 5.6M10.8 5.2l-5.6 5.6\"/>"},
-	    {"<circle cx=\"8\" cy=\"8\" r=\"8\"/><path d=\"M4.2 8h.3M7.9 8h.3M11.6 8h.3\"/>"}};
-	int metric = audit_verdict_info(verdict)->metric;
-
 	buf_printf(out,
 	    "<svg class=\"sign\" viewBox=\"0 0 16 16\" aria-hidden=\"true\" focusable=\"false\">%s</svg>",
-	    signs[metric == 1      ? 0
-		    : metric == 0  ? 1
-		    : metric == -2 ? 2
-				   : 3]
-		.shape);
+	    tone_of(verdict)->sign);
 }
 
 void
@@ -255,6 +262,18 @@ html_badge(struct buf *out, enum audit_verdict verdict)
 	append_sign(out, verdict);
 	html_text(out, audit_verdict_info(verdict)->word);
 	buf_append_str(out, "</span>");
+}
+
+void
+html_begin_item(struct buf *out, const char *name)
+{
+	buf_printf(out, "<div><dt>%s</dt><dd>", name);
+}
+
+void
+html_end_item(struct buf *out)
+{
+	buf_append_str(out, "</dd></div>\n");
 }
 
 const char *
@@ -295,21 +314,15 @@ html_security_policy(struct buf *out)
 	    out, "'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
 }
 
-/* The sign in the tab of a browser. */
+/* A dot in the tab of a browser. */
 static void
 append_icon(struct buf *out, enum audit_verdict verdict)
 {
-	const char *class = html_class(verdict);
-	const char *colour = strcmp(class, "ok") == 0 ? "%2316703f"
-	    : strcmp(class, "alarm") == 0             ? "%23c8102e"
-	    : strcmp(class, "error") == 0             ? "%23a35200"
-						      : "%234b5d78";
-
 	buf_printf(out,
 	    "<link rel=\"icon\" href=\"data:image/svg+xml,"
 	    "%%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%%3E"
 	    "%%3Ccircle cx='8' cy='8' r='7' fill='%s'/%%3E%%3C/svg%%3E\"/>\n",
-	    colour);
+	    tone_of(verdict)->colour);
 }
 
 void

@@ -39,6 +39,10 @@ const char *html_class(enum audit_verdict verdict);
 /* The verdict's word with its sign, which tells the classes apart without colour. */
 void html_badge(struct buf *out, enum audit_verdict verdict);
 
+/* Opens an item of a list of pairs, with its name, and closes it behind its value. */
+void html_begin_item(struct buf *out, const char *name);
+void html_end_item(struct buf *out);
+
 /* A link to the evidence of a database, when there is some; its file name when it is not served. */
 void html_evidence(const struct web_view *view, const struct report_database *d, struct buf *out);
 

@@ -70,12 +70,6 @@ append_header(const struct web_view *view, struct buf *out)
 	buf_append_str(out, "</code></p>\n</header>\n");
 }
 
-static void
-begin_fact(struct buf *out, const char *name)
-{
-	buf_printf(out, "<div><dt>%s</dt><dd>", name);
-}
-
 /* What stands small below a fact. */
 static void
 begin_small(struct buf *out)
@@ -86,7 +80,8 @@ begin_small(struct buf *out)
 static void
 end_fact(struct buf *out)
 {
-	buf_append_str(out, "</span></dd></div>\n");
+	buf_append_str(out, "</span>");
+	html_end_item(out);
 }
 
 /* "30", and below it "29 ok, 1 forked". */
@@ -99,7 +94,7 @@ append_databases_fact(const struct report *r, struct buf *out)
 	int v;
 
 	sort_verdicts(sorted);
-	begin_fact(out, "Databases");
+	html_begin_item(out, "Databases");
 	html_number(out, r->databases_len);
 	begin_small(out);
 	for (v = 0; v < AUDIT_VERDICTS; v++) {
@@ -119,7 +114,7 @@ append_rounds_fact(const struct web_view *view, struct buf *out)
 {
 	const struct report_server *s = &view->report->server;
 
-	begin_fact(out, "Last round");
+	html_begin_item(out, "Last round");
 	if (s->rounds == 0) {
 		buf_append_str(out, "under way");
 		begin_small(out);
@@ -135,7 +130,7 @@ append_rounds_fact(const struct web_view *view, struct buf *out)
 		buf_append_str(out, " since start");
 	}
 	end_fact(out);
-	begin_fact(out, "Next round");
+	html_begin_item(out, "Next round");
 	if (s->next_at > view->now)
 		html_when(view, s->next_at, out);
 	else
@@ -156,7 +151,7 @@ append_checks_fact(const struct report *r, struct buf *out)
 		checks += r->databases[i]->checks;
 		entries += r->databases[i]->sampled + r->databases[i]->swept;
 	}
-	begin_fact(out, "Entries read and hashed");
+	html_begin_item(out, "Entries read and hashed");
 	html_number(out, entries);
 	begin_small(out);
 	html_number(out, checks);
@@ -168,7 +163,7 @@ static void
 append_outside_facts(const struct web_view *view, struct buf *out)
 {
 	if (view->alerts.queued || view->alerts.waiting) {
-		begin_fact(out, "Alerts delivered");
+		html_begin_item(out, "Alerts delivered");
 		html_number(out, view->alerts.delivered);
 		begin_small(out);
 		html_number(out, view->alerts.waiting);
@@ -178,7 +173,7 @@ append_outside_facts(const struct web_view *view, struct buf *out)
 		end_fact(out);
 	}
 	if (view->peers.asked || view->peers.answered) {
-		begin_fact(out, "Compared with other auditors");
+		html_begin_item(out, "Compared with other auditors");
 		html_number(out, view->peers.asked - view->peers.failed);
 		begin_small(out);
 		html_number(out, view->peers.failed);

@@ -87,8 +87,8 @@ json_of_an_alarm(void **state)
 	assert_int_equal(json_object_array_length(member(json, "databases")), 3);
 	one = json_object_array_get_idx(member(json, "databases"), 1);
 	assert_string_equal(TEXT(one, "Database"), "payments");
-	assert_string_equal(
-	    TEXT(one, "EvidenceFile"), "payments-20240229T120000Z-rolled-back.immuproof");
+	assert_string_equal(TEXT(one, "EvidenceFile"),
+	    "br8eugq036tfln0ct6o0-payments-20240229T120000Z-rolled-back.proof");
 	assert_int_equal(NUMBER(one, "SuspectFrom"), 47901);
 	one = json_object_array_get_idx(member(json, "databases"), 2);
 	assert_true(FLAG(one, "HasError"));

@@ -169,7 +169,8 @@ page_tells_an_alarm(void **state)
 	assert_has(page, "1 of 3 databases raises an alarm");
 	assert_has(page, "expected transaction 48,211 or a later one");
 	assert_has(page, "transactions 47,901 to 48,211");
-	assert_has(page, "href=\"/evidence/payments-20240229T120000Z-rolled-back.immuproof\"");
+	assert_has(page,
+	    "href=\"/evidence/br8eugq036tfln0ct6o0-payments-20240229T120000Z-rolled-back.proof\"");
 	assert_lacks(page, "/var/lib/immudb");
 	/* The worst first. */
 	alarm = strstr(page, "<tbody");

@@ -93,7 +93,7 @@ roll_back(struct report *r, const char *name, double now)
 	d->suspect_from = tx - 310;
 	d->suspect_to = tx;
 	snprintf(d->evidence, sizeof d->evidence,
-	    "/var/lib/immudb/auditor/evidence/payments-20240229T120000Z-rolled-back.immuproof");
+	    "/var/lib/immudb/auditor/evidence/br8eugq036tfln0ct6o0-payments-20240229T120000Z-rolled-back.proof");
 }
 
 static void
