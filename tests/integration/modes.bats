@@ -184,3 +184,39 @@ fill() {
 	start_server --maintenance --address 0.0.0.0 --devmode
 	run -0 immuadmin --immudb-address "$there" user list
 }
+
+@test "with --require-password-change the default password is good for nothing else" {
+	start_server --require-password-change
+	run -4 immuadmin --username immudb --password immudb user list
+	expect_text "the default password must be changed first"
+	echo 'N3wPassword!' >new
+	run -0 immuadmin login immudb --password immudb --new-password-file new
+	expect_text "immudb's password has been changed"
+	run -0 immuadmin user list
+	run -0 immuclient login immudb --password-file new
+	run -0 immuclient set k v
+	run -4 immuclient login immudb <<<immudb
+}
+
+@test "the first password comes from a file, in base64, and replaces the old one by force only" {
+	echo 'F1rstPassword!' >first
+	start_server --admin-password-file first
+	run -0 immuclient login immudb --password-file first
+	refute_text "default password"
+	stop_server
+	start_server --admin-password "enc:$(printf %s 'S3condPassword!' | base64)"
+	run -0 immuclient login immudb --password-file first
+	run -4 immuclient login immudb <<<'S3condPassword!'
+	stop_server
+	start_server --admin-password "enc:$(printf %s 'S3condPassword!' | base64)" --force-admin-password
+	run -4 immuclient login immudb --password-file first
+	run -0 immuclient login immudb <<<'S3condPassword!'
+	immuadmin login immudb <<<'S3condPassword!'
+	run -0 immuadmin --output json log
+	[[ $(jq -r '[.[] | select(.action == "change password")][0] | "\(.actor) \(.action) \(.user): \(.detail)"' <<<"$output") == \
+		"(server) change password immudb: force-admin-password" ]]
+	stop_server
+	run -1 immudb --dir "$DATA" --port 0 --metrics-port 0 --admin-password weak --force-admin-password
+	expect_text "password must have"
+	refute_text "weak"
+}
