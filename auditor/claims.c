@@ -129,6 +129,19 @@ check_newer(struct round *r, const struct claim *claim)
 	return note_claim(r, claim, IM_ERR_STATE_OLDER, r->seen.point.id + 1);
 }
 
+/* The history shown to us holds another hash at the peer's transaction. */
+static enum im_err
+note_other(struct round *r, const struct claim *claim)
+{
+	uint64_t tx = claim->state.tx;
+
+	err_set(IM_ERR_STATE_FORKED,
+	    "the server shows us another hash for transaction %" PRIu64
+	    " than peer %.256s has proven",
+	    tx, claim->peer);
+	return note_claim(r, claim, IM_ERR_STATE_FORKED, claim_suspects(r, tx));
+}
+
 /* Asks for the hash that the history shown to us holds at the peer's transaction. */
 static enum im_err
 check_older(struct round *r, const struct claim *claim)
@@ -152,11 +165,7 @@ check_older(struct round *r, const struct claim *claim)
 	if (hash_equal(&outcome.point.alh, &p->alh))
 		return IM_OK;
 	r->finding.link = m;
-	err_set(IM_ERR_STATE_FORKED,
-	    "the server shows us another hash for transaction %" PRIu64
-	    " than peer %.256s has proven",
-	    p->tx, claim->peer);
-	return note_claim(r, claim, IM_ERR_STATE_FORKED, claim_suspects(r, p->tx));
+	return note_other(r, claim);
 }
 
 static bool
@@ -177,6 +186,9 @@ check_claim(struct round *r, const struct claim *claim, struct claims_cost *cost
 		return IM_OK;
 	if (p->tx > r->seen.point.id)
 		return check_newer(r, claim);
+	/* The two states contradict each other as they are. */
+	if (p->tx == r->seen.point.id)
+		return note_other(r, claim);
 	if (cost->asked++ >= CLAIMS_ASKED_MAX)
 		return IM_OK;
 	return check_older(r, claim);
