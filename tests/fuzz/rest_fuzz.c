@@ -6,6 +6,7 @@
 
 #include "fuzz.h"
 #include "http_error.h"
+#include "http_headers.h"
 #include "rest_request.h"
 
 #define VERB_MAX 15
@@ -94,6 +95,22 @@ check_request(const struct route_match *match, struct bytes query, struct bytes 
 	arena_free(&a);
 }
 
+/* The query and the body once more, as if they were headers. */
+static void
+check_headers(struct bytes value)
+{
+	struct bytes token;
+	enum im_err err = http_token_read(value, &token);
+
+	assert(err == IM_OK || (err == IM_ERR_NOT_LOGGED_IN && token.len == 0));
+	assert(token.len == 0 ||
+	    (token.data >= value.data && token.data + token.len <= value.data + value.len));
+	http_wants_lines(value);
+	assert(!http_request_id_valid(value) || value.len <= HTTP_REQUEST_ID_MAX);
+	assert(!http_origin_allowed("https://app.example", value) ||
+	    bytes_equal(value, bytes_str("https://app.example")));
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -107,6 +124,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(verb_text, verb.data, verb.len);
 	verb_text[verb.len] = '\0';
 	path = take_until(&line, '?');
+	check_headers(line);
+	check_headers(in);
 	result = route_find(verb_text, path, &m);
 	check_match(&m, result);
 	if (m.route && m.route->method)
