@@ -386,7 +386,7 @@ with_name(struct work *w, enum im_err (*f)(struct output *o, const struct immu_t
 
 	buf_init(&address, COMMANDS_PATH_MAX);
 	if (!*name.server_id) {
-		err = auditor_address(w->options, &address);
+		err = cli_trust_address(w->options, &address);
 		name.server_id = (const char *)address.data;
 	}
 	if (!err)

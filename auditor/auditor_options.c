@@ -10,6 +10,7 @@
 
 #include "auditor_commands.h"
 #include "cli/audit_options.h"
+#include "cli/cli_trust.h"
 #include "client/trust_file.h"
 #include "util/file.h"
 #include "util/version.h"
@@ -251,20 +252,6 @@ auditor_folder(const struct options *o, struct buf *out)
 	return err;
 }
 
-enum im_err
-auditor_address(const struct options *o, struct buf *out)
-{
-	const char *path = options_string(o, "immudb-socket");
-
-	if (*path)
-		buf_printf(out, "unix:%s", path);
-	else
-		buf_printf(out, "%s:%d", options_string(o, "immudb-address"),
-		    (int)options_int(o, "immudb-port"));
-	buf_append_u8(out, '\0');
-	return out->err ? err_set(out->err, "the server's address: %s", err_text(out->err)) : IM_OK;
-}
-
 /* Names and prefixes of databases can only be made of what names are made of. */
 static enum im_err
 check_filters(const char *const *items, size_t len)
@@ -352,7 +339,7 @@ auditor_settings_init(const struct options *o, struct auditor_settings *out)
 	err = auditor_folder(o, &out->dir_text);
 	out->dir = (const char *)out->dir_text.data;
 	if (!err)
-		err = auditor_address(o, &out->address_text);
+		err = cli_trust_address(o, &out->address_text);
 	out->address = (const char *)out->address_text.data;
 	if (!err)
 		err = file_join(&out->evidence_text, out->dir, "evidence");

@@ -38,7 +38,4 @@ void auditor_settings_free(struct auditor_settings *s);
 /* The folder alone, for commands that only look at it; a path and a NUL. IM_ERR_CONFIG, IM_ERR_NOMEM. */
 enum im_err auditor_folder(const struct options *o, struct buf *out);
 
-/* The server's address as it is pinned, and a NUL: "127.0.0.1:3322" or "unix:PATH". */
-enum im_err auditor_address(const struct options *o, struct buf *out);
-
 #endif

@@ -25,20 +25,17 @@ name_of(struct session *s, struct immu_trust_name *name)
 	struct buf address;
 	enum im_err err = IM_OK;
 
-	buf_init(&address, FILENAME_MAX);
-	if (*server) {
-		buf_append_str(&address, server);
-	} else if (*options_string(s->options, "immudb-socket")) {
-		buf_printf(&address, "unix:%s", options_string(s->options, "immudb-socket"));
-	} else {
-		buf_printf(&address, "%s:%d", options_string(s->options, "immudb-address"),
-		    (int)options_int(s->options, "immudb-port"));
-	}
 	*name = (struct immu_trust_name){.folder = options_string(s->options, "state-dir"),
-	    .server_id = arena_str(&s->memory, buf_bytes(&address)),
+	    .server_id = server,
 	    .database = s->call->arg_count > 0 ? s->call->args[0] : NULL};
-	if (address.err || !name->server_id)
-		err = IM_ERR_NOMEM;
+	if (*server)
+		return IM_OK;
+	buf_init(&address, FILENAME_MAX);
+	err = cli_trust_address(s->options, &address);
+	if (!err) {
+		name->server_id = arena_str(&s->memory, bytes_str((const char *)address.data));
+		err = name->server_id ? IM_OK : IM_ERR_NOMEM;
+	}
 	buf_free(&address);
 	return err;
 }

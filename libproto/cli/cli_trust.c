@@ -10,6 +10,21 @@
 
 #include "util/file.h"
 
+enum im_err
+cli_trust_address(const struct options *o, struct buf *out)
+{
+	const char *path = options_string(o, "immudb-socket");
+	const char *host = options_string(o, "immudb-address");
+
+	if (*path)
+		buf_printf(out, "unix:%s", path);
+	else
+		buf_printf(out, strchr(host, ':') ? "[%s]:%d" : "%s:%d", host,
+		    (int)options_int(o, "immudb-port"));
+	buf_append_u8(out, '\0');
+	return out->err ? err_set(out->err, "the server's address: %s", err_text(out->err)) : IM_OK;
+}
+
 static bool
 list_trusted(void *arg, const struct immu_trusted *t)
 {

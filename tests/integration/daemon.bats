@@ -195,5 +195,9 @@ load helpers
 	wait_for port ::1 "$PORT" "$WAIT_SECONDS" "$SERVER_PID"
 	run -0 immuclient --immudb-address ::1 --immudb-port "$PORT" login immudb <<<immudb
 	run -0 immuclient --immudb-address ::1 --immudb-port "$PORT" safeset k v
+	run -0 immuclient --immudb-address ::1 --immudb-port "$PORT" trust show defaultdb
+	run -0 auditor --once --dir audit --immudb-address ::1 --immudb-port "$PORT" \
+		--audit-username immudb --audit-password immudb
+	run -0 auditor trust forget --dir audit --immudb-address ::1 --immudb-port "$PORT"
 	stop_server
 }
