@@ -427,7 +427,7 @@ sessions_compare(const void *a, const void *b)
 static void
 sessions_sort(struct session_list *list, const char *own)
 {
-	if (list->len)
+	if (list->items)
 		qsort(list->items, list->len, sizeof *list->items, sessions_compare);
 	list->own = SIZE_MAX;
 	for (size_t i = 0; i < list->len; i++)
