@@ -100,7 +100,7 @@ show_evidence(struct output *o, const struct immu_proof_report *r)
 		output_u64(o, "suspect from", e->suspect_from);
 		output_u64(o, "suspect to", e->suspect_to);
 	}
-	output_bool(o, "verified", !r->err);
+	output_bool(o, "holds", !r->err);
 	if (!r->err) {
 		output_string(o, "worth", worths[e->worth]);
 		output_string(o, "worth text", e->worth_text);

@@ -110,7 +110,7 @@ later_blocks() {
 	expect_text "with the old key alone: 10"
 	expect_text rolled-back "$(<alarm.out)"
 	expect_text "suspect from" "$(<alarm.out)"
-	[[ $(<alarm.out) =~ verified:\ +true ]]
+	[[ $(<alarm.out) =~ holds:\ +true ]]
 	[[ $(<before-the-restore.state) == *"tx 3"* ]]
 	expect_text "db.example.org:3322" "$(<trust.out)"
 	expect_text "new.example.org:3322" "$(<trust.out)"
