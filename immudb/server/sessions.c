@@ -427,9 +427,10 @@ sessions_compare(const void *a, const void *b)
 static void
 sessions_sort(struct session_list *list, const char *own)
 {
-	if (list->items)
-		qsort(list->items, list->len, sizeof *list->items, sessions_compare);
 	list->own = SIZE_MAX;
+	if (!list->items)
+		return;
+	qsort(list->items, list->len, sizeof *list->items, sessions_compare);
 	for (size_t i = 0; i < list->len; i++)
 		if (strcmp(list->items[i].id, own) == 0)
 			list->own = i;
