@@ -48,17 +48,17 @@ pause_ms(const struct audit *a)
 	return ms - ms / JITTER_PART * random / UINT32_MAX;
 }
 
-/* Waits until the next round is due, wanted, or never; false when the auditor stops. */
+/* Waits until the round after the one that began then is due or wanted; false when the auditor stops. */
 static bool
-wait_round(struct audit *a)
+wait_round(struct audit *a, int64_t began_ns)
 {
-	uint64_t ms = pause_ms(a);
-	int64_t until_ns = clock_monotonic_ns() + (int64_t)ms * CLOCK_NS_PER_MS;
+	int64_t now_ns = clock_monotonic_ns();
+	int64_t until_ns = began_ns + (int64_t)pause_ms(a) * CLOCK_NS_PER_MS;
 	struct timespec until = {until_ns / CLOCK_NS_PER_S, (long)(until_ns % CLOCK_NS_PER_S)};
 	int rc = 0;
 
 	report_lock(a->options.report);
-	a->options.report->server.next_at = round_clock_s() + (double)ms / 1000;
+	a->options.report->server.next_at = round_clock_s() + (double)(until_ns - now_ns) / 1e9;
 	report_unlock(a->options.report);
 	pthread_mutex_lock(&a->lock);
 	while (rc == 0 && !a->is_wanted && !atomic_load(&a->stop))
@@ -72,10 +72,15 @@ static void *
 audit_main(void *arg)
 {
 	struct audit *a = arg;
+	int64_t began_ns;
 
-	do
+	do {
+		began_ns = clock_monotonic_ns();
 		(void)audit_do_round(a);
-	while (wait_round(a));
+		/* What cannot be reached is let alone for the whole pause. */
+		if (a->failures > 0)
+			began_ns = clock_monotonic_ns();
+	} while (wait_round(a, began_ns));
 	return NULL;
 }
 

@@ -148,15 +148,19 @@ alarm_identity(struct run *run, const char *other_id, const char *reason)
 	struct audit *a = run->a;
 	struct round_ending ending = {.other_server_id = other_id};
 	struct round_env env = run->env;
+	bool is_any_known = false;
 	char id[XID_TEXT_LEN + 1];
 
+	for (size_t i = 0; i < a->memory_len; i++)
+		is_any_known = is_any_known || a->memory[i]->is_known;
 	audit_pinned(a, id);
 	env.server_id = id;
 	for (size_t i = 0; *id && i < a->memory_len; i++) {
 		struct audit_record_name name = {a->options.state_dir, id, a->memory[i]->name};
 		struct round *r;
 
-		if (!a->memory[i]->is_known)
+		/* Of a server with nothing but empty databases one of them has to do. */
+		if (!a->memory[i]->is_known && (is_any_known || i > 0))
 			continue;
 		r = round_new(&env, NULL, a->memory[i]->name);
 		if (!r)
@@ -171,9 +175,18 @@ alarm_identity(struct run *run, const char *other_id, const char *reason)
 		r->ended_at = r->started_at;
 		ending.memory = a->memory[i];
 		round_end(r, &ending);
-		ending.is_quiet = true;
+		ending.is_quiet = ending.evidence[0] != '\0';
 		round_free(r);
 	}
+}
+
+static void
+forget(struct round_memory *m)
+{
+	m->is_known = false;
+	m->alerted = 0;
+	m->verified = (struct trust_state){0};
+	m->verified_at = 0;
 }
 
 static enum im_err
@@ -200,6 +213,9 @@ connect_server(struct run *run)
 		return err;
 	run->env.server_id = id;
 	report_lock(a->options.report);
+	/* An operator has pinned another server: what was remembered was the old one's. */
+	for (size_t i = 0; i < a->memory_len && strcmp(a->options.report->server.id, id) != 0; i++)
+		forget(a->memory[i]);
 	snprintf(a->options.report->server.id, sizeof a->options.report->server.id, "%s", id);
 	report_unlock(a->options.report);
 	return IM_OK;
