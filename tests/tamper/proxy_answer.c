@@ -91,6 +91,43 @@ state_show_stale(struct tamper *t, struct buf *body)
 	return shown;
 }
 
+/* ---- Fields that were seen. ---- */
+
+struct field_note {
+	struct tamper *tamper;
+	const struct rpc_method *method;
+};
+
+static void
+field_see(void *arg, const char *field)
+{
+	struct field_note *note = arg;
+	struct tamper *t = note->tamper;
+	char text[4 * CHANGE_TEXT_MAX];
+	size_t i;
+
+	snprintf(text, sizeof text, "%s %s", note->method->name, field);
+	for (i = 0; i < t->fields_len; i++)
+		if (strcmp(t->fields[i], text) == 0)
+			return;
+	if (t->fields_len == FIELDS_MAX)
+		answer_die("too many fields");
+	t->fields[t->fields_len] = strdup(text);
+	if (!t->fields[t->fields_len++])
+		answer_die("no memory");
+}
+
+static void
+fields_see(struct tamper *t, const struct answer *a)
+{
+	ProtobufCMessage *m =
+	    protobuf_c_message_unpack(a->method->answer, NULL, a->body.len, a->body.data);
+
+	if (m)
+		change_each_field(m, field_see, &(struct field_note){t, a->method});
+	protobuf_c_message_free_unpacked(m, NULL);
+}
+
 /* ---- Signing. ---- */
 
 /* Puts the signature of a state by that key into *m, making it if it is missing. */
@@ -239,6 +276,7 @@ tamper_answer(struct tamper *t, struct answer *a)
 	bool altered, any = false;
 	size_t i;
 
+	fields_see(t, a);
 	if (a->method->id == RPC_METHOD_CurrentState)
 		state_see(t, &a->body);
 	for (i = 0; i < t->rules_len; i++) {
@@ -274,6 +312,13 @@ tamper_clear(struct tamper *t)
 }
 
 void
+tamper_forget_fields(struct tamper *t)
+{
+	while (t->fields_len > 0)
+		free(t->fields[--t->fields_len]);
+}
+
+void
 tamper_free(struct tamper *t)
 {
 	size_t i;
@@ -282,4 +327,5 @@ tamper_free(struct tamper *t)
 		buf_free(&t->states[i].latest);
 		buf_free(&t->states[i].kept);
 	}
+	tamper_forget_fields(t);
 }

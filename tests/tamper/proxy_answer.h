@@ -9,6 +9,7 @@
  */
 #define STATES_MAX 16
 #define BODY_MAX (64u << 20)
+#define FIELDS_MAX 512
 
 enum answer_fate {
 	ANSWER_SEND,
@@ -41,6 +42,9 @@ struct tamper {
 	unsigned long hits; /* answers that were altered since the rules were cleared */
 	struct seen_state states[STATES_MAX];
 	size_t states_len;
+	char *fields
+	    [FIELDS_MAX]; /* "METHOD TYPE.FIELD OP" of everything that was answered, each once */
+	size_t fields_len;
 };
 
 /* Applies the rules to an answer. */
@@ -53,6 +57,7 @@ const char *tamper_hello(struct tamper *t);
 void tamper_remember(struct tamper *t);
 
 void tamper_clear(struct tamper *t);
+void tamper_forget_fields(struct tamper *t);
 void tamper_free(struct tamper *t);
 
 #endif

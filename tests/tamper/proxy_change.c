@@ -443,3 +443,63 @@ change_apply(const struct change *c, ProtobufCMessage *m)
 {
 	return message_walk(c, m, 0);
 }
+
+/* ---- What there is to alter. ---- */
+
+static bool
+field_is_there(ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
+{
+	if (!field_is_chosen(m, f))
+		return false;
+	if (f->label == PROTOBUF_C_LABEL_REPEATED)
+		return *field_count(m, f) > 0;
+	if (f->type == PROTOBUF_C_TYPE_BYTES)
+		return ((ProtobufCBinaryData *)field_at(m, f))->len > 0;
+	if (f->type == PROTOBUF_C_TYPE_BOOL)
+		return *(protobuf_c_boolean *)field_at(m, f);
+	return f->type != PROTOBUF_C_TYPE_MESSAGE || *(ProtobufCMessage **)field_at(m, f);
+}
+
+static const char *
+field_op(const ProtobufCFieldDescriptor *f)
+{
+	if (f->label == PROTOBUF_C_LABEL_REPEATED)
+		return "cut";
+	switch (f->type) {
+	case PROTOBUF_C_TYPE_BYTES:
+		return "flip";
+	case PROTOBUF_C_TYPE_STRING:
+		return "set other";
+	case PROTOBUF_C_TYPE_MESSAGE:
+	case PROTOBUF_C_TYPE_BOOL:
+		return "clear";
+	default:
+		return "add 1";
+	}
+}
+
+void
+change_each_field(ProtobufCMessage *m, change_field_fn *fn, void *arg)
+{
+	char text[3 * CHANGE_TEXT_MAX];
+	unsigned i;
+	size_t k;
+
+	for (i = 0; i < m->descriptor->n_fields; i++) {
+		const ProtobufCFieldDescriptor *f = &m->descriptor->fields[i];
+		void *at = field_at(m, f);
+
+		if (!field_is_there(m, f))
+			continue;
+		snprintf(
+		    text, sizeof text, "%s.%s %s", m->descriptor->short_name, f->name, field_op(f));
+		fn(arg, text);
+		if (f->type != PROTOBUF_C_TYPE_MESSAGE)
+			continue;
+		if (f->label != PROTOBUF_C_LABEL_REPEATED)
+			change_each_field(*(ProtobufCMessage **)at, fn, arg);
+		else
+			for (k = 0; k < *field_count(m, f); k++)
+				change_each_field((*(ProtobufCMessage ***)at)[k], fn, arg);
+	}
+}

@@ -51,6 +51,13 @@ bool change_op_find(const char *name, enum change_op *out);
 bool change_op_has_arg(enum change_op op);
 
 /*
+ * Names every field that a message and those in it have, as a path of two parts and an operation that
+ * alters it: "TxHeader.eH flip". The text is valid during the call.
+ */
+typedef void change_field_fn(void *arg, const char *field);
+void change_each_field(ProtobufCMessage *m, change_field_fn *fn, void *arg);
+
+/*
  * Alters a message that protobuf-c has unpacked with its own memory. The number of fields that are not
  * what they were. Ends the program when the path or the argument does not fit the message's type.
  */

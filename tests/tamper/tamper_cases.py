@@ -24,6 +24,7 @@ def entry_lies():
             ("value long trusted", "TxEntry.value flip", 7),
             ("value cut short", "TxEntry.value short", 46),
             ("value longer", "TxEntry.value long", 46),
+            ("value withheld", "TxEntry.value clear", 45),
             ("key", "TxEntry.key flip", 47),
             ("value hash", "TxEntry.hValue flip", 48),
             ("value hash cut short", "TxEntry.hValue short", 48),
@@ -94,9 +95,6 @@ def state_lies():
               LARGE)
     yield Lie("state of an empty database", ["answer CurrentState other hollow", f"{state}.db set "
               "defaultdb", SIGN], "emptied", 1, TRUSTED)
-    yield Lie("database hidden", ["change * DatabaseListResponseV2.databases drop defaultdb",
-              "change * DatabaseListResponse.databases drop defaultdb",
-              "answer UseDatabase status 5 database_does_not_exist"], "emptied", 1, TRUSTED)
 
 
 def other_lies():
@@ -104,12 +102,22 @@ def other_lies():
     yield Lie("data loss", [f"answer {PROOF} status 15 data_is_corrupted"], "tampered", 0, NEWEST)
 
 
-LIES = [*entry_lies(), *header_lies(), *proof_lies(), *state_lies(), *other_lies()]
+def session_lies():
+    """What only a server that one logs in to can say."""
+    yield Lie("database hidden", ["change * DatabaseListResponseV2.databases drop defaultdb",
+              "change * DatabaseListResponse.databases drop defaultdb",
+              "answer UseDatabase status 5 database_does_not_exist"], "emptied", 1, TRUSTED)
+
 
 # Names of lies after which everything else is checked too: the alarm stays when the server is honest
 # again, and ends by an acknowledgement. One of each verdict.
 FOLLOWED = {"value", "signature dropped", "signature of another key", "stale state", "database hidden",
             "another server's identity"}
+
+# Those that need a server that one logs in to, with other databases, or are followed; and the rest.
+OPEN_LIES = [*entry_lies(), *header_lies(), *proof_lies(), *other_lies()]
+SESSION_LIES = [*session_lies(), *state_lies(), *(lie for lie in OPEN_LIES if lie.name in FOLLOWED)]
+LIES = [lie for lie in OPEN_LIES if lie.name not in FOLLOWED]
 
 # What goes wrong without anybody lying: no verdict of these may be an alarm.
 METHODS = ("Login", "UseDatabase", "CurrentState", PROOF)
@@ -120,3 +128,14 @@ REFUSALS = ((8, "server_is_busy"), (14, "server_is_shutting_down"), (4, "deadlin
             (7, "token_has_expired"), (16, "not_logged_in"), (8, "limit_exceeded"),
             (9, "database_is_not_loaded"), (7, "session_not_found"))
 BREAKS = ("reset", "close", "half", "garbage")
+
+# Messages of which every field is proven, directly or by what it is hashed into, and the fields of them that
+# are not: nothing is precommitted, a signature names its key for information, and only that of a state counts.
+PROVEN_TYPES = {"ImmutableState", "Signature", "VerifiableTx", "Tx", "TxHeader", "TxEntry", "KVMetadata",
+                "DualProof", "LinearProof"}
+UNPROVEN_FIELDS = {("CurrentState", "ImmutableState.precommittedTxId"),
+                   ("CurrentState", "ImmutableState.precommittedTxHash"),
+                   ("CurrentState", "Signature.publicKey"),
+                   ("VerifiableTxById", "Signature.publicKey"),
+                   ("VerifiableTxById", "Signature.signature"),
+                   ("VerifiableTxById", "VerifiableTx.signature")}

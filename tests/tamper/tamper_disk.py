@@ -9,7 +9,7 @@ from tamper_log import Log, alter_tree_node, forget_derived
 from tamper_world import Auditor, Client, Proxy, expect, read_text
 
 # The history: one entry each; the tree's first tile of 256 is full. LARGE has a value of its own place.
-TRUSTED, TARGET, TWIN, LARGE, OLDER, GROWTH = 300, 280, 281, 290, 200, 6
+TRUSTED, TARGET, TWIN, LARGE, OLD, OLDER, GROWTH = 300, 280, 281, 290, 17, 200, 6
 
 # name; what is done to the folder of the database; the verdict; where; what the server's log says of it
 # ("" when nothing can be noticed there).
@@ -297,6 +297,31 @@ def check_dropped(stage):
     stage.finish(server)
 
 
+def check_swept(stage):
+    """No sample, however large, need find a value of long ago; the sweep does."""
+    server, auditor = stage.pair()
+    value_byte(server.database(), OLD)
+    stage.start(server)
+    auditor.options += ["--audit-sample", "0", "--audit-newest", "0"]
+    check_calm(auditor.once())
+    auditor.options += ["--audit-sweep-period", "1h"]
+    check_alarm(auditor, Damage("", None, "tampered", OLD, OLD))
+    stage.finish(server)
+
+
+def check_rotated(stage):
+    """The server signs with a new key: wrong for whom has only the old one, fine for whom has both."""
+    server, auditor = stage.pair()
+    private, public = stage.world.make_key(f"key{stage.count}")
+    server.command[server.command.index(stage.world.key)] = private
+    stage.start(server)
+    both = auditor.copy(f"both{stage.count}")
+    both.options += ["--server-signing-pub-key", public]
+    check_calm(both.once())
+    check_alarm(auditor, Damage("", None, "signature-wrong", 0, TRUSTED))
+    stage.finish(server)
+
+
 def check_mended(stage):
     """Derived files that are lost or visibly damaged are made anew, which is nobody's lie."""
     for alter in (forget_derived, lambda f: alter_tree_node(f, 10, False)):
@@ -317,4 +342,6 @@ def part_disk(world, word):
         ("another server's data", lambda: check_replaced(stage)),
         ("another identity", lambda: check_renamed(stage)),
         ("dropped and made anew", lambda: check_dropped(stage)),
+        ("old value", lambda: check_swept(stage)),
+        ("new key", lambda: check_rotated(stage)),
         ("derived files lost", lambda: check_mended(stage))], word)

@@ -6,6 +6,8 @@
  *	upstream PORT	new connections are passed on to this port
  *	remember	the state last shown of every database is what "stale" and "other" will show
  *	hits		is answered by "hits N": answers altered since the last clear
+ *	fields		is answered by "fields N" and N lines "METHOD TYPE.FIELD OP": every field that was
+ *			answered since it was last asked for, with an operation that alters it
  *
  * usage: tamper_proxy UPSTREAM-PORT		prints "port N", the port that it listens on
  *
@@ -125,10 +127,23 @@ proxy_add_rule(struct tamper *t, char *line)
 }
 
 static void
+proxy_show_fields(struct tamper *t)
+{
+	size_t i;
+
+	printf("fields %zu\n", t->fields_len);
+	for (i = 0; i < t->fields_len; i++)
+		puts(t->fields[i]);
+	tamper_forget_fields(t);
+}
+
+static void
 proxy_command(struct proxy *p, char *line)
 {
 	if (strcmp(line, "hits") == 0) {
 		printf("hits %lu\n", p->tamper.hits);
+	} else if (strcmp(line, "fields") == 0) {
+		proxy_show_fields(&p->tamper);
 	} else if (strcmp(line, "clear") == 0) {
 		tamper_clear(&p->tamper);
 		puts("ok");

@@ -3,10 +3,10 @@
 
 usage: tamper_test.py BUILD-FOLDER PART [WORD]
 
-PART is answers (a proxy alters what an honest server answers), client (the same to immuclient), faults
-(nobody lies, but nothing works: never an alarm), disk (the data of a stopped server is altered), fork (two
-histories), rounds (no false alarm while a busy server is killed and started) or watch (metrics and alerts
-over time). WORD: only the cases whose names contain it.
+PART is answers (a proxy alters what an honest server answers), fields (the same to every field there is),
+client (the same to immuclient), faults (nobody lies, but nothing works: never an alarm), disk (the data of a
+stopped server is altered), fork (two histories), rounds (no false alarm while a busy server is killed and
+started) or watch (metrics and alerts over time). WORD: only the cases whose names contain it.
 """
 import os
 import sys
@@ -16,8 +16,9 @@ import tamper_disk
 import tamper_fork
 import tamper_rounds
 import tamper_watch
-from tamper_cases import (BREAKS, DELETION, FOLLOWED, LARGE, LIES, METHODS, NEWEST, REFUSALS, REMEMBERED,
-                          SMALL, STATUS_TEXT, STATUSES, THREE, TRUSTED)
+from tamper_cases import (BREAKS, DELETION, FOLLOWED, LARGE, LIES, METHODS, NEWEST, PROVEN_TYPES, REFUSALS,
+                          REMEMBERED, SESSION_LIES, SMALL, STATUS_TEXT, STATUSES, THREE, TRUSTED,
+                          UNPROVEN_FIELDS)
 from tamper_check import check_alarm, check_calm, check_recovery, run_cases
 from tamper_world import Auditor, Client, Failure, Proxy, World, expect
 
@@ -43,25 +44,30 @@ def finish_history(client):
 class Stage:
     """An honest server behind the proxy, and an auditor that trusts TRUSTED."""
 
-    def __init__(self, world):
+    def __init__(self, world, opens=False):
+        """opens: open() will be called, which needs a server without other users than the superadmin."""
         self.world = world
         self.server = world.server("data").start()
         self.proxy = Proxy(world, self.server.port)
+        self.login = world.superadmin_login if opens else world.auditor_login
         self.rules = {"key": world.key, "other": world.make_key("other")[0]}
         client = Client(self.server.port)
-        client.create_auditor()
+        if not opens:
+            client.create_auditor()
         make_history(client, REMEMBERED)
         for name, length in ((b"small", SMALL), (b"large", LARGE), (b"hollow", 0)):
             client.create_database(name)
             client.use(name)
             client.set_all([[(b"%s %d" % (name, n), b"x")] for n in range(length)])
+        client.create_database(b"odd")
+        client.use(b"odd")
+        client.set_odd()
         key = ["--server-signing-pub-key", world.public_key]
-        check_calm(Auditor(world, "seen", self.proxy.port, key).once())
+        check_calm(self.new_auditor("seen", key).once())
         self.proxy.tell("remember")
         client.use(b"defaultdb")
         client.set_all(pairs(REMEMBERED + 1, TRUSTED))
-        self.first = Auditor(world, "first", self.proxy.port,
-                             [*key, "--audit-databases", "defaultdb"])
+        self.first = self.new_auditor("first", [*key, "--audit-databases", "defaultdb"])
         found = self.first.once()
         check_calm(found)
         expect(found.database()["verdict"] == "first-seen", f"no first sight: {found}")
@@ -69,9 +75,30 @@ class Stage:
         client.close()
         self.count = 0
 
+    def new_auditor(self, name, options):
+        auditor = Auditor(self.world, name, self.proxy.port, options)
+        auditor.user = self.login
+        return auditor
+
+    def open(self):
+        """
+        From here on the server asks for no login, which would take most of the time; it has no other
+        databases then.
+        """
+        client = Client(self.server.port)
+        for name in (b"small", b"large", b"hollow", b"odd"):
+            client.drop_database(name)
+        client.close()
+        self.server.stop()
+        self.server.command.append("--auth=false")
+        self.proxy.tell(f"upstream {self.server.start().port}")
+        self.login = []
+
     def auditor(self):
         self.count += 1
-        return self.first.copy(f"auditor{self.count}")
+        auditor = self.first.copy(f"auditor{self.count}")
+        auditor.user = self.login
+        return auditor
 
 
 def check_lie(stage, lie):
@@ -85,10 +112,45 @@ def check_lie(stage, lie):
 
 
 def part_answers(world, word):
-    stage = Stage(world)
+    stage = Stage(world, opens=True)
+    check_calm(stage.auditor().once())
+
+    def cases(lies):
+        return [(lie.name, lambda lie=lie: check_lie(stage, lie)) for lie in lies]
+    run_cases([*cases(SESSION_LIES), ("no login from here on", stage.open), *cases(LIES)], word)
+
+
+# ---- Fields. ----
+
+def check_field(stage, method, path, op):
+    """A field is proven, and then altering it is an alarm, or it is one of those that are not."""
     auditor = stage.auditor()
-    check_calm(auditor.once())
-    run_cases([(lie.name, lambda lie=lie: check_lie(stage, lie)) for lie in LIES], word)
+    stage.proxy.rules([f"change {method} {path} {op}"])
+    found = auditor.once()
+    expect(stage.proxy.hits() > 0, "the rule altered no answer")
+    stage.proxy.tell("clear")
+    if (method, path) in UNPROVEN_FIELDS:
+        expect(found.status == 0, f"an alarm over what is not proven: {found}")
+    elif path.split(".")[0] in PROVEN_TYPES:
+        expect(found.status == 10, f"nobody notices: {found}")
+        expect(auditor.evidence(), f"no evidence: {found}")
+    else:
+        expect(found.status != 10, f"a false alarm: {found}")
+
+
+def part_fields(world, word):
+    """Every field of every answer that a round gets, whatever they are."""
+    stage = Stage(world, opens=True)
+    stage.proxy.fields()
+    check_calm(stage.auditor().once())
+    fields = stage.proxy.fields()
+    types = {path.split(".")[0] for _, path, _ in fields}
+    expect(types >= PROVEN_TYPES, f"too few fields: {fields}")
+
+    def cases(are_proven):
+        return [(" ".join(field), lambda field=field: check_field(stage, *field)) for field in fields
+                if (field[1].split(".")[0] in PROVEN_TYPES) == are_proven]
+    run_cases([*cases(False), ("no login from here on", stage.open), *cases(True)], word)
 
 
 # ---- Faults. ----
@@ -162,7 +224,8 @@ def part_faults(world, word):
                ("server down", lambda: check_down(stage))], word)
 
 
-PARTS = {"answers": part_answers, "faults": part_faults, "client": tamper_client.part_client, "disk": tamper_disk.part_disk,
+PARTS = {"answers": part_answers, "fields": part_fields, "faults": part_faults,
+         "client": tamper_client.part_client, "disk": tamper_disk.part_disk,
          "fork": tamper_fork.part_fork, "rounds": tamper_rounds.part_rounds,
          "watch": tamper_watch.part_watch}
 

@@ -19,7 +19,7 @@ LOG_SHOWN = 4000
 PASSWORD = "Auditor1!"
 HELLO, REQUEST, ANSWER, ERROR, DATA, END = range(1, 7)
 MIB = 1024 * 1024
-LOGIN, USE, SET, DELETE, STATE = 0x0001, 0x0003, 0x0101, 0x0108, 0x0201
+LOGIN, USE, SET, DELETE, REFER, ZADD = 0x0001, 0x0003, 0x0101, 0x0108, 0x0109, 0x010b
 CREATE_DATABASE, UNLOAD, DROP, CREATE_USER = 0x0402, 0x0405, 0x0406, 0x0502
 READ = 1
 
@@ -146,6 +146,17 @@ class Client:
     def delete(self, key):
         self.call(DELETE, text_field(1, key))
 
+    def set_odd(self):
+        """A reference, a member of a set, an entry that expires and one that is not indexed."""
+        self.set_all([[(b"plain", b"value")]])
+        self.call(REFER, text_field(1, b"reference") + text_field(2, b"plain"))
+        self.call(ZADD, text_field(1, b"set") + varint(2 << 3 | 1) + struct.pack("<d", -1.5)
+                  + text_field(3, b"plain"))
+        expires = text_field(2, number_field(1, int(time.time()) + 1))
+        for metadata in (expires, number_field(3, 1)):
+            self.call(SET, text_field(1, text_field(1, b"odd") + text_field(2, b"value")
+                                      + text_field(3, metadata)))
+
     def create_database(self, name):
         self.call(CREATE_DATABASE, text_field(1, name))
 
@@ -223,6 +234,12 @@ class Proxy:
         for line in lines:
             self.tell(line)
 
+    def fields(self):
+        """Every field of every answer so far: (method, "TYPE.FIELD", "OP")."""
+        count = int(self.tell("fields").split()[1])
+        lines = [self.process.stdout.readline().split(maxsplit=2) for _ in range(count)]
+        return [tuple(word.strip() for word in line) for line in lines]
+
     def hits(self):
         return int(self.tell("hits").split()[1])
 
@@ -257,7 +274,7 @@ class Auditor:
         self.folder = os.path.join(world.folder, name)
         self.port = port
         self.options = list(options)
-        self.user = ["--audit-username", "auditor", "--audit-password-file", world.password_file]
+        self.user = world.auditor_login
 
     def copy(self, name):
         """Another one that knows what this one knows."""
@@ -343,10 +360,8 @@ class World:
         self.folder = tempfile.mkdtemp(prefix="immudb-tamper-")
         self.servers = []
         self.processes = []  # others that are to end with the test
-        self.password_file = self.path("password")
-        with open(self.password_file, "w", encoding="ascii") as file:
-            file.write(PASSWORD + "\n")
-        os.chmod(self.password_file, 0o600)
+        self.auditor_login = self.login("auditor", PASSWORD)
+        self.superadmin_login = self.login("immudb", "immudb")
         self.key, self.public_key = self.make_key("key")
         for name in list(os.environ):
             if name.startswith(("IMMU", "AUDITOR")):
@@ -358,6 +373,14 @@ class World:
 
     def program(self, name):
         return os.path.join(self.build, "bin", name)
+
+    def login(self, user, password):
+        """The options with which an auditor logs in."""
+        path = self.path(user + ".password")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(password + "\n")
+        os.chmod(path, 0o600)
+        return ["--audit-username", user, "--audit-password-file", path]
 
     def make_key(self, name):
         """A P-256 key pair: the paths of both files."""
