@@ -378,7 +378,7 @@ rest_handle(void *arg, struct http_exchange *x)
 
 	metric_shift(r->in_flight, 1);
 	buf_init(&w.headers, REST_HEADERS_MAX);
-	buf_init(&w.body, r->max_body);
+	buf_init(&w.body, r->max_body + 1);
 	arena_init(&w.arena, REST_ARENA_BASE + REST_ARENA_FACTOR * r->max_body);
 	take_id(&w);
 	if (cors_append(&w.headers, &(struct cors){r->origins, r->origins_len},

@@ -14,7 +14,8 @@
 #include "http/http_exchange_internal.h"
 #include "util/clock.h"
 
-#define EXCHANGE_PIECE 65536
+/* Read at once; straight into the buffer, for civetweb's threads have stacks of 100 KiB. */
+#define EXCHANGE_PIECE 65536u
 #define EXCHANGE_HEAD_MAX 16384
 /* Answers up to this size leave in one write with their head. */
 #define EXCHANGE_JOIN_MAX 65536u
@@ -81,26 +82,28 @@ http_exchange_body(struct http_exchange *x, const struct http_body_limit *limit,
 {
 	int64_t deadline = clock_monotonic_ns() + limit->timeout_ms * CLOCK_NS_PER_MS;
 	size_t start = out->len;
-	uint8_t piece[EXCHANGE_PIECE];
 
 	if (x->info->content_length > 0 && (uint64_t)x->info->content_length > limit->max)
 		return err_set(IM_ERR_BODY_SIZE, "the body has %lld bytes; at most %zu are taken",
 		    x->info->content_length, limit->max);
 	while (exchange_has_body(x)) {
 		int64_t begin = clock_monotonic_ns();
-		int n = mg_read(x->conn, piece, sizeof piece);
+		/* One byte more than is taken tells that there are more. */
+		size_t room = limit->max + 1 - (out->len - start);
+		size_t piece = room < EXCHANGE_PIECE ? room : EXCHANGE_PIECE;
+		uint8_t *to = buf_reserve(out, piece);
+		int n = to ? mg_read(x->conn, to, piece) : 0;
 
+		if (!to)
+			return out->err;
 		if (n <= 0)
 			return exchange_body_ended(
 			    x, out->len - start, clock_monotonic_ns() - begin);
-		if (out->len - start + (size_t)n > limit->max)
+		out->len += (size_t)n;
+		if (out->len - start > limit->max)
 			return err_set(
 			    IM_ERR_BODY_SIZE, "at most %zu bytes of body are taken", limit->max);
-		buf_append(out, piece, (size_t)n);
-		if (out->err != IM_OK)
-			return out->err;
-		if (x->info->content_length >= 0 &&
-		    (long long)(out->len - start) == x->info->content_length)
+		if ((long long)(out->len - start) == x->info->content_length)
 			break;
 		if (clock_monotonic_ns() >= deadline)
 			return err_set(IM_ERR_TIMEOUT, "the body did not arrive in time");

@@ -31,7 +31,7 @@ const char *http_exchange_peer(const struct http_exchange *x);
 int64_t http_exchange_body_length(const struct http_exchange *x);
 
 /*
- * Reads the body to the end and appends it; takes memory for bytes that came, not for those announced.
+ * Reads the body to the end and appends it to out, which must take max + 1 bytes; takes memory for bytes that came, not for those announced.
  * IM_ERR_BODY_SIZE (more than max), IM_ERR_TIMEOUT (not whole within timeout_ms),
  * IM_ERR_CONNECTION_LOST (ended before its length), IM_ERR_NOMEM. After an error the connection is closed
  * behind the answer.
