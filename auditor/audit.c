@@ -20,6 +20,7 @@
 #include "util/clock.h"
 #include "util/file.h"
 #include "util/keyfile.h"
+#include "util/log.h"
 
 /* After the first failure to reach the server; then twice as long each time, up to the interval. */
 #define BACKOFF_FIRST_MS 1000u
@@ -134,6 +135,16 @@ audit_free(struct audit *a)
 	free(a);
 }
 
+static void
+warn_of_strangers(const struct audit_options *o)
+{
+	if (o->peers && peers_port(o->peers) > 0 && o->pub_key_files_len == 0)
+		log_warn(
+		    "no public key is configured: whoever reaches port %u, where peers ask, can claim "
+		    "another history and so raise an alarm",
+		    peers_port(o->peers));
+}
+
 enum im_err
 audit_start(const struct audit_options *options, struct audit **out)
 {
@@ -153,6 +164,7 @@ audit_start(const struct audit_options *options, struct audit **out)
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&a->wake, &monotonic);
 	pthread_condattr_destroy(&monotonic);
+	warn_of_strangers(options);
 	err = make_address(a);
 	if (!err)
 		err = load_keys(a);

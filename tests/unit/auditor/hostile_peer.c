@@ -22,7 +22,7 @@
 #define GIBIBYTE (1u << 30)
 
 struct hostile_peer {
-	enum hostile_manner manner;
+	atomic_int manner;         /* enum hostile_manner */
 	struct rpc_server *server; /* of those that speak the protocol */
 	int fd;                    /* of those that do not */
 	uint16_t port;
@@ -33,7 +33,7 @@ struct hostile_peer {
 /* ---- Those that speak the protocol. ---- */
 
 static size_t
-fill_states(enum hostile_manner manner, uint32_t offset, struct peer_state *states)
+fill_states(int manner, uint32_t offset, struct peer_state *states)
 {
 	size_t n = manner == HOSTILE_ENDLESS ? PEER_ANSWERED_MAX
 	    : manner == HOSTILE_CROWDED      ? PEER_ANSWERED_MAX + 1
@@ -199,7 +199,7 @@ hostile_peer_start(enum hostile_manner manner)
 	struct rpc_server_options o = {.urls = &url, .nurls = 1, .handle = handle, .ctx = h};
 
 	assert_non_null(h);
-	h->manner = manner;
+	atomic_init(&h->manner, (int)manner);
 	if (manner <= HOSTILE_HUGE) {
 		listen_plain(h);
 		return h;
@@ -207,6 +207,13 @@ hostile_peer_start(enum hostile_manner manner)
 	assert_int_equal(rpc_server_start(&o, &h->server), IM_OK);
 	h->port = rpc_server_port(h->server, 0);
 	return h;
+}
+
+void
+hostile_peer_become(struct hostile_peer *h, enum hostile_manner manner)
+{
+	assert_non_null(h->server);
+	atomic_store(&h->manner, (int)manner);
 }
 
 uint16_t

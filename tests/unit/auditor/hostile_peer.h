@@ -19,12 +19,16 @@ enum hostile_manner {
 	HOSTILE_FOREIGN,   /* a state of another server */
 	HOSTILE_MALFORMED, /* a good state and a bad one */
 	HOSTILE_REFUSES,   /* answers with an error */
-	HOSTILE_MANNERS
+	HOSTILE_MANNERS,
+	HOSTILE_REFORMED = HOSTILE_MANNERS /* one state, as it should be */
 };
 
 struct hostile_peer;
 
 struct hostile_peer *hostile_peer_start(enum hostile_manner manner);
+/* From now on it has another manner; both of those that speak the protocol. */
+void hostile_peer_become(struct hostile_peer *h, enum hostile_manner manner);
+
 uint16_t hostile_peer_port(const struct hostile_peer *h);
 void hostile_peer_stop(struct hostile_peer *h);
 

@@ -10,7 +10,7 @@
 #include "peer_message.h"
 #include "peer_states.h"
 #include "rpc/client_conn.h"
-#include "util/clock.h"
+#include "temp_dir.h"
 #include "util/log.h"
 
 #define STATES_MAX 5000
@@ -242,6 +242,52 @@ one_is_away(void **state)
 	assert_int_equal(counts(&here).failed, 2);
 }
 
+/* How many lines of the log hold the text. */
+static size_t
+count_lines(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "r");
+	char line[1024];
+	size_t n = 0;
+
+	assert_non_null(f);
+	while (fgets(line, sizeof line, f))
+		n += strstr(line, text) != NULL;
+	fclose(f);
+	return n;
+}
+
+/* A peer that is of no use is named in the log once, and once when it is back. */
+static void
+said_once(void **state)
+{
+	struct hostile_peer *h = hostile_peer_start(HOSTILE_REFUSES);
+	char dir[TEMP_DIR_MAX], path[TEMP_DIR_MAX + 8];
+
+	(void)state;
+	temp_dir_make(dir);
+	snprintf(path, sizeof path, "%s/log", dir);
+	know(&here, "defaultdb", 10);
+	start(&here, WAIT_MS, hostile_peer_port(h), 0);
+	assert_int_equal(
+	    log_open(&(struct log_config){.path = path, .level = LOG_LEVEL_INFO}), IM_OK);
+	for (int i = 0; i < 3; i++)
+		peers_ask(here.peers, SERVER_ID, hear, &here);
+	hostile_peer_become(h, HOSTILE_FOREIGN);
+	peers_ask(here.peers, SERVER_ID, hear, &here);
+	assert_int_equal(here.heard_len, 0);
+	hostile_peer_become(h, HOSTILE_REFORMED);
+	for (int i = 0; i < 3; i++)
+		peers_ask(here.peers, SERVER_ID, hear, &here);
+	log_close();
+	log_set_level(LOG_LEVEL_ERROR);
+	assert_int_equal(here.heard_len, 3);
+	assert_int_equal(count_lines(path, "cannot be compared with"), 1);
+	assert_int_equal(count_lines(path, "answers again"), 1);
+	hostile_peer_stop(h);
+	temp_dir_remove(dir);
+}
+
 /* Whatever the peer does, the honest one is heard, and nothing is taken of the hostile one. */
 static void
 hostile_manner(enum hostile_manner manner)
@@ -447,6 +493,7 @@ main(void)
 	    TEST(many_databases),
 	    TEST(too_many_databases),
 	    TEST(one_is_away),
+	    TEST(said_once),
 	    TEST(hostile_peers),
 	    TEST(other_methods_are_refused),
 	    TEST(malformed_requests),
