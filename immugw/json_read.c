@@ -104,7 +104,7 @@ peek(struct json_reader *r)
 }
 
 static bool
-accept(struct json_reader *r, uint8_t c)
+take(struct json_reader *r, uint8_t c)
 {
 	if (peek(r) != c)
 		return false;
@@ -113,7 +113,7 @@ accept(struct json_reader *r, uint8_t c)
 }
 
 static bool
-accept_word(struct json_reader *r, const char *word)
+take_word(struct json_reader *r, const char *word)
 {
 	size_t n = strlen(word);
 
@@ -173,7 +173,7 @@ read_token(struct json_reader *r, struct json_token *t)
 		return read_string(r, t);
 	if (c == 't' || c == 'f') {
 		t->value = c == 't';
-		return accept_word(r, t->value ? "true" : "false") || fail_syntax(r, "a value");
+		return take_word(r, t->value ? "true" : "false") || fail_syntax(r, "a value");
 	}
 	if (c != '-' && (c < '0' || c > '9'))
 		return c == '{' || c == '[' ? json_fail(r, "must be a plain value")
@@ -261,14 +261,14 @@ read_list(struct json_reader *r, ProtobufCMessage *m, const ProtobufCFieldDescri
 {
 	struct list l = {.item_size = json_scalar_size(f->type)};
 
-	if (!accept(r, '['))
+	if (!take(r, '['))
 		return json_fail(r, "must be a list");
-	if (!accept(r, ']')) {
+	if (!take(r, ']')) {
 		do {
 			if (!read_item(r, f, &l))
 				return false;
-		} while (accept(r, ','));
-		if (!accept(r, ']'))
+		} while (take(r, ','));
+		if (!take(r, ']'))
 			return fail_syntax(r, "\",\" or \"]\"");
 	}
 	memcpy((uint8_t *)m + f->offset, &l.items, sizeof l.items);
@@ -302,10 +302,10 @@ read_member(struct json_reader *r, ProtobufCMessage *m, const ProtobufCFieldDesc
 	if (r->depth == JSON_DEPTH_MAX)
 		return json_fail(r, "nested too deep");
 	r->frames[r->depth++] = (struct json_frame){.field = f};
-	if (!accept(r, ':'))
+	if (!take(r, ':'))
 		return fail_syntax(r, "\":\"");
 	if (peek(r) == 'n')
-		done = accept_word(r, "null") || fail_syntax(r, "a value");
+		done = take_word(r, "null") || fail_syntax(r, "a value");
 	else if (f->label == PROTOBUF_C_LABEL_REPEATED)
 		done = read_list(r, m, f);
 	else
@@ -368,7 +368,7 @@ read_members(struct json_reader *r, ProtobufCMessage *m)
 		seen |= bit;
 		if (!read_member(r, m, f))
 			return false;
-	} while (accept(r, ','));
+	} while (take(r, ','));
 	return true;
 }
 
@@ -377,14 +377,14 @@ read_object(struct json_reader *r, ProtobufCMessage *m)
 {
 	if (m->descriptor->n_fields > FIELDS_MAX)
 		return json_fail(r, "has a type with too many fields");
-	if (!accept(r, '{'))
+	if (!take(r, '{'))
 		return r->at == r->end ? fail_syntax(r, "an object")
 				       : json_fail(r, "must be an object");
-	if (accept(r, '}'))
+	if (take(r, '}'))
 		return true;
 	if (!read_members(r, m))
 		return false;
-	return accept(r, '}') || fail_syntax(r, "\",\" or \"}\"");
+	return take(r, '}') || fail_syntax(r, "\",\" or \"}\"");
 }
 
 enum im_err
