@@ -19,6 +19,8 @@ setup() {
 	# The auditor: 1 before, 0 after, and the transaction.
 	[[ $output =~ audit_result_per_server[^$'\n']*\ 1$'\n'.*audit_result_per_server[^$'\n']*\ 0$'\n' ]]
 	expect_text "the alarm names transaction 1 "
+	# The gateway: an honest value, then the changed one.
+	[[ $output =~ \"value\":.*$'\n'200$'\n'.*data\ is\ corrupted.*$'\n'409$'\n' ]]
 	expect_text "Everything is stopped and removed"
 	[[ $(find "$HOME" | sort) == "$before" ]]
 	[[ -z $(ls -A "$TMPDIR") ]]

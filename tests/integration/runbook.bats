@@ -117,3 +117,35 @@ later_blocks() {
 	[[ $(grep -c defaultdb trust.out) == 1 ]]
 	refute_text Watch-1-read "$(cat auditor.log)"
 }
+
+@test "the gateway's section, and the 409 that it promises" {
+	blocks Gateway >walk.sh
+	[[ -s walk.sh ]]
+	cat >play <<-'END'
+		immudb >server.log 2>&1 </dev/null &
+		server=$!
+		"$WAIT" port 127.0.0.1 3322 60 "$server"
+		# As printed, but for the moment that a gateway needs to start.
+		sed -i 's/^rest=/"$WAIT" port 127.0.0.1 3323 60 $!; rest=/' walk.sh
+		. ./walk.sh >answers
+		grep -q '"value":"MTEw"' answers
+		grep -q '"score":4.5' answers
+		grep -q '"permission":1' answers
+		grep -q '"databasename":"shop"' answers
+		run() { api -o answer -w '%{http_code}' "$rest/db/verified/get" -d '{"keyRequest":{"key":"cHJpY2U="}}'; }
+		[[ $(run) == 200 ]]
+		kill "$server"
+		wait "$server"
+		at=$(grep -abo -F price110 data/shop/00000000.log | tail -n 1 | cut -d: -f1) || at=
+		[[ -n $at ]] || at=$(($(grep -abo -F price data/shop/00000000.log | sed -n 2p | cut -d: -f1) + 1))
+		printf X | dd of=data/shop/00000000.log bs=1 seek=$((at + 6)) conv=notrunc status=none
+		immudb >server.log 2>&1 </dev/null &
+		"$WAIT" port 127.0.0.1 3322 60 "$!"
+		token=$(curl -s $rest/login -d '{"user":"aW1tdWRi","password":"aW1tdWRi"}' | jq -r .token)
+		token=$(api $rest/db/use/shop | jq -r .token)
+		[[ $(run) == 409 ]]
+		grep -q 'data is corrupted' answer
+	END
+	as_printed "$(<play)"
+	expect_status 0
+}
