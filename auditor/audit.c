@@ -2,7 +2,7 @@
  * The auditing of one server: its life, and when rounds run. audit_round.c has one round over the server,
  * audit_recall.c what is remembered of its databases.
  *
- *	audit_start() --> round --> idle --interval, back-off, audit_round_now()--> round --> ...
+ *	audit_begin() --> round --> idle --interval, back-off, audit_round_now()--> round --> ...
  *
  * Invariants: an alarm is shown from the start, whether or not the server is there; nothing that a round
  * meets ends the loop.
@@ -172,15 +172,20 @@ audit_start(const struct audit_options *options, struct audit **out)
 		err = file_make_folder(options->state_dir);
 	if (!err)
 		err = audit_recall(a);
-	if (!err && options->interval_ms > 0) {
-		a->has_thread = pthread_create(&a->thread, NULL, audit_main, a) == 0;
-		err = a->has_thread ? IM_OK : err_set(IM_ERR_NOMEM, "a thread");
-	}
 	if (err)
 		audit_free(a);
 	else
 		*out = a;
 	return err;
+}
+
+enum im_err
+audit_begin(struct audit *a)
+{
+	if (a->options.interval_ms > 0)
+		a->has_thread = pthread_create(&a->thread, NULL, audit_main, a) == 0;
+	return a->options.interval_ms == 0 || a->has_thread ? IM_OK
+							    : err_set(IM_ERR_NOMEM, "a thread");
 }
 
 void

@@ -35,8 +35,14 @@ struct audit_options {
 	struct peers *peers;   /* NULL: none */
 };
 
-/* Loads what is remembered into the report (alarms show before the first round) and starts the rounds. */
+/*
+ * Loads keys, and what is remembered into the report: alarms show before the first round. No round runs
+ * yet. IM_ERR_KEY_FILE, IM_ERR_LIMIT, IM_ERR_ARGUMENT, IM_ERR_IO, IM_ERR_NOMEM.
+ */
 enum im_err audit_start(const struct audit_options *options, struct audit **out);
+
+/* Begins the rounds, the first one at once; with an interval of 0 none. IM_ERR_NOMEM. */
+enum im_err audit_begin(struct audit *a);
 
 /* Begins a round now instead of at its time. Any thread. */
 void audit_round_now(struct audit *a);

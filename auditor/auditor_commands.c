@@ -75,7 +75,8 @@ struct status_row {
 	int64_t since;
 	char reason[REPORT_TEXT_MAX], evidence[REPORT_PATH_MAX];
 	uint64_t suspect_from, suspect_to;
-	struct audit_record_ack last_ack; /* at 0: none */
+	struct audit_record_ack acks[AUDIT_RECORD_ACKS_MAX]; /* oldest first */
+	size_t acks_len;
 };
 
 struct status_rows {
@@ -153,8 +154,8 @@ take_record(void *arg, const struct audit_record_name *name, const struct audit_
 	row->suspect_to = record->suspect_to;
 	snprintf(row->reason, sizeof row->reason, "%s", record->reason);
 	snprintf(row->evidence, sizeof row->evidence, "%s", record->evidence);
-	if (record->acks_len > 0)
-		row->last_ack = record->acks[record->acks_len - 1];
+	memcpy(row->acks, record->acks, sizeof row->acks);
+	row->acks_len = record->acks_len;
 	return true;
 }
 
@@ -176,16 +177,33 @@ row_alarm(const struct status_row *row)
 }
 
 static void
-show_ack(struct output *o, const struct audit_record_ack *ack)
+show_ack_fields(struct output *o, const struct audit_record_ack *ack)
 {
-	if (ack->at == 0)
-		return;
-	output_record_begin(o, "acknowledged");
 	output_string(o, "verdict", audit_verdict_info(ack->verdict)->word);
 	output_string(o, "by", ack->who);
 	output_time(o, "at", ack->at);
 	output_string(o, "reason", ack->reason);
-	output_record_end(o);
+}
+
+/* As JSON all that are kept, oldest first; as text the last one. */
+static void
+show_acks(struct output *o, const struct status_row *row)
+{
+	size_t i;
+
+	if (output_format(o) == OUTPUT_JSON) {
+		output_list_begin(o, "acknowledged", OUTPUT_BLOCKS, NULL);
+		for (i = 0; i < row->acks_len; i++) {
+			output_record_begin(o, NULL);
+			show_ack_fields(o, &row->acks[i]);
+			output_record_end(o);
+		}
+		output_list_end(o);
+	} else if (row->acks_len > 0) {
+		output_record_begin(o, "acknowledged");
+		show_ack_fields(o, &row->acks[row->acks_len - 1]);
+		output_record_end(o);
+	}
 }
 
 /* A block rather than a row of a table: reasons and paths are long. */
@@ -213,7 +231,7 @@ show_row(struct output *o, const struct status_row *row)
 		if (*row->evidence)
 			output_string(o, "evidence", row->evidence);
 	}
-	show_ack(o, &row->last_ack);
+	show_acks(o, row);
 	output_record_end(o);
 }
 

@@ -228,7 +228,7 @@ static const struct command auditor_root = {
 
 const struct program auditor_program = {.root = &auditor_root,
     .env_prefix = "AUDITOR_",
-    .version = "auditor " IMMUDB_VERSION,
+    .version = IMMUDB_VERSION,
     .man_section = 8};
 
 /* ---- What they come to ---- */

@@ -122,7 +122,8 @@ main_start(struct auditor *a, bool once)
 	/* After the alarms that are remembered have come into the report: no look at it may miss them. */
 	if (!err && !once)
 		err = web_start(&web, &a->web);
-	return err;
+	/* Nothing is looked at, and nobody is told anything, by an auditor that cannot start. */
+	return err ? err : audit_begin(a->audit);
 }
 
 static void

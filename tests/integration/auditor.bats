@@ -65,6 +65,20 @@ one_line() {
 	expect_text file/audit "$stderr"
 }
 
+@test "a port that is taken ends the start before the first round" {
+	start_server
+	local options=(--dir audit --immudb-port "$PORT" --audit-username immudb --audit-password immudb
+		--audit-monitoring-host 127.0.0.1)
+	one_line auditor "${options[@]}" --audit-monitoring-port "$METRICS_PORT"
+	expect_status 1
+	expect_text "$METRICS_PORT" "$stderr"
+	one_line auditor "${options[@]}" --audit-monitoring-port 0 --peer-listen "127.0.0.1:$METRICS_PORT"
+	expect_status 1
+	expect_text "$METRICS_PORT" "$stderr"
+	run -0 find audit -name 'state-*'
+	[[ -z $output ]]
+}
+
 @test "one round: first seen, then consistent; text and JSON" {
 	start_server
 	login_admin
@@ -204,7 +218,9 @@ one_line() {
 	run -0 auditor ack --dir "$AUDIT_DIR" --reason "restored on purpose"
 	run -0 auditor trust forget defaultdb --dir "$AUDIT_DIR" --immudb-port "$PORT"
 	await_result 1
-	run -0 auditor status --dir "$AUDIT_DIR"
+	run -0 auditor status --dir "$AUDIT_DIR" --output json
+	[[ $(jq -r '.[0] | .alarm, (.acknowledged[].verdict)' <<<"$output" | xargs) == \
+		"none rolled-back rolled-back" ]]
 }
 
 @test "signatures: a key, a missing signature, a rotation" {
