@@ -31,7 +31,6 @@
 #include "util/spawn.h"
 
 #define SUPERVISE_NO_FD (-1)
-#define SUPERVISE_ASSIGNMENT SUPERVISE_FD_NAME "="
 #define SUPERVISE_PAUSE_FIRST_MS 1000u
 #define SUPERVISE_PAUSE_MAX_MS 60000u
 #define SUPERVISE_STABLE_MS 60000u
@@ -93,8 +92,9 @@ supervise_free(struct supervise *s)
 static bool
 supervise_is_own_variable(const char *variable)
 {
-	static const char *const own[] = {"NOTIFY_SOCKET=", "SYSTEMD_EXEC_PID=", "WATCHDOG_PID=",
-	    "WATCHDOG_USEC=", SUPERVISE_ASSIGNMENT};
+	static const char assignment[] = SUPERVISE_FD_NAME "=";
+	static const char *const own[] = {
+	    "NOTIFY_SOCKET=", "SYSTEMD_EXEC_PID=", "WATCHDOG_PID=", "WATCHDOG_USEC=", assignment};
 
 	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
 		if (strncmp(variable, own[i], strlen(own[i])) == 0)
@@ -134,7 +134,7 @@ supervise_copy_env(struct supervise *s)
 		return false;
 	while (s->env[n])
 		n++;
-	s->env[n] = strdup(SUPERVISE_ASSIGNMENT SUPERVISE_FD_TEXT);
+	s->env[n] = strdup(SUPERVISE_FD_NAME "=" SUPERVISE_FD_TEXT);
 	return s->env[n] != NULL;
 }
 
