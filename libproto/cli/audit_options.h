@@ -142,9 +142,10 @@
 		"9476 in the gateway's profile"}, \
     {.name = "audit-monitoring-evidence", \
 	.type = OPTION_BOOL, \
-	.default_text = "true", \
+	.default_text = "false", \
 	.group = "Monitoring", \
-	.help = "let evidence be fetched from there; it holds the entries in question"}, \
+	.help = "let evidence be fetched from there, by whoever reaches it; it holds the entries in " \
+		"question"}, \
     {.name = "logfile", \
 	.type = OPTION_PATH, \
 	.group = "Process", \

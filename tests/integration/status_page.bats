@@ -124,7 +124,7 @@ restart_server() {
 	login_admin
 	immuclient set k 2
 	read -r port < <(wait_for free-ports 1)
-	audit_server "$port"
+	audit_server "$port" --audit-monitoring-evidence
 	wait_for text auditor.log 'consistent: true' "$WAIT_SECONDS"
 	run -0 get /readyz
 	stop_server
@@ -143,10 +143,10 @@ restart_server() {
 	run auditor verify fetched.proof
 	expect_text "rolled-back"
 
-	# Not where the operator does not want it to be fetched.
+	# Not unless the operator wants it to be fetched.
 	kill "$AUDITOR_PID"
 	wait "$AUDITOR_PID"
-	audit_server "$port" --audit-monitoring-evidence=false
+	audit_server "$port"
 	run -0 get /
 	expect_text "Alarm: rolled back"
 	expect_text "${link#/evidence/}"

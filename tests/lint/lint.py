@@ -35,7 +35,7 @@ LAYERS = {
     "immudb": {"util", "crypto", "proto", "rpc", "http", "store", "meta", "server"},
     "immuclient": {"util", "crypto", "proto", "rpc", "client", "cli", "http"},
     "immuadmin": {"util", "crypto", "proto", "rpc", "client", "cli", "http"},
-    "immugw": {"util", "crypto", "proto", "rpc", "client", "http"},
+    "immugw": {"util", "crypto", "proto", "rpc", "client", "cli", "http"},
     "auditor": {"util", "crypto", "proto", "rpc", "client", "cli", "http"},
 }
 # Outside headers that only one folder may include.
