@@ -257,6 +257,45 @@ one_line() {
 	run -10 auditor verify "$evidence" --server-signing-pub-key old.pub
 }
 
+@test "two signed histories: the evidence convinces whoever has the key" {
+	openssl ecparam -name prime256v1 -genkey -noout -out server.key 2>/dev/null
+	openssl ec -in server.key -pubout -out server.pub 2>/dev/null
+	start_server --signingKey "$PWD/server.key"
+	login_admin
+	write_keys 3
+	run -0 audit_once --server-signing-pub-key server.pub
+	stop_server
+	cp -a "$DATA" fork
+	local serve=(immudb --address 127.0.0.1 --port "$PORT" --metrics-port 0 --signingKey
+		"$PWD/server.key")
+	launch "${serve[@]}" --dir "$DATA"
+	wait_for port 127.0.0.1 "$PORT" "$WAIT_SECONDS" "$SERVER_PID"
+	login_admin
+	write_keys 3
+	run -0 audit_once --server-signing-pub-key server.pub
+	stop_server
+	launch "${serve[@]}" --dir "$PWD/fork"
+	wait_for port 127.0.0.1 "$PORT" "$WAIT_SECONDS" "$SERVER_PID"
+	login_admin
+	immuclient set another history >/dev/null
+	write_keys 4
+	run -10 --separate-stderr audit_once --server-signing-pub-key server.pub --output json
+	[[ $(jq -r '.[0] | .verdict, .trusted_tx, .seen_tx' <<<"$output" | xargs) == "forked 6 8" ]]
+	# Both have what an earlier round has proven, transactions 1 to 3.
+	[[ $(jq -r '.[0].suspect_from' <<<"$output") -ge 4 ]]
+	[[ $(jq -r '.[0].suspect_to' <<<"$output") -le 6 ]]
+	cp "$(jq -r '.[0].evidence' <<<"$output")" evidence
+	stop_server
+	# Elsewhere: no server, no state, only the file and the key.
+	rm -rf "$AUDIT_DIR" "$XDG_STATE_HOME" "$DATA" fork
+	run -0 --separate-stderr immuclient verify evidence --output json \
+		--server-signing-pub-key server.pub
+	[[ $(jq -r '.verdict, .worth, .holds' <<<"$output" | xargs) == "forked signed true" ]]
+	run -0 --separate-stderr auditor verify evidence
+	[[ $output =~ worth:\ +repeated ]]
+	expect_text "no public key was given" "$stderr"
+}
+
 @test "a damaged record is an error of its own, never a clean slate" {
 	start_server
 	run -0 audit_once
