@@ -11,12 +11,13 @@
  */
 struct audit;
 
+/* Whatever it points to is borrowed until audit_stop(). */
 struct audit_options {
 	const char *address; /* host name or IP address of the server */
 	uint16_t port;
 	const char *unix_path; /* in place of both; "" or NULL: none */
 	const char *username;
-	const char *password;         /* borrowed until audit_stop() */
+	const char *password;
 	const char *const *databases; /* names or prefixes; none: all */
 	size_t databases_len;
 	const char *const *pub_key_files; /* PEM; any of them may have signed */
@@ -29,7 +30,7 @@ struct audit_options {
 	unsigned int sample;          /* random entries per database and round */
 	unsigned int newest;          /* newest entries, beside them */
 	unsigned int sweep_period_ms; /* every value is read once in it; 0: no sweep */
-	unsigned int sweep_rate;      /* entries a second at most; 0: what the period asks for */
+	unsigned int sweep_rate;      /* entries a second at most; 0: the period's pace alone */
 	struct report *report;
 	struct alerts *alerts; /* NULL: none */
 	struct peers *peers;   /* NULL: none */

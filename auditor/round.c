@@ -34,6 +34,7 @@ struct round *
 round_new(const struct round_env *env, struct server_link *link, const char *database)
 {
 	struct round *r = calloc(1, sizeof *r);
+	size_t message;
 
 	if (!r)
 		return NULL;
@@ -42,8 +43,10 @@ round_new(const struct round_env *env, struct server_link *link, const char *dat
 	r->database = database;
 	r->name = (struct trust_name){env->options->state_dir, env->server_id, database};
 	r->started_at = round_clock_s();
-	arena_init(&r->arena, SERVER_LINK_ARENA);
-	arena_init(&r->scratch, SERVER_LINK_ARENA);
+	message = env->options->max_message_bytes ? env->options->max_message_bytes
+						  : SERVER_LINK_MESSAGE_DEFAULT;
+	arena_init(&r->arena, SERVER_LINK_ARENA + SERVER_LINK_ARENA_FACTOR * message);
+	arena_init(&r->scratch, SERVER_LINK_ARENA + SERVER_LINK_ARENA_FACTOR * message);
 	return r;
 }
 

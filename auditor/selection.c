@@ -67,6 +67,8 @@ selection_add(struct selection *s, const char *name, bool is_listed)
 	if (len == 0 || len > REPORT_NAME_MAX)
 		return IM_OK;
 	if (at == s->len || strcmp(s->items[at].name, name) != 0) {
+		if (s->len == SELECTION_MAX)
+			return err_set(IM_ERR_LIMIT, "more than %d databases", SELECTION_MAX);
 		if (s->len == s->cap && !grow(s))
 			return err_set(IM_ERR_NOMEM, "out of memory");
 		memmove(&s->items[at + 1], &s->items[at], (s->len - at) * sizeof *s->items);

@@ -11,6 +11,8 @@
  * the filters select them. A filter selects the names that begin with it; without filters all are
  * selected. Pure, but for memory.
  */
+#define SELECTION_MAX 10000 /* databases; a server that lists more is not believed */
+
 struct selection_item {
 	char name[REPORT_NAME_MAX + 1];
 	bool is_listed;  /* the server lists it */
@@ -25,7 +27,7 @@ struct selection {
 /* Whether the filters (len 0: none) select a name. */
 bool selection_accepts(const char *const *filters, size_t len, const char *name);
 
-/* Adds a name, or what is known of it; names that are too long are left out. IM_ERR_NOMEM. */
+/* Adds a name, or what is known of it; names that are too long are left out. IM_ERR_LIMIT, IM_ERR_NOMEM. */
 enum im_err selection_add(struct selection *s, const char *name, bool is_listed);
 
 /* Whether it is in there. */

@@ -16,8 +16,10 @@ struct server_link;
 #define SERVER_LINK_WINDOW 64
 /* What the answers in flight may take together; fewer are asked for at a time when they are large. */
 #define SERVER_LINK_BYTES ((size_t)4 << 20)
-/* What decoding answers may take; they grow to several times their packed size. */
-#define SERVER_LINK_ARENA ((size_t)512 << 20)
+/* What decoding an answer may take: many times a small one's size, and some times the largest one's. */
+#define SERVER_LINK_ARENA ((size_t)64 << 20)
+#define SERVER_LINK_ARENA_FACTOR 3
+#define SERVER_LINK_MESSAGE_DEFAULT ((size_t)32 << 20)
 
 struct server_link_options {
 	struct rpc_client_options rpc;

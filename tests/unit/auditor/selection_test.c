@@ -59,6 +59,25 @@ many_names(void **state)
 	selection_free(&s);
 }
 
+/* A server may list what it likes; each costs us memory. */
+static void
+there_is_a_limit(void **state)
+{
+	struct selection s = {0};
+	char name[16];
+
+	(void)state;
+	for (int i = 0; i < SELECTION_MAX; i++) {
+		snprintf(name, sizeof name, "db%07d", i);
+		assert_int_equal(selection_add(&s, name, true), IM_OK);
+	}
+	assert_int_equal(selection_add(&s, "one-more", true), IM_ERR_LIMIT);
+	/* What is there can still be found to be trusted. */
+	assert_int_equal(selection_add(&s, "db0000000", false), IM_OK);
+	assert_int_equal(s.len, SELECTION_MAX);
+	selection_free(&s);
+}
+
 static void
 a_filter_without_a_database_is_told(void **state)
 {
@@ -117,6 +136,7 @@ main(void)
 	    cmocka_unit_test(filters_are_beginnings),
 	    cmocka_unit_test(names_are_sorted_and_kept_once),
 	    cmocka_unit_test(many_names),
+	    cmocka_unit_test(there_is_a_limit),
 	    cmocka_unit_test(a_filter_without_a_database_is_told),
 	    cmocka_unit_test(no_database_at_all_is_told),
 	    cmocka_unit_test(the_list_in_the_message_is_bounded),
