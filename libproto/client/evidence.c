@@ -2,8 +2,8 @@
  * Evidence of a server's fault: which sections there are. Neighbours: offline_sections.c (packs them),
  * evidence_check.c (reads and judges them), PROOF_FORMAT.md.
  *
- * Invariant: whatever a hostile server has answered, a file comes out: what does not fit is left out,
- * least important first, and the two states always fit.
+ * Invariant: whatever a hostile server has answered, a file comes out that can be read again: what does not
+ * fit, or takes too much memory, is left out, least important first, and the two states always fit.
  */
 #include "client/evidence.h"
 
@@ -143,6 +143,17 @@ collect(struct offline_sections *s, const struct evidence_source *source, enum e
 		add_link(s, source->link);
 }
 
+/* IM_ERR_LIMIT when a checker cannot read the file, for want of the memory that it takes for one. */
+static enum im_err
+check_readable(const struct immu_bytes *file)
+{
+	struct immu_proof_report *r;
+	enum im_err err = immu_proof_check(*file, NULL, &r);
+
+	immu_proof_report_free(r);
+	return err == IM_ERR_LIMIT || err == IM_ERR_NOMEM ? IM_ERR_LIMIT : IM_OK;
+}
+
 static enum im_err
 make_cut(const struct evidence_source *source, enum evidence_cut cut, struct arena *arena,
     struct immu_bytes *out)
@@ -162,7 +173,7 @@ make_cut(const struct evidence_source *source, enum evidence_cut cut, struct are
 	if (!err)
 		err = offline_assemble(s, IMMU_PROOF_EVIDENCE, arena, out);
 	arena_free(&own);
-	return err;
+	return err ? err : check_readable(out);
 }
 
 enum im_err

@@ -20,6 +20,7 @@
 #define SERVER "c9b1p4a5gk3s0h9o1q20"
 #define OTHER_SERVER "c9b1p4a5gk3s0h9o1q2g"
 #define ARENA_MAX (256u << 20)
+#define FLOOD_TERMS 1000000
 #define COMMON 5 /* transactions that both histories have */
 #define TRUSTED 9
 #define SEEN 14
@@ -475,6 +476,25 @@ what_is_too_large_is_left_out(void **state)
 	free(much);
 }
 
+/* Few bytes for each term, and so much memory to decode them that no reader takes it. */
+static void
+what_nobody_could_read_is_left_out(void **state)
+{
+	struct two *t = *state;
+	Immudb__Schema__VerifiableTx *m = fake_verifiable_tx(&t->b, &t->arena, SEEN, TRUSTED);
+	ProtobufCBinaryData *terms = calloc(FLOOD_TERMS, sizeof *terms);
+	struct immu_proof_report *r;
+
+	assert_non_null(terms);
+	t->source.tx = m;
+	m->dualproof->consistencyproof = terms;
+	m->dualproof->n_consistencyproof = FLOOD_TERMS;
+	assert_int_equal(immu_proof_check(make(t), NULL, &r), IM_OK);
+	assert_int_equal(r->evidence->worth, IMMU_EVIDENCE_CLAIM);
+	immu_proof_report_free(r);
+	free(terms);
+}
+
 /* ---- Changed files ---- */
 
 static void
@@ -596,6 +616,7 @@ main(void)
 	    TEST(what_the_reader_knows),
 	    TEST(texts_are_cut_and_shown),
 	    TEST(what_is_too_large_is_left_out),
+	    TEST(what_nobody_could_read_is_left_out),
 	    TEST(every_byte_is_noticed),
 	    TEST(forged_bytes_convict_nobody),
 	};
