@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Elements of a flood: few bytes on the wire, many times as many when they are decoded. */
+#define FLOOD_ELEMENTS 200000
+
 static const struct {
 	const char *name;
 	bool has_arg;
@@ -24,6 +27,7 @@ static const struct {
     [CHANGE_CUT] = {"cut", false},
     [CHANGE_PAD] = {"pad", false},
     [CHANGE_SWAP] = {"swap", false},
+    [CHANGE_FLOOD] = {"flood", false},
     [CHANGE_DROP] = {"drop", true},
 };
 
@@ -283,6 +287,24 @@ list_swap(const struct change *c, ProtobufCMessage *m, const ProtobufCFieldDescr
 	return true;
 }
 
+static bool
+list_flood(const struct change *c, ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
+{
+	size_t *n = field_count(m, f);
+	ProtobufCBinaryData **list = field_at(m, f), *grown;
+
+	if (f->type != PROTOBUF_C_TYPE_BYTES)
+		change_die(c, "no list of bytes");
+	grown = change_alloc((*n + FLOOD_ELEMENTS) * sizeof *grown);
+	if (*n)
+		memcpy(grown, *list, *n * sizeof *grown);
+	memset(grown + *n, 0, FLOOD_ELEMENTS * sizeof *grown);
+	free(*list);
+	*list = grown;
+	*n += FLOOD_ELEMENTS;
+	return true;
+}
+
 /* The first text field of a message. */
 static const char *
 message_name(const ProtobufCMessage *m)
@@ -342,6 +364,8 @@ list_change(const struct change *c, ProtobufCMessage *m, const ProtobufCFieldDes
 		return list_pad(c, m, f);
 	case CHANGE_SWAP:
 		return list_swap(c, m, f);
+	case CHANGE_FLOOD:
+		return list_flood(c, m, f);
 	case CHANGE_DROP:
 		return list_drop(c, m, f);
 	case CHANGE_FLIP:

@@ -19,6 +19,7 @@
  *	short, long	bytes: without the last byte, with one more
  *	clear		anything: as if it had never been there
  *	cut, pad, swap	a list: without its last element, with one more like it, the first two exchanged
+ *	flood		a list of bytes: with very many empty elements behind those it has
  *	drop ARG	a list of messages: without those whose first text field is ARG
  *
  * With a transaction, only what belongs to it: a TxHeader of that id, a Tx and an Entry and what is in
@@ -34,6 +35,7 @@ enum change_op {
 	CHANGE_CUT,
 	CHANGE_PAD,
 	CHANGE_SWAP,
+	CHANGE_FLOOD,
 	CHANGE_DROP
 };
 

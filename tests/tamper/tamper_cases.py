@@ -63,6 +63,7 @@ def proof_fields():
     for field in ("sourceTxHeader", "targetTxHeader", "linearProof"):
         yield f"DualProof.{field} clear"
     yield "VerifiableTx.dualProof clear"
+    yield "DualProof.consistencyProof flood"
 
 
 def proof_lies():

@@ -111,13 +111,24 @@ def check_lie(stage, lie):
         check_recovery(auditor, lie.verdict)
 
 
+def check_unlisted(stage):
+    """A database that is left out of the list is still known, asked for and checked."""
+    stage.proxy.rules(["change * DatabaseListResponseV2.databases drop defaultdb"])
+    found = stage.auditor().once()
+    expect(stage.proxy.hits() > 0, "the rule altered no answer")
+    stage.proxy.tell("clear")
+    check_calm(found)
+    expect(found.database()["checked_entries"] >= NEWEST, f"not checked: {found}")
+
+
 def part_answers(world, word):
     stage = Stage(world, opens=True)
     check_calm(stage.auditor().once())
 
     def cases(lies):
         return [(lie.name, lambda lie=lie: check_lie(stage, lie)) for lie in lies]
-    run_cases([*cases(SESSION_LIES), ("no login from here on", stage.open), *cases(LIES)], word)
+    run_cases([*cases(SESSION_LIES), ("database not listed", lambda: check_unlisted(stage)),
+               ("no login from here on", stage.open), *cases(LIES)], word)
 
 
 # ---- Fields. ----
