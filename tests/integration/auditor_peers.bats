@@ -140,8 +140,9 @@ evidence_of() {
 	)"
 }
 
-# expect_convincing NAME TEXT: its evidence shows a fork to whoever has the public key, and nothing else.
-expect_convincing() {
+# expect_evidence NAME VERDICT WORTH: its evidence shows that to whoever has the public key; signed is worth
+# most: the server has signed both sides of a contradiction.
+expect_evidence() {
 	local evidence
 
 	evidence=$(evidence_of "$1")
@@ -151,10 +152,10 @@ expect_convincing() {
 		cd "$1-stranger" || exit
 		private_home "$PWD"
 		run -0 auditor verify evidence.proof --server-signing-pub-key ../key.pub
-		expect_text forked
-		expect_text signed
+		expect_text "$2"
+		[[ $output =~ worth:\ +"$3" ]]
 		run -0 immuclient verify evidence.proof --server-signing-pub-key ../key.pub
-		expect_text forked
+		expect_text "$2"
 		# By another key, or with one byte changed, it shows nothing.
 		run -10 auditor verify evidence.proof --server-signing-pub-key ../other.pub
 		printf '\xff' | dd of=evidence.proof bs=1 seek=200 conv=notrunc status=none
@@ -172,8 +173,8 @@ expect_convincing() {
 	wait_until "verdict_of there" forked
 	wait_until "verdict_of here" forked
 	[[ $(metric_of here result_per_server) == 0 && $(metric_of there result_per_server) == 0 ]]
-	expect_convincing here
-	expect_convincing there
+	expect_evidence here forked signed
+	expect_evidence there forked signed
 	grep -q "forked.*peer 127.0.0.1" here.log
 	grep -q "forked.*peer 127.0.0.1:$here_peer" there.log
 }
@@ -187,11 +188,13 @@ expect_convincing() {
 	start_auditor there "$PORT_two" --server-signing-pub-key key.pub \
 		--peer "127.0.0.1:$here_peer"
 	wait_until "verdict_of there" forked
-	expect_convincing there
-	wait_until "metric_of here result_per_server" 0
+	expect_evidence there forked signed
+	wait_until "verdict_of here" rolled-back
+	[[ $(metric_of here result_per_server) == 0 ]]
+	expect_evidence here rolled-back repeated
 	write "$PORT_one" more 2
 	wait_until "verdict_of here" forked
-	expect_convincing here
+	expect_evidence here forked signed
 }
 
 @test "without a key, another hash for the same transaction is told" {
