@@ -226,10 +226,8 @@ static const struct command auditor_root = {
     .run = auditor_run,
 };
 
-const struct program auditor_program = {.root = &auditor_root,
-    .env_prefix = "AUDITOR_",
-    .version = IMMUDB_VERSION,
-    .man_section = 8};
+const struct program auditor_program = {
+    .root = &auditor_root, .env_prefix = "AUDITOR_", .version = IMMUDB_VERSION, .man_section = 8};
 
 /* ---- What they come to ---- */
 

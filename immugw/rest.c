@@ -320,7 +320,7 @@ run(struct work *w)
 	const char *verb = http_exchange_method(w->x);
 	enum route_result result = route_find(verb, http_exchange_path(w->x), &w->match);
 
-	w->pattern = w->match.route ? w->match.route->path : "";
+	w->pattern = result == ROUTE_FOUND ? w->match.route->path : "";
 	if (strcmp(verb, "OPTIONS") == 0 && w->match.verbs) {
 		cors_append_preflight(&w->headers, w->match.verbs);
 		answer(w, 204, NULL, bytes_of(NULL, 0));
