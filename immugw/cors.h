@@ -24,4 +24,10 @@ bool cors_append(struct buf *headers, const struct cors *cors, const char *origi
 /* Appends what a preflight asks for, for a path with these verbs (enum route_verb, or-ed). */
 void cors_append_preflight(struct buf *headers, unsigned verbs);
 
+/*
+ * Whether it is "*" or an origin as browsers write it: http or https, a host, a port if there is one, and
+ * nothing behind. If not, IM_ERR_CONFIG whose detail names it: it would never match.
+ */
+enum im_err cors_check_origin(const char *origin);
+
 #endif

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 
+#include "cors.h"
 #include "upstream.h"
 #include "util/version.h"
 
@@ -232,7 +233,9 @@ const struct program gateway_program = {
 enum im_err
 gateway_options_check(const struct options *o)
 {
-	size_t i;
+	size_t i, count;
+	const char *const *origins = options_list(o, "cors-origins", &count);
+	enum im_err err = IM_OK;
 
 	for (i = 0; i < sizeof gateway_not_implemented / sizeof *gateway_not_implemented; i++)
 		if (options_bool(o, gateway_not_implemented[i]))
@@ -240,7 +243,9 @@ gateway_options_check(const struct options *o)
 			    "%s is switched on, but it is not implemented: leave it out or set it to "
 			    "false",
 			    gateway_not_implemented[i]);
-	return IM_OK;
+	for (i = 0; i < count && err == IM_OK; i++)
+		err = cors_check_origin(origins[i]);
+	return err;
 }
 
 void

@@ -1,9 +1,7 @@
 /*
- * Reading of request headers. Neighbours: whoever serves a request asks here; http_error.c says what is
- * refused.
+ * Reading of request headers. Neighbours: rest.c and long_list.c ask; http_error.c says what is refused.
  *
- * Invariants: nothing here trusts a length or a character; no error repeats a token; an origin is allowed
- * by being in the list as it is, never by looking alike.
+ * Invariants: nothing here trusts a length or a character; no error repeats a token.
  */
 #include "http_headers.h"
 
@@ -125,100 +123,4 @@ http_wants_lines(struct bytes accept)
 			lines = weight;
 	}
 	return lines > 0 && lines >= json;
-}
-
-static bool
-is_name_char(uint8_t c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-bool
-http_origin_allowed(const char *allowed, struct bytes origin)
-{
-	struct bytes list = trim(bytes_str(allowed)), part;
-
-	if (origin.len == 0)
-		return false;
-	if (bytes_equal(list, bytes_str("*")))
-		return true;
-	while (list.len > 0) {
-		part = take_part(&list, ',');
-		if (part.len > 0 && bytes_equal(part, origin))
-			return true;
-	}
-	return false;
-}
-
-static bool
-is_port(struct bytes v)
-{
-	if (v.len == 0)
-		return true;
-	for (size_t i = 1; i < v.len; i++)
-		if (v.data[i] < '0' || v.data[i] > '9')
-			return false;
-	return v.len > 1 && v.data[0] == ':';
-}
-
-static bool
-is_made_of(struct bytes v, const char *signs)
-{
-	for (size_t i = 0; i < v.len; i++)
-		if (!is_name_char(v.data[i]) && (v.data[i] == '\0' || !strchr(signs, v.data[i])))
-			return false;
-	return v.len > 0;
-}
-
-bool
-http_request_id_valid(struct bytes id)
-{
-	return id.len <= HTTP_REQUEST_ID_MAX && is_made_of(id, "-_.:+=@/");
-}
-
-/* A host name or an address of version 4 or, in brackets, 6; with or without a port. */
-static bool
-is_host(struct bytes v)
-{
-	bool in_brackets = v.len > 0 && v.data[0] == '[';
-	const uint8_t *end =
-	    v.len ? (const uint8_t *)memchr(v.data, in_brackets ? ']' : ':', v.len) : NULL;
-	size_t n = end ? (size_t)(end - v.data) : v.len;
-
-	if (!in_brackets)
-		return is_made_of(bytes_of(v.data, n), "-.") &&
-		    is_port(bytes_of(v.data + n, v.len - n));
-	return end && is_made_of(bytes_of(v.data + 1, n - 1), ":.") &&
-	    is_port(bytes_of(end + 1, v.len - n - 1));
-}
-
-static bool
-is_origin(struct bytes v)
-{
-	static const char *const schemes[] = {"https://", "http://"};
-
-	for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
-		struct bytes scheme = bytes_str(schemes[i]);
-
-		if (bytes_has_prefix(v, scheme))
-			return is_host(bytes_of(v.data + scheme.len, v.len - scheme.len));
-	}
-	return false;
-}
-
-enum im_err
-http_origins_check(const char *allowed)
-{
-	struct bytes list = trim(bytes_str(allowed)), part;
-
-	if (bytes_equal(list, bytes_str("*")))
-		return IM_OK;
-	while (list.len > 0) {
-		part = take_part(&list, ',');
-		if (!is_origin(part))
-			return err_set(IM_ERR_CONFIG,
-			    "\"%.*s\" is no origin, such as https://app.example:8443",
-			    (int)part.len, (const char *)part.data);
-	}
-	return IM_OK;
 }

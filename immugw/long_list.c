@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "http_headers.h"
 #include "util/log.h"
 #include "verified_messages.h"
 
@@ -29,7 +30,7 @@ long_list_wanted(const struct route *route, const char *accept)
 {
 	const ProtobufCMessageDescriptor *d = route->answer;
 
-	return accept && strstr(accept, LONG_LIST_TYPE) &&
+	return accept && http_wants_lines(bytes_str(accept)) &&
 	    (d == &immudb__schema__entries__descriptor ||
 		d == &immudb__schema__zentries__descriptor ||
 		d == &immudb__schema__tx_list__descriptor) &&

@@ -8,6 +8,7 @@
  */
 #include "openapi.h"
 
+#include "long_list.h"
 #include "openapi_internal.h"
 #include "util/text.h"
 
@@ -238,6 +239,17 @@ error_applies(const struct route *r, enum when when)
 	}
 }
 
+/* The other form of an answer that is a list: its items, one a line. */
+static void
+append_lines(struct openapi *o, const struct route *r)
+{
+	if (!r->answer || !long_list_wanted(r, LONG_LIST_TYPE))
+		return;
+	append_text(o, ",\"" LONG_LIST_TYPE "\":{\"schema\":");
+	openapi_append_value(o, r->answer->fields, r->style);
+	append_text(o, "}");
+}
+
 static void
 append_answers(struct openapi *o, const struct route *r)
 {
@@ -248,7 +260,9 @@ append_answers(struct openapi *o, const struct route *r)
 		append_text(o, "\"schema\":");
 		openapi_append_ref(o, r->answer, r->style);
 	}
-	append_text(o, "}}}");
+	append_text(o, "}");
+	append_lines(o, r);
+	append_text(o, "}}");
 	for (size_t i = 0; i < COUNT(errors); i++)
 		if (error_applies(r, errors[i].when))
 			buf_printf(o->out, ",\"%d\":{\"$ref\":\"#/components/responses/E%d\"}",

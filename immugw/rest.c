@@ -14,6 +14,7 @@
 
 #include "cors.h"
 #include "http_error.h"
+#include "http_headers.h"
 #include "long_list.h"
 #include "openapi.h"
 #include "page.h"
@@ -27,7 +28,6 @@
 #define REST_MESSAGE_MAX 4096
 #define REST_JSON "application/json"
 #define REST_ID_MAX 64
-#define REST_BEARER "Bearer "
 /* A decoded answer is larger than its packed form. */
 #define REST_ARENA_FACTOR 8u
 #define REST_ARENA_BASE ((size_t)16 * 1024 * 1024)
@@ -136,20 +136,12 @@ take_id(struct work *w)
 	buf_printf(&w->headers, "X-Request-Id: %s\r\n", w->id);
 }
 
-/* The token of the header Authorization, with or without "Bearer". */
-static void
+static enum im_err
 take_token(struct work *w)
 {
 	const char *given = http_exchange_header(w->x, "Authorization");
 
-	w->token = bytes_of(NULL, 0);
-	if (!given)
-		return;
-	if (strncasecmp(given, REST_BEARER, strlen(REST_BEARER)) == 0)
-		given += strlen(REST_BEARER);
-	while (*given == ' ')
-		given++;
-	w->token = bytes_str(given);
+	return http_token_read(bytes_str(given ? given : ""), &w->token);
 }
 
 /* Takes its part of what bodies may hold together. */
@@ -290,9 +282,10 @@ run_route(struct work *w)
 	}
 	if (!take_body(w))
 		return;
-	take_token(w);
-	err = rest_request_build(
-	    &w->match, http_exchange_query(w->x), buf_bytes(&w->body), &w->arena, &request);
+	err = take_token(w);
+	if (err == IM_OK)
+		err = rest_request_build(
+		    &w->match, http_exchange_query(w->x), buf_bytes(&w->body), &w->arena, &request);
 	if (err == IM_OK)
 		err = call_route(w, request);
 	if (err != IM_OK)

@@ -87,70 +87,6 @@ test_accept(void **state)
 			fail_msg("%s", rows[i].accept);
 }
 
-static void
-test_request_id(void **state)
-{
-	static char longest[HTTP_REQUEST_ID_MAX + 2];
-
-	(void)state;
-	memset(longest, 'x', sizeof longest - 1);
-	assert_true(http_request_id_valid(bytes_str("8f14e45f-ceea:1/2.3_4+5=@")));
-	assert_true(http_request_id_valid(bytes_of(longest, HTTP_REQUEST_ID_MAX)));
-	assert_false(http_request_id_valid(bytes_str("")));
-	assert_false(http_request_id_valid(bytes_str(longest)));
-	assert_false(http_request_id_valid(bytes_str("a b")));
-	assert_false(http_request_id_valid(bytes_str("a\r\nX: y")));
-	assert_false(http_request_id_valid(bytes_str("a\"b")));
-	assert_false(http_request_id_valid(bytes_of("a\0b", 3)));
-	assert_false(http_request_id_valid(bytes_str("\xc3\xa9")));
-}
-
-static void
-test_origin(void **state)
-{
-	static const char list[] = "https://app.example, http://localhost:3000";
-
-	(void)state;
-	assert_true(http_origin_allowed(list, bytes_str("https://app.example")));
-	assert_true(http_origin_allowed(list, bytes_str("http://localhost:3000")));
-	assert_true(http_origin_allowed("*", bytes_str("https://any.example")));
-	assert_true(http_origin_allowed(" * ", bytes_str("null")));
-	assert_false(http_origin_allowed("", bytes_str("https://app.example")));
-	assert_false(http_origin_allowed(list, bytes_str("")));
-	assert_false(http_origin_allowed("*", bytes_str("")));
-	assert_false(http_origin_allowed(list, bytes_str("null")));
-	assert_false(http_origin_allowed(list, bytes_str("http://app.example")));
-	assert_false(http_origin_allowed(list, bytes_str("https://app.example.evil.example")));
-	assert_false(http_origin_allowed(list, bytes_str("https://app.exampl")));
-	assert_false(http_origin_allowed(list, bytes_str("https://APP.example")));
-	assert_false(http_origin_allowed(list, bytes_str("https://app.example:443")));
-	assert_false(http_origin_allowed(list, bytes_str(list)));
-	assert_false(http_origin_allowed("https://*.example", bytes_str("https://app.example")));
-}
-
-static void
-test_origins_check(void **state)
-{
-	static const char *const good[] = {"", " ", "*", "https://app.example",
-	    "http://127.0.0.1:3000", "https://a.example,https://b-c.example:8443",
-	    "http://[::1]:80", "http://[::1]"};
-	static const char *const bad[] = {"app.example", "https://", "https://app.example/",
-	    "https://app.example/path", "ftp://app.example", "https://*.example",
-	    "https://a,,https://b", "https://app.example:", "https://app.example:port",
-	    "https://user@app.example", "https://[::1", "https://[]", "https://a b", "*,https://a",
-	    "http://[::1]x", "null"};
-
-	(void)state;
-	for (size_t i = 0; i < COUNT(good); i++)
-		if (http_origins_check(good[i]) != IM_OK)
-			fail_msg("%s", good[i]);
-	for (size_t i = 0; i < COUNT(bad); i++)
-		if (http_origins_check(bad[i]) != IM_ERR_CONFIG)
-			fail_msg("%s", bad[i]);
-	assert_int_equal(http_origins_check("https://a,b"), IM_ERR_CONFIG);
-	assert_non_null(strstr(err_detail(IM_ERR_CONFIG), "\"b\""));
-}
-
 int
 main(void)
 {
@@ -158,9 +94,6 @@ main(void)
 	    cmocka_unit_test(test_token),
 	    cmocka_unit_test(test_token_refused),
 	    cmocka_unit_test(test_accept),
-	    cmocka_unit_test(test_request_id),
-	    cmocka_unit_test(test_origin),
-	    cmocka_unit_test(test_origins_check),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
