@@ -28,13 +28,7 @@ struct writer {
 bool
 long_list_wanted(const struct route *route, const char *accept)
 {
-	const ProtobufCMessageDescriptor *d = route->answer;
-
-	return accept && http_wants_lines(bytes_str(accept)) &&
-	    (d == &immudb__schema__entries__descriptor ||
-		d == &immudb__schema__zentries__descriptor ||
-		d == &immudb__schema__tx_list__descriptor) &&
-	    route->method->id != RPC_METHOD_GetAll;
+	return accept && http_wants_lines(bytes_str(accept)) && route_has_lines(route);
 }
 
 static void

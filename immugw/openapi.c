@@ -243,7 +243,7 @@ error_applies(const struct route *r, enum when when)
 static void
 append_lines(struct openapi *o, const struct route *r)
 {
-	if (!r->answer || !long_list_wanted(r, LONG_LIST_TYPE))
+	if (!route_has_lines(r))
 		return;
 	append_text(o, ",\"" LONG_LIST_TYPE "\":{\"schema\":");
 	openapi_append_value(o, r->answer->fields, r->style);

@@ -257,6 +257,18 @@ route_find(const char *verb, struct bytes path, struct route_match *m)
 	return ROUTE_FOUND;
 }
 
+bool
+route_has_lines(const struct route *route)
+{
+	const ProtobufCMessageDescriptor *d = route->answer;
+
+	/* GetAll answers with what was asked for, however many. */
+	return route->method && route->method->id != RPC_METHOD_GetAll &&
+	    (d == &immudb__schema__entries__descriptor ||
+		d == &immudb__schema__zentries__descriptor ||
+		d == &immudb__schema__tx_list__descriptor);
+}
+
 void
 route_append_allow(struct buf *out, unsigned verbs)
 {

@@ -71,6 +71,9 @@ enum route_result {
  */
 enum route_result route_find(const char *verb, struct bytes path, struct route_match *m);
 
+/* Whether the answer is a list of any length, which can be had item by item, one a line. */
+bool route_has_lines(const struct route *route);
+
 /* Appends what the header Allow says: "GET, HEAD, OPTIONS". */
 void route_append_allow(struct buf *out, unsigned verbs);
 
