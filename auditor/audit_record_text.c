@@ -120,7 +120,8 @@ struct record_reader {
 static struct bytes
 bytes_behind(struct bytes b, size_t n)
 {
-	return bytes_of(b.data + n, b.len - n);
+	/* Nothing may be added to the pointer of no text at all. */
+	return n == 0 ? b : bytes_of(b.data + n, b.len - n);
 }
 
 /* What stands before the first such byte, which is taken as well; all of it when there is none. */

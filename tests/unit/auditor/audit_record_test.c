@@ -196,6 +196,8 @@ damage_is_noticed(void **state)
 		assert_int_equal(audit_record_decode(&name, bytes_of(text.data, i), &read),
 		    IM_ERR_STATE_CORRUPT);
 	}
+	assert_int_equal(
+	    audit_record_decode(&name, bytes_of(NULL, 0), &read), IM_ERR_STATE_CORRUPT);
 	assert_int_equal(audit_record_decode(&name, buf_bytes(&text), &read), IM_OK);
 	assert_damaged(&name, path, bytes_of(text.data, text.len / 2));
 	buf_append_u8(&text, '\n');
