@@ -4,7 +4,7 @@
 # of them is good in itself.
 load helpers
 
-# Made once: the folders one and two, of 3 common transactions and 2 of each one's own, and keys.
+# Made once: the folders common, of 3 transactions, and one and two, of 2 more of each one's own; and keys.
 setup_file() {
 	private_home "$BATS_FILE_TMPDIR"
 	cd "$BATS_FILE_TMPDIR" || return 1
@@ -19,6 +19,7 @@ setup_file() {
 	write "$PORT" common 3
 	stop_server
 	cp -a one two
+	cp -a one common
 	local name
 	for name in one two; do
 		start_copy "$name"
@@ -82,6 +83,7 @@ start_auditor() {
 		pid=$!
 		if wait_for port 127.0.0.1 "$web" "$WAIT_SECONDS" "$pid"; then
 			PIDS+=("$pid")
+			printf -v "${name}_pid" %s "$pid"
 			wait_for text "$name.log" 'may ask on port' "$WAIT_SECONDS" "$pid"
 			printf -v "${name}_web" %s "$web"
 			printf -v "${name}_peer" %s \
@@ -99,6 +101,12 @@ verdict_of() {
 
 	curl -sS --max-time 5 "http://127.0.0.1:${!web}/lastaudit" >"$1.json" &&
 		jq -r '.databases[] | select(.Database == "defaultdb").Verdict' "$1.json"
+}
+
+# forget NAME: what that auditor trusts of defaultdb.
+forget() {
+	auditor trust forget defaultdb --dir "audit-$1" --immudb-address 127.0.0.1 \
+		--immudb-port "$PORT_one"
 }
 
 # metric_of NAME METRIC: its first value.
@@ -252,4 +260,28 @@ start_liar() {
 	rounds_of here 2
 	grep -q asked liar.log
 	[[ $(verdict_of here) == ok ]]
+}
+
+@test "after a restore that was meant, an auditor that remembers reminds the others" {
+	start_history one
+	start_auditor here "$PORT_one" --server-signing-pub-key key.pub
+	start_auditor there "$PORT_one" --server-signing-pub-key key.pub --peer "127.0.0.1:$here_peer"
+	wait_until "verdict_of here" ok
+	wait_until "verdict_of there" ok
+	kill "$there_pid"
+	wait_for exit "$there_pid" "$WAIT_SECONDS"
+	start_history common
+	forget there
+	start_auditor there "$PORT" --server-signing-pub-key key.pub --peer "127.0.0.1:$here_peer"
+	wait_until "verdict_of there" rolled-back
+	kill "$here_pid" "$there_pid"
+	wait_for exit "$here_pid" "$WAIT_SECONDS"
+	wait_for exit "$there_pid" "$WAIT_SECONDS"
+	# It has an alarm, and nothing that it trusts.
+	auditor ack --dir audit-there --reason "a restore that was meant"
+	forget here
+	start_auditor here "$PORT" --server-signing-pub-key key.pub
+	start_auditor there "$PORT" --server-signing-pub-key key.pub --peer "127.0.0.1:$here_peer"
+	wait_until "verdict_of here" ok
+	wait_until "verdict_of there" ok
 }
