@@ -34,7 +34,8 @@ struct fake_db {
 	struct ahtree_log tree;
 	struct fake_tx txs[FAKE_TXS_MAX + 1]; /* from 1 */
 	uint64_t last;
-	uint64_t lag; /* blTxID is id - 1 - lag */
+	uint64_t lag;       /* blTxID is id - 1 - lag */
+	uint64_t truncates; /* what the next transaction says it has truncated up to; 0: nothing */
 	struct sign_private_key *key;
 };
 
@@ -127,6 +128,7 @@ fake_db_commit(struct fake_db *db, size_t entries)
 	struct fake_tx *tx = &db->txs[id];
 	struct hash digests[FAKE_ENTRIES_MAX];
 	uint64_t size = id - 1 > db->lag ? id - 1 - db->lag : 0;
+	struct tx_metadata md = {.truncated_tx_id = db->truncates};
 	enum im_err err = entry_digests(1, tx->entries, entries, digests);
 
 	assert(!err && id <= FAKE_TXS_MAX);
@@ -136,6 +138,8 @@ fake_db_commit(struct fake_db *db, size_t entries)
 	    .version = 1,
 	    .nentries = (uint32_t)entries,
 	    .bl_tx_id = size};
+	tx->header.md_len = (uint16_t)tx_metadata_encode(&md, tx->header.md);
+	db->truncates = 0;
 	htree_root(digests, entries, digests, &tx->header.eh);
 	err = ahtree_log_root(&db->tree, size, &tx->header.bl_root);
 	assert(!err);
@@ -236,6 +240,7 @@ fake_header(struct arena *arena, const struct tx_header *h)
 {
 	Immudb__Schema__TxHeader *m =
 	    FAKE_NEW(arena, Immudb__Schema__TxHeader, immudb__schema__tx_header__init);
+	struct tx_metadata md;
 
 	m->id = h->id;
 	m->prevalh = fake_hash(arena, &h->prev_alh);
@@ -245,6 +250,12 @@ fake_header(struct arena *arena, const struct tx_header *h)
 	m->bltxid = h->bl_tx_id;
 	m->blroot = fake_hash(arena, &h->bl_root);
 	m->version = h->version;
+	if (tx_metadata_decode(bytes_of(h->md, h->md_len), &md) == IM_OK &&
+	    !tx_metadata_is_empty(&md)) {
+		m->metadata =
+		    FAKE_NEW(arena, Immudb__Schema__TxMetadata, immudb__schema__tx_metadata__init);
+		m->metadata->truncatedtxid = md.truncated_tx_id;
+	}
 	return m;
 }
 
