@@ -15,8 +15,9 @@ from tamper_world import Auditor, Client, Proxy, expect
 ROUNDS, ROUNDS_LONG = 500, 10000  # good ones; those that find nobody there do not count
 SECONDS, SECONDS_LONG = 20, 3600  # at the most; fewer rounds are done then
 ROUNDS_A_RUN = 20
+AUDITORS = 2  # at the same time
 BATCH = 4
-BATCHES_A_LIFE = (20, 200, 2000)
+BATCHES_A_LIFE = (20, 200, 800)
 
 
 class Rounds:
@@ -24,7 +25,7 @@ class Rounds:
 
     def __init__(self, auditor, is_long):
         self.auditor = auditor
-        self.wanted = ROUNDS_LONG if is_long else ROUNDS
+        self.wanted = (ROUNDS_LONG if is_long else ROUNDS) // AUDITORS
         self.by = time.monotonic() + (SECONDS_LONG if is_long else SECONDS)
         self.good = 0
         self.problem = None
@@ -70,11 +71,11 @@ class Rounds:
             raise self.problem
 
 
-def live(server, rounds, number):
+def live(server, number, go_on):
     """One life: so many transactions, with keys of this life and keys of all."""
     client = Client(server.port, user=None)
     written, name = 0, b"life %d" % number
-    while written < BATCHES_A_LIFE[number % len(BATCHES_A_LIFE)] and rounds.go_on():
+    while written < BATCHES_A_LIFE[number % len(BATCHES_A_LIFE)] and go_on():
         client.set_all([[(b"common %d" % n, name), (b"%s %d %d" % (name, written, n), b"value")]
                         for n in range(BATCH)])
         written += 1
@@ -87,17 +88,25 @@ def part_rounds(world, _):
     client = Client(server.port, user=None)
     client.set_all([[(b"first", b"value")]])
     client.close()
-    auditor = Auditor(world, "auditor", proxy.port, ["--server-signing-pub-key", world.public_key, "--audit-sample", "20", "--audit-newest", "20"])
-    auditor.user = []
-    check_calm(auditor.once())
-    rounds = Rounds(auditor, os.environ.get("IMMUDB_TEST_LONG") == "1")
+    auditors = [Auditor(world, f"auditor{n}", proxy.port, [
+        "--server-signing-pub-key", world.public_key, "--audit-sample", "20", "--audit-newest", "20"])
+                for n in range(AUDITORS)]
+    for auditor in auditors:
+        auditor.user = []
+        check_calm(auditor.once())
+    rounds = [Rounds(auditor, os.environ.get("IMMUDB_TEST_LONG") == "1") for auditor in auditors]
+
+    def go_on():
+        return any(one.go_on() for one in rounds)
     lives = 0
-    while rounds.go_on():
-        live(server, rounds, lives)
+    while go_on():
+        live(server, lives, go_on)
         server.kill()
         proxy.tell(f"upstream {server.start().port}")
         lives += 1
-    rounds.end()
-    check_calm(auditor.once())
-    print(f"{rounds.good} good rounds, {lives} lives of the server")
-    expect(rounds.good > 0 and lives > 1, "nothing was tested")
+    for one, auditor in zip(rounds, auditors):
+        one.end()
+        check_calm(auditor.once())
+    good = [one.good for one in rounds]
+    print(f"{sum(good)} good rounds, {lives} lives of the server")
+    expect(min(good) > 0 and lives > 1, "nothing was tested")

@@ -200,12 +200,12 @@ def fault_cases(stage):
         for method in METHODS if is_long else METHODS[status % len(METHODS):][:1]:
             yield (f"{method} status {status}", lambda m=method, s=status: check_fault(
                 stage, [f"answer {m} status {s} {STATUS_TEXT}"]))
-    for method in METHODS if is_long else METHODS[-2:]:
+    for method in METHODS if is_long else METHODS[-1:]:
         for status, text in REFUSALS:
             yield (f"{method} {text}", lambda m=method, s=status, t=text: check_fault(
                 stage, [f"answer {m} status {s} {t}"]))
     for action in BREAKS:
-        for skipped in range(0, 12, 3):
+        for skipped in range(0, 12, 4):
             yield (f"{action} after {skipped}",
                    lambda a=action, n=skipped: check_fault(stage, [f"answer * {a} after {n}"]))
     for method in ("CurrentState", "VerifiableTxById"):
