@@ -26,7 +26,7 @@ auditor_run(struct command_call *call)
 static enum im_err
 load(const char *const *words, struct options **out)
 {
-	static char *const env[] = {(char *)(uintptr_t) "XDG_STATE_HOME=/state", NULL};
+	static char *const env[] = {NULL};
 	char *argv[ARGS_MAX + 1] = {strdup("auditor")};
 	enum im_err err;
 	int argc = 1, i;
@@ -66,7 +66,7 @@ defaults(void **state)
 	assert_int_equal(make(WORDS("--audit-username", "u"), &o, &s), IM_OK);
 	assert_string_equal(s.address, "127.0.0.1:3322");
 	assert_string_equal(s.dir, "/state/immudb/auditor");
-	assert_string_equal(s.web.evidence_dir, "/state/immudb/auditor/evidence");
+	assert_null(s.web.evidence_dir);
 	assert_string_equal(s.alert.queue_dir, "/state/immudb/auditor/alerts");
 	assert_int_equal(s.audit.interval_ms, 5 * 60 * 1000);
 	assert_int_equal(s.audit.sample, 100);
@@ -140,7 +140,10 @@ addresses(void **state)
 	struct options *o;
 
 	(void)state;
-	assert_int_equal(make(WORDS("-a", "::1", "-p", "1", "--dir", "x"), &o, &s), IM_OK);
+	assert_int_equal(
+	    make(
+		WORDS("-a", "::1", "-p", "1", "--dir", "x", "--audit-monitoring-evidence"), &o, &s),
+	    IM_OK);
 	assert_string_equal(s.address, "[::1]:1");
 	assert_string_equal(s.dir, "x");
 	assert_string_equal(s.web.evidence_dir, "x/evidence");
