@@ -284,14 +284,14 @@ list_served(struct run *run)
 	enum im_err err;
 
 	if (run->env.open_database)
-		return selection_add(&run->selection, run->env.open_database, true);
+		return selection_add(&run->selection, run->env.open_database);
 	arena_init(&arena, LIST_MEMORY);
 	err = server_link_ask(run->link,
 	    &(struct server_request){.method = RPC_METHOD_DatabaseListV2, .token = run->token},
 	    &arena, &answer);
 	list = (const Immudb__Schema__DatabaseListResponseV2 *)answer;
 	for (size_t i = 0; !err && i < list->n_databases; i++)
-		err = selection_add(&run->selection, list->databases[i]->name, true);
+		err = selection_add(&run->selection, list->databases[i]->name);
 	arena_free(&arena);
 	return err;
 }
@@ -305,7 +305,7 @@ list_databases(struct run *run)
 
 	for (size_t i = 0; !err && i < a->memory_len; i++)
 		if (a->memory[i]->is_known)
-			err = selection_add(&run->selection, a->memory[i]->name, false);
+			err = selection_add(&run->selection, a->memory[i]->name);
 	return err;
 }
 
@@ -340,7 +340,6 @@ audit_database(struct run *run, struct server_link *link, const struct selection
 
 	if (!r)
 		return;
-	r->is_listed = item->is_listed;
 	if (round_run(r, run->token) == IM_OK) {
 		round_end(r, &ending);
 		memory->is_known = r->record.has_alarm || r->trusted.point.id > 0 ||

@@ -99,7 +99,6 @@ note_claim(struct round *r, const struct claim *claim, enum im_err err, uint64_t
 		against->signature_len = p->signature_len;
 	}
 	r->finding.against = against;
-	snprintf(r->finding.peer, sizeof r->finding.peer, "%s", claim->peer);
 	return round_note(r, err, from, p->tx);
 }
 

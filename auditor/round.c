@@ -8,7 +8,6 @@
  */
 #include "round.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +17,6 @@
 #include "sample.h"
 #include "sweep.h"
 #include "util/clock.h"
-#include "util/hex.h"
 
 double
 round_clock_s(void)
@@ -165,7 +163,7 @@ check_select(struct round *r)
 {
 	Immudb__Schema__Database request = IMMUDB__SCHEMA__DATABASE__INIT;
 	struct server_request ask = {
-	    .method = RPC_METHOD_UseDatabase, .token = r->token, .message = &request.base};
+	    .method = RPC_METHOD_UseDatabase, .token = r->login, .message = &request.base};
 	ProtobufCMessage *answer;
 	const char *token;
 	enum im_err err;
@@ -175,7 +173,6 @@ check_select(struct round *r)
 	request.databasename = (char *)(uintptr_t)r->database;
 	arena_reset(&r->scratch, 0);
 	err = server_link_ask(r->link, &ask, &r->scratch, &answer);
-	r->token[0] = '\0';
 	if (err == IM_ERR_DATABASE_NOT_FOUND && r->has_trusted && r->trusted.point.id > 0) {
 		err_set(err,
 		    "the database is gone from the server; transaction %" PRIu64
@@ -371,8 +368,7 @@ round_run(struct round *r, const char *token)
 	enum im_err err = IM_OK;
 	size_t i;
 
-	assert(strlen(token) < sizeof r->token);
-	memcpy(r->token, token, strlen(token) + 1);
+	r->login = token;
 	for (i = 0; i < CHECKS && !err; i++)
 		err = checks[i].run(r);
 	server_link_drain(r->link);

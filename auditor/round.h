@@ -52,15 +52,14 @@ struct finding {
 	const Immudb__Schema__VerifiableTx *tx;   /* an answer that does not verify */
 	const Immudb__Schema__VerifiableTx *link; /* that holds, and contradicts what is trusted */
 	const struct trust_state *against;        /* what it contradicts; NULL: the trusted state */
-	char peer[REPORT_TEXT_MAX];               /* whose state that is; "": ours */
 };
 
 struct round {
 	const struct round_env *env;
 	struct server_link *link; /* NULL: nothing can be asked */
 	const char *database;
-	bool is_listed;
-	char token[256];
+	const char *login;    /* token of the session that selects databases; borrowed */
+	char token[256];      /* of the session on this database; "": none */
 	struct arena arena;   /* of what evidence is made of */
 	struct arena scratch; /* of one answer */
 	struct trust_name name;

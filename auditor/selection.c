@@ -60,26 +60,21 @@ grow(struct selection *s)
 }
 
 enum im_err
-selection_add(struct selection *s, const char *name, bool is_listed)
+selection_add(struct selection *s, const char *name)
 {
 	size_t len = strlen(name), at = find(s, name);
 
 	if (len == 0 || len > REPORT_NAME_MAX)
 		return IM_OK;
-	if (at == s->len || strcmp(s->items[at].name, name) != 0) {
-		if (s->len == SELECTION_MAX)
-			return err_set(IM_ERR_LIMIT, "more than %d databases", SELECTION_MAX);
-		if (s->len == s->cap && !grow(s))
-			return err_set(IM_ERR_NOMEM, "out of memory");
-		memmove(&s->items[at + 1], &s->items[at], (s->len - at) * sizeof *s->items);
-		s->items[at] = (struct selection_item){.is_listed = false};
-		memcpy(s->items[at].name, name, len + 1);
-		s->len++;
-	}
-	if (is_listed)
-		s->items[at].is_listed = true;
-	else
-		s->items[at].is_trusted = true;
+	if (at < s->len && strcmp(s->items[at].name, name) == 0)
+		return IM_OK;
+	if (s->len == SELECTION_MAX)
+		return err_set(IM_ERR_LIMIT, "more than %d databases", SELECTION_MAX);
+	if (s->len == s->cap && !grow(s))
+		return err_set(IM_ERR_NOMEM, "out of memory");
+	memmove(&s->items[at + 1], &s->items[at], (s->len - at) * sizeof *s->items);
+	memcpy(s->items[at].name, name, len + 1);
+	s->len++;
 	return IM_OK;
 }
 

@@ -15,8 +15,6 @@
 
 struct selection_item {
 	char name[REPORT_NAME_MAX + 1];
-	bool is_listed;  /* the server lists it */
-	bool is_trusted; /* there is a trusted state, or an alarm */
 };
 
 struct selection {
@@ -27,8 +25,8 @@ struct selection {
 /* Whether the filters (len 0: none) select a name. */
 bool selection_accepts(const char *const *filters, size_t len, const char *name);
 
-/* Adds a name, or what is known of it; names that are too long are left out. IM_ERR_LIMIT, IM_ERR_NOMEM. */
-enum im_err selection_add(struct selection *s, const char *name, bool is_listed);
+/* Adds a name, once; names that are too long are left out. IM_ERR_LIMIT, IM_ERR_NOMEM. */
+enum im_err selection_add(struct selection *s, const char *name);
 
 /* Whether it is in there. */
 bool selection_has(const struct selection *s, const char *name);

@@ -23,6 +23,7 @@ static struct lies {
 	bool too_large;       /* no transaction fits a message with its values */
 	bool bad_gets;        /* values behind keys are other ones */
 	unsigned gets;        /* VerifiableGet so far */
+	unsigned logouts;     /* of the session that logging in gave */
 } lies;
 
 struct fixture {
@@ -138,6 +139,9 @@ answer(const struct rpc_call *call, enum im_err *err)
 		return answer_scan((const void *)call->request, err);
 	case RPC_METHOD_DatabaseListV2:
 		return answer_list();
+	case RPC_METHOD_Logout:
+		lies.logouts += bytes_equal(call->session, bytes_str("token-1"));
+		return NULL;
 	default:
 		return NULL;
 	}
@@ -410,6 +414,29 @@ a_rollback_that_goes_another_way_is_a_fork(void **state)
 	fake_db_free(&other);
 }
 
+/* A damaged file of ours is an error; the round's session is for the other databases, too. */
+static void
+a_damaged_record_is_an_error(void **state)
+{
+	struct fixture *f = *state;
+	const struct report_database *d;
+	char path[TEMP_DIR_MAX + 64];
+	FILE *file;
+
+	grow(f, 5);
+	run_round(f);
+	assert_int_equal(lies.logouts, 1);
+	snprintf(path, sizeof path, "%s/audit-" SERVER "-" FAKE_NAME, f->dir);
+	file = fopen(path, "a");
+	assert_non_null(file);
+	assert_true(fputs("more\n", file) >= 0);
+	assert_int_equal(fclose(file), 0);
+	d = run_round(f);
+	assert_int_equal(d->verdict, AUDIT_ERROR);
+	assert_non_null(strstr(d->reason, "corrupted"));
+	assert_int_equal(lies.logouts, 2);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -425,6 +452,7 @@ main(void)
 	    T(the_transaction_that_does_not_fit_is_found),
 	    T(a_fork_is_narrowed_down),
 	    T(a_rollback_that_goes_another_way_is_a_fork),
+	    T(a_damaged_record_is_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,15 +30,13 @@ names_are_sorted_and_kept_once(void **state)
 	struct selection s = {0};
 
 	(void)state;
-	assert_int_equal(selection_add(&s, "b", true), IM_OK);
-	assert_int_equal(selection_add(&s, "a", false), IM_OK);
-	assert_int_equal(selection_add(&s, "b", false), IM_OK);
+	assert_int_equal(selection_add(&s, "b"), IM_OK);
+	assert_int_equal(selection_add(&s, "a"), IM_OK);
+	assert_int_equal(selection_add(&s, "b"), IM_OK);
 	assert_int_equal(selection_apply(&s, NULL, 0), IM_OK);
 	assert_int_equal(s.len, 2);
 	assert_string_equal(s.items[0].name, "a");
-	assert_false(s.items[0].is_listed);
-	assert_true(s.items[0].is_trusted);
-	assert_true(s.items[1].is_listed && s.items[1].is_trusted);
+	assert_string_equal(s.items[1].name, "b");
 	selection_free(&s);
 }
 
@@ -51,7 +49,7 @@ many_names(void **state)
 	(void)state;
 	for (int i = 999; i >= 0; i--) {
 		snprintf(name, sizeof name, "db%03d", i);
-		assert_int_equal(selection_add(&s, name, true), IM_OK);
+		assert_int_equal(selection_add(&s, name), IM_OK);
 	}
 	assert_int_equal(s.len, 1000);
 	for (size_t i = 1; i < s.len; i++)
@@ -69,11 +67,11 @@ there_is_a_limit(void **state)
 	(void)state;
 	for (int i = 0; i < SELECTION_MAX; i++) {
 		snprintf(name, sizeof name, "db%07d", i);
-		assert_int_equal(selection_add(&s, name, true), IM_OK);
+		assert_int_equal(selection_add(&s, name), IM_OK);
 	}
-	assert_int_equal(selection_add(&s, "one-more", true), IM_ERR_LIMIT);
-	/* What is there can still be found to be trusted. */
-	assert_int_equal(selection_add(&s, "db0000000", false), IM_OK);
+	assert_int_equal(selection_add(&s, "one-more"), IM_ERR_LIMIT);
+	/* What is there is no more than there was. */
+	assert_int_equal(selection_add(&s, "db0000000"), IM_OK);
 	assert_int_equal(s.len, SELECTION_MAX);
 	selection_free(&s);
 }
@@ -85,8 +83,8 @@ a_filter_without_a_database_is_told(void **state)
 	struct selection s = {0};
 
 	(void)state;
-	assert_int_equal(selection_add(&s, "alpha", true), IM_OK);
-	assert_int_equal(selection_add(&s, "beta", true), IM_OK);
+	assert_int_equal(selection_add(&s, "alpha"), IM_OK);
+	assert_int_equal(selection_add(&s, "beta"), IM_OK);
 	assert_int_equal(selection_apply(&s, filters, 2), IM_ERR_NOT_FOUND);
 	assert_non_null(strstr(err_detail(IM_ERR_NOT_FOUND), "nothing"));
 	assert_non_null(strstr(err_detail(IM_ERR_NOT_FOUND), "alpha, beta"));
@@ -117,12 +115,12 @@ the_list_in_the_message_is_bounded(void **state)
 	memset(name, 'x', sizeof name);
 	name[REPORT_NAME_MAX + 1] = '\0';
 	/* One byte too long to be anybody's name. */
-	assert_int_equal(selection_add(&s, name, true), IM_OK);
+	assert_int_equal(selection_add(&s, name), IM_OK);
 	assert_int_equal(s.len, 0);
 	name[REPORT_NAME_MAX] = '\0';
 	for (char c = 'a'; c < 'z'; c++) {
 		name[0] = c;
-		assert_int_equal(selection_add(&s, name, true), IM_OK);
+		assert_int_equal(selection_add(&s, name), IM_OK);
 	}
 	assert_int_equal(selection_apply(&s, &filter, 1), IM_ERR_NOT_FOUND);
 	assert_true(strlen(err_detail(IM_ERR_NOT_FOUND)) < 1024);
