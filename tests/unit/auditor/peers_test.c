@@ -1,15 +1,20 @@
 /*
  * Auditors that exchange states over the loopback: honest ones, ones that are away, hostile ones on
- * either side. The rest of what can be sent to the listener is the business of the tests of rpc/.
+ * either side. More of what can be sent to a listener is in the tests of rpc/.
  */
 #include "peers.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
 #include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "hostile_peer.h"
 #include "peer_message.h"
 #include "peer_states.h"
 #include "rpc/client_conn.h"
+#include "rpc/frame.h"
 #include "temp_dir.h"
 #include "util/log.h"
 
@@ -448,6 +453,101 @@ strangers_give_way(void **state)
 		rpc_client_close(strangers[i]);
 }
 
+/* A plain connection to the listener, on which that was sent. */
+static int
+throw_at(struct auditor *a, struct bytes what)
+{
+	struct sockaddr_in sa = {.sin_family = AF_INET,
+	    .sin_port = htons(peers_port(a->peers)),
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof sa), 0);
+	assert_true(what.len == 0 || send(fd, what.data, what.len, MSG_NOSIGNAL) > 0);
+	return fd;
+}
+
+/* Waits until the other end has closed, whatever it says before. */
+static void
+wait_closed(int fd)
+{
+	struct timeval patience = {.tv_sec = WAIT_MS / 1000};
+	char data[1024];
+	ssize_t n;
+
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
+	do
+		n = recv(fd, data, sizeof data, 0);
+	while (n > 0);
+	assert_true(n == 0 || errno == ECONNRESET);
+	close(fd);
+}
+
+/* A good hello and then a frame with the header alone: so long, and of that kind. */
+static void
+put_greeted(struct buf *b, uint8_t kind, uint8_t flags, uint32_t len)
+{
+	struct frame_client_hello hello = {.version_low = FRAME_VERSION,
+	    .version_high = FRAME_VERSION,
+	    .max_message_bytes = UINT32_MAX,
+	    .window = UINT32_MAX,
+	    .name = bytes_str("stranger")};
+	uint8_t head[FRAME_HEADER_BYTES];
+
+	buf_init(b, 4096);
+	assert_true(frame_put_client_hello(b, &hello));
+	frame_put_header(head, kind, flags, 1, len);
+	assert_true(buf_append(b, head, sizeof head));
+}
+
+/* Garbage, frames that are too long, connections that say nothing or stop in a hello. */
+static void
+strangers_do_no_harm(void **state)
+{
+	struct buf longest;
+	int silent[PEERS_CONNECTIONS_MAX], garbage, too_long;
+
+	(void)state;
+	know(&here, "defaultdb", 10);
+	know(&there, "defaultdb", 11);
+	start(&there, WAIT_MS, 0, 0);
+	put_greeted(&longest, FRAME_REQUEST, 0, FRAME_PAYLOAD_MAX_BEFORE_LOGIN + 1);
+	for (size_t i = 0; i < PEERS_CONNECTIONS_MAX; i++)
+		silent[i] = throw_at(&there, bytes_of(longest.data, i % 7));
+	garbage = throw_at(&there, bytes_str("GET /metrics HTTP/1.1\r\n\r\n"));
+	too_long = throw_at(&there, buf_bytes(&longest));
+	wait_closed(garbage);
+	wait_closed(too_long);
+	start(&here, WAIT_MS, peers_port(there.peers), 0);
+	peers_ask(here.peers, SERVER_ID, hear, &here);
+	assert_int_equal(here.heard_len, 1);
+	for (size_t i = 0; i < PEERS_CONNECTIONS_MAX; i++)
+		close(silent[i]);
+	buf_free(&longest);
+}
+
+/* A body in pieces is for those who are logged in, and nobody is here. */
+static void
+large_requests_are_refused(void **state)
+{
+	Immudb__Schema__ExchangeStatesRequest in = IMMUDB__SCHEMA__EXCHANGE_STATES_REQUEST__INIT;
+	struct rpc_client_conn *conn;
+	char *id = calloc(1, FRAME_PAYLOAD_MAX);
+
+	(void)state;
+	assert_non_null(id);
+	memset(id, 'x', FRAME_PAYLOAD_MAX - 1);
+	start(&here, WAIT_MS, 0, 0);
+	conn = connect_to(&here);
+	in.serverid = id;
+	assert_int_equal(call(conn, RPC_METHOD_ExchangeStates, &in.base), IM_ERR_NOT_LOGGED_IN);
+	id[1000] = '\0';
+	assert_int_equal(call(conn, RPC_METHOD_ExchangeStates, &in.base), IM_ERR_FORMAT);
+	rpc_client_close(conn);
+	free(id);
+}
+
 /* ---- Starting. ---- */
 
 static void
@@ -499,6 +599,8 @@ main(void)
 	    TEST(malformed_requests),
 	    TEST(floods_are_bounded),
 	    TEST(strangers_give_way),
+	    TEST(strangers_do_no_harm),
+	    TEST(large_requests_are_refused),
 	    TEST(bad_options),
 	};
 
