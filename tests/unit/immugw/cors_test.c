@@ -23,6 +23,7 @@ allows(const char *const *origins, size_t count, const char *origin, const char 
 	bool allowed, said;
 
 	buf_init(&b, 4096);
+	buf_append_str(&b, "\r\n");
 	allowed = cors_append(&b, &cors, origin);
 	said = memmem(b.data, b.len, "Access-Control-Allow-Origin", 27) != NULL;
 	assert_int_equal(said, allowed && origin && count);
