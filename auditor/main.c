@@ -238,11 +238,13 @@ static enum im_err
 main_prepare(struct auditor *a)
 {
 	const struct options *o = a->options;
+	bool once = options_bool(o, "once");
 	enum im_err err = auditor_settings_init(o, &a->settings);
 
-	if (!err && options_bool(o, "detached") && !options_bool(o, "once"))
+	if (!err && options_bool(o, "detached") && !once)
 		err = daemon_detach("auditor");
-	if (!err)
+	/* One round is interrupted as any command: files are replaced in one step. */
+	if (!err && !once)
 		err = daemon_init();
 	if (!err)
 		err = log_open(&a->settings.log);

@@ -102,6 +102,15 @@ one_line() {
 	expect_text "unreachable"
 }
 
+@test "one round with a server that hangs can be interrupted" {
+	start_server
+	kill -STOP "$SERVER_PID"
+	run -143 timeout --preserve-status -s TERM 1 auditor --once --dir audit --immudb-port "$PORT"
+	kill -CONT "$SERVER_PID"
+	run -0 audit_once
+	stop_server
+}
+
 @test "databases by name or prefix; a filter that matches nothing is an error that lists them" {
 	start_server
 	login_admin
