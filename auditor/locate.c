@@ -60,7 +60,11 @@ point_agrees(void *arg, size_t point, bool *out)
 		return err;
 	err = verify_history(&anchor, m, &r->scratch, &outcome);
 	*out = !err && outcome.point.id == p->tx && hash_equal(&outcome.point.alh, &p->alh);
-	return audit_verdict_info(round_rules_verdict(err))->is_tamper ? IM_OK : err;
+	/* That a history is another one takes a proof that holds; that it is broken, one that fails. */
+	return r->finding.verdict == AUDIT_TAMPERED &&
+		audit_verdict_info(round_rules_verdict(err))->is_tamper
+	    ? IM_OK
+	    : err;
 }
 
 /* ---- Walking. ---- */
@@ -193,6 +197,12 @@ walk_suspects(struct round *r, const struct audit_record_point *agreeing)
 		add_reason(f,
 		    "; the transactions themselves are as proven before, it is the server's proofs "
 		    "that are wrong");
+	} else {
+		f->suspect_from = f->suspect_to = w.last;
+		snprintf(text, sizeof text,
+		    "; transaction %" PRIu64 " does not have the hash of the state that is shown",
+		    w.last);
+		add_reason(f, text);
 	}
 }
 
@@ -239,7 +249,9 @@ locate_fault(struct round *r)
 		f->verdict = AUDIT_FORKED;
 		add_reason(f, ", and the history it shows is another one");
 	}
-	set_range(r, good, bad < len ? points[bad].tx : f->suspect_to);
+	/* Where no proof holds, the transactions that they are for are no worse than others. */
+	if (good || f->verdict != AUDIT_TAMPERED)
+		set_range(r, good, bad < len ? points[bad].tx : f->suspect_to);
 	if (f->verdict == AUDIT_TAMPERED)
 		walk_suspects(r, good);
 }
