@@ -1,8 +1,8 @@
 """What the lying proxy does to answers, and what an auditor must say then.
 
-The history that the cases of LIES run on: defaultdb has transactions 1 to 49, of one entry each but for 43,
-which has three, and 44, which deletes a key; the auditor trusts transaction 40, and a state of transaction
-20 was remembered by the proxy, as were those of small (12 transactions), large (60) and hollow (none).
+The history that the cases run on: defaultdb has transactions 1 to 49, of one entry each but for 43, which
+has three, and 44, which deletes a key. The auditor trusts transaction 40; the proxy remembers a state of
+transaction 20, and those of small (12 transactions), large (60) and hollow (none).
 """
 from collections import namedtuple
 
@@ -43,10 +43,10 @@ HEADER_FIELDS = (("id", "add 1"), ("prevAlh", "flip"), ("ts", "add 1"), ("nentri
 def header_lies():
     """A field of a header: of a transaction that is checked, and of both ends of a proof."""
     for field, op in HEADER_FIELDS:
-        yield Lie(f"header {field}", [f"change * TxHeader.{field} {op} tx 45"], "tampered", 1, NEWEST)
+        yield Lie(f"header {field}", [f"change * TxHeader.{field} {op} tx 45"], "tampered", 45, 45)
         for end in ("source", "target"):
             yield Lie(f"{end} {field}", [f"change {PROOF} DualProof.{end}TxHeader.{field} {op}"],
-                      "tampered", 1, NEWEST)
+                      "tampered", TRUSTED, NEWEST)
 
 
 def proof_fields():
@@ -68,7 +68,7 @@ def proof_fields():
 
 def proof_lies():
     for rule in proof_fields():
-        yield Lie(rule, [f"change {PROOF} {rule}"], "tampered", 1, NEWEST)
+        yield Lie(rule, [f"change {PROOF} {rule}"], "tampered", TRUSTED, NEWEST)
 
 
 def state_lies():
@@ -81,14 +81,14 @@ def state_lies():
     yield Lie("signature emptied", ["change CurrentState Signature.signature clear"],
               "signature-missing", 0, NEWEST)
     yield Lie("hash altered", [f"{state}.txHash flip"], "signature-wrong", 0, NEWEST)
-    yield Lie("hash altered and signed", [f"{state}.txHash flip", SIGN], "tampered", 1, NEWEST)
+    yield Lie("hash altered and signed", [f"{state}.txHash flip", SIGN], "tampered", NEWEST, NEWEST)
     yield Lie("stale state", ["answer CurrentState stale"], "rolled-back", REMEMBERED + 1, TRUSTED)
     yield Lie("hash of the trusted transaction",
               ["answer CurrentState stale", f"{state}.txId set {TRUSTED}", SIGN], "tampered", TRUSTED, TRUSTED)
     yield Lie("state of a smaller database", ["answer CurrentState other small", f"{state}.db set "
               "defaultdb", SIGN], "rolled-back", SMALL + 1, TRUSTED)
     yield Lie("state of a larger database", ["answer CurrentState other large", f"{state}.db set "
-              "defaultdb", SIGN], "tampered", 1, LARGE)
+              "defaultdb", SIGN], "tampered", TRUSTED, LARGE)
     yield Lie("state of another database, its name left", ["answer CurrentState other large"],
               "tampered", 0, LARGE)
     yield Lie("state of another database, its signature left",
@@ -100,7 +100,7 @@ def state_lies():
 
 def other_lies():
     yield Lie("another server's identity", ["hello 0123456789abcdefghij"], "identity-changed", 0, NEWEST)
-    yield Lie("data loss", [f"answer {PROOF} status 15 data_is_corrupted"], "tampered", 0, NEWEST)
+    yield Lie("data loss", [f"answer {PROOF} status 15 data_is_corrupted"], "tampered", TRUSTED, NEWEST)
 
 
 def session_lies():

@@ -1,8 +1,9 @@
-"""Alters the log of a stopped database as somebody with the disk can, from immudb/store/FORMAT.md alone.
+"""Alters the log of a stopped database as somebody with the disk can, from FORMAT.md alone.
 
-A log is changed in place: contents are replaced by others of the same length. What stands for them can be
-made to fit again, step by step, as far as the attacker goes: seal() the checksum of a record, rehash_value()
-the hash of a value, rehash_entries() the root of a transaction, rechain() everything that follows.
+A log is changed in place: contents are replaced by others of the same length. What stands for them can
+be made to fit again, step by step, as far as the attacker goes: seal() the checksums of a record,
+rehash_value() the hash of a value, rehash_entries() the root of a transaction, rechain() everything
+that follows.
 """
 import glob
 import hashlib
@@ -12,7 +13,7 @@ import struct
 
 SEGMENT_HEADER = 4096
 SALT_AT = 24
-TX, MARK, SEAL = 1, 2, 3
+TX, MARK = 1, 2
 HEAD = 152
 ENTRY_FIXED = 44
 INLINE_MAX = 4096

@@ -4,13 +4,12 @@ The server runs with its durable default: with --synced=false a kill may take ba
 auditor has seen, and "rolled-back" is then the truth. It asks for no login, which would take most of the
 time; the other tests have one.
 """
-import os
 import subprocess
 import threading
 import time
 
 from tamper_check import TAMPERED_EXIT, check_calm
-from tamper_world import Auditor, Client, Proxy, expect
+from tamper_world import IS_LONG, Auditor, Client, Proxy, expect
 
 ROUNDS, ROUNDS_LONG = 500, 10000  # good ones; those that find nobody there do not count
 SECONDS, SECONDS_LONG = 20, 3600  # at the most; fewer rounds are done then
@@ -23,10 +22,10 @@ BATCHES_A_LIFE = (20, 200, 800)
 class Rounds:
     """An auditor's rounds, in a thread of their own."""
 
-    def __init__(self, auditor, is_long):
+    def __init__(self, auditor):
         self.auditor = auditor
-        self.wanted = (ROUNDS_LONG if is_long else ROUNDS) // AUDITORS
-        self.by = time.monotonic() + (SECONDS_LONG if is_long else SECONDS)
+        self.wanted = (ROUNDS_LONG if IS_LONG else ROUNDS) // AUDITORS
+        self.by = time.monotonic() + (SECONDS_LONG if IS_LONG else SECONDS)
         self.good = 0
         self.problem = None
         self.thread = threading.Thread(target=self.run)
@@ -94,7 +93,7 @@ def part_rounds(world, _):
     for auditor in auditors:
         auditor.user = []
         check_calm(auditor.once())
-    rounds = [Rounds(auditor, os.environ.get("IMMUDB_TEST_LONG") == "1") for auditor in auditors]
+    rounds = [Rounds(auditor) for auditor in auditors]
 
     def go_on():
         return any(one.go_on() for one in rounds)

@@ -3,12 +3,12 @@
 
 usage: tamper_test.py BUILD-FOLDER PART [WORD]
 
-PART is answers (a proxy alters what an honest server answers), fields (the same to every field there is),
-client (the same to immuclient), faults (nobody lies, but nothing works: never an alarm), disk (the data of a
-stopped server is altered), fork (two histories), rounds (no false alarm while a busy server is killed and
-started) or watch (metrics and alerts over time). WORD: only the cases whose names contain it.
+PART is answers (a proxy alters what an honest server answers), fields (the same to every field there
+is), client (the same to immuclient), faults (nobody lies, but nothing works: never an alarm), disk (the
+data of a stopped server is altered), fork (two histories), rounds (no false alarm while a busy server
+is killed and started) or watch (metrics and alerts over time). WORD: only the cases whose names contain
+it.
 """
-import os
 import sys
 
 import tamper_client
@@ -16,25 +16,22 @@ import tamper_disk
 import tamper_fork
 import tamper_rounds
 import tamper_watch
-from tamper_cases import (BREAKS, DELETION, FOLLOWED, LARGE, LIES, METHODS, NEWEST, PROVEN_TYPES, REFUSALS,
-                          REMEMBERED, SESSION_LIES, SMALL, STATUS_TEXT, STATUSES, THREE, TRUSTED,
-                          UNPROVEN_FIELDS)
+from tamper_cases import (BREAKS, DELETION, FOLLOWED, LARGE, LIES, METHODS, NEWEST, PROVEN_TYPES,
+                          REFUSALS, REMEMBERED, SESSION_LIES, SMALL, STATUS_TEXT, STATUSES, THREE,
+                          TRUSTED, UNPROVEN_FIELDS)
 from tamper_check import check_alarm, check_calm, check_recovery, run_cases
-from tamper_world import Auditor, Client, Failure, Proxy, World, expect
+from tamper_world import IS_LONG, Auditor, Client, Failure, Proxy, World, expect
 
 
 # ---- Answers. ----
 
 def pairs(first, last):
+    """Transactions of one entry each."""
     return [[(b"key%03d" % n, b"value of %d" % n)] for n in range(first, last + 1)]
 
 
-def make_history(client, last):
-    """Transactions 1 to THREE - 1, or all of them up to last; see tamper_cases.py."""
-    client.set_all(pairs(1, last))
-
-
 def finish_history(client):
+    """What comes after TRUSTED; see tamper_cases.py."""
     client.set_all(pairs(TRUSTED + 1, THREE - 1))
     client.set_all([[(b"three-%d" % n, b"value %d of three" % n) for n in range(3)]])
     client.delete(b"key001")
@@ -54,7 +51,7 @@ class Stage:
         client = Client(self.server.port)
         if not opens:
             client.create_auditor()
-        make_history(client, REMEMBERED)
+        client.set_all(pairs(1, REMEMBERED))
         for name, length in ((b"small", SMALL), (b"large", LARGE), (b"hollow", 0)):
             client.create_database(name)
             client.use(name)
@@ -195,12 +192,11 @@ def check_hang(stage, method):
 
 def fault_cases(stage):
     """Each status with a text of no meaning from one of the methods, or from all in a long run."""
-    is_long = os.environ.get("IMMUDB_TEST_LONG") == "1"
     for status in STATUSES:
-        for method in METHODS if is_long else METHODS[status % len(METHODS):][:1]:
+        for method in METHODS if IS_LONG else METHODS[status % len(METHODS):][:1]:
             yield (f"{method} status {status}", lambda m=method, s=status: check_fault(
                 stage, [f"answer {m} status {s} {STATUS_TEXT}"]))
-    for method in METHODS if is_long else METHODS[-1:]:
+    for method in METHODS if IS_LONG else METHODS[-1:]:
         for status, text in REFUSALS:
             yield (f"{method} {text}", lambda m=method, s=status, t=text: check_fault(
                 stage, [f"answer {m} status {s} {t}"]))

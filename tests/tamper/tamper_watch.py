@@ -12,7 +12,7 @@ from tamper_world import (DEADLINE_SECONDS, PASSWORD, Auditor, Client, Daemon, P
                           poll)
 
 WEBHOOK_PASSWORD = "Webhook1!"
-OK, TAMPERED, NOT_CHECKED, ERROR = 1, 0, -1, -2
+OK, TAMPERED, ERROR = 1, 0, -2
 LAST = 30  # transactions of the watched database; the other one has fewer
 
 # Lies that immudb's auditor takes for errors, or does not look at; each is an alarm here.
