@@ -280,7 +280,7 @@ start_server_again() {
 @test "request ids, and an access log without secrets" {
 	curl -sS -o /dev/null -D answer.head -H 'X-Request-Id: my-id_1' "$REST/health"
 	grep -qi '^X-Request-Id: my-id_1' answer.head
-	curl -sS -o /dev/null -D answer.head -H 'X-Request-Id: bad id;' "$REST/health"
+	curl -sS -o /dev/null -D answer.head -H 'X-Request-Id: bad id' "$REST/health"
 	grep -qiE '^X-Request-Id: [0-9a-v]{20}' answer.head
 	set_key secretkey secretvalue
 	[[ $(get_key secretkey) == secretvalue ]]
