@@ -171,8 +171,11 @@ hold_from(struct offline_check *k, const struct tx_point *from,
 static enum im_err
 hold(struct offline_check *k, const Immudb__Schema__VerifiableTx *m, struct verify_outcome *out)
 {
-	enum im_err err = hold_from(k, &k->trusted, m, out);
+	enum im_err err = IM_ERR_PROOF;
 
+	/* From no state every transaction that agrees with itself would hold. */
+	if (k->trusted.id > 0 || !k->evidence.has_seen)
+		err = hold_from(k, &k->trusted, m, out);
 	return err && err != IM_ERR_NOMEM && k->evidence.has_seen ? hold_from(k, &k->seen, m, out)
 								  : err;
 }
@@ -480,5 +483,9 @@ evidence_list_unproven(struct offline_check *k)
 	offline_note_unproven(k, "where and when the file was written, and by which program");
 	if (!k->public.signature_checked)
 		offline_note_unproven(k, "the name of the database");
-	offline_note_unproven(k, "the identity of the server: signatures do not cover it");
+	offline_note_unproven(k,
+	    k->evidence.worth == IMMU_EVIDENCE_SIGNED
+		? "that it was one server: signatures do not cover identities, and two servers with "
+		  "one key look like one that forks"
+		: "the identity of the server: signatures do not cover it");
 }

@@ -270,6 +270,23 @@ a_transaction_that_fails(void **state)
 	expect(t, NULL, IM_OK, IMMU_EVIDENCE_CLAIM);
 }
 
+/* At first contact nothing is trusted: an answer is judged by the state that was shown. */
+static void
+a_transaction_of_another_history(void **state)
+{
+	struct two *t = *state;
+
+	t->source.verdict = "tampered";
+	t->source.trusted = NULL;
+	t->source.tx = fake_verifiable_tx(&t->a, &t->arena, 7, 0);
+	expect(t, NULL, IM_OK, IMMU_EVIDENCE_REPEATED);
+	t->source.tx = fake_verifiable_tx(&t->b, &t->arena, 7, SEEN);
+	expect(t, NULL, IM_ERR_PROOF, 0);
+	t->source.seen = NULL;
+	t->source.tx = fake_verifiable_tx(&t->a, &t->arena, 7, 0);
+	expect(t, NULL, IM_ERR_PROOF, 0);
+}
+
 static void
 an_entry_that_fails(void **state)
 {
@@ -606,6 +623,7 @@ main(void)
 	    TEST(linked_histories),
 	    TEST(links_that_show_nothing),
 	    TEST(a_transaction_that_fails),
+	    TEST(a_transaction_of_another_history),
 	    TEST(an_entry_that_fails),
 	    TEST(a_reference_that_fails),
 	    TEST(rolled_back),
