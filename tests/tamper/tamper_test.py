@@ -118,6 +118,16 @@ def check_unlisted(stage):
     expect(found.database()["checked_entries"] >= NEWEST, f"not checked: {found}")
 
 
+def check_password_kept(stage):
+    """Another server is asked for nothing, so that it never learns the password."""
+    stage.proxy.rules(["hello 0123456789abcdefghij"])
+    stage.proxy.fields()
+    stage.auditor().once()
+    expect(stage.proxy.hits() > 0, "the rule altered no answer")
+    stage.proxy.tell("clear")
+    expect(stage.proxy.fields() == [], "another server was asked for something")
+
+
 def part_answers(world, word):
     stage = Stage(world, opens=True)
     check_calm(stage.auditor().once())
@@ -125,6 +135,7 @@ def part_answers(world, word):
     def cases(lies):
         return [(lie.name, lambda lie=lie: check_lie(stage, lie)) for lie in lies]
     run_cases([*cases(SESSION_LIES), ("database not listed", lambda: check_unlisted(stage)),
+               ("password not sent", lambda: check_password_kept(stage)),
                ("no login from here on", stage.open), *cases(LIES)], word)
 
 
