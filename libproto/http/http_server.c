@@ -55,6 +55,13 @@ struct http_server {
 	uint16_t port;
 };
 
+/* Whether so many connections are open that none is kept which has nothing to say. */
+static bool
+http_is_crowded(const struct http_server *s)
+{
+	return atomic_load(&s->open) > s->threads / 4 * 3;
+}
+
 /*
  * Whether the connection may carry another request. The body of this one is not read: its bytes must
  * not be taken for the next request.
@@ -62,8 +69,10 @@ struct http_server {
 static bool
 http_keep_alive(struct mg_connection *conn, int status)
 {
+	const struct http_server *s = mg_get_user_data(mg_get_context(conn));
+
 	if (status < 400 && mg_get_request_info(conn)->content_length <= 0 &&
-	    !mg_get_header(conn, "Transfer-Encoding"))
+	    !mg_get_header(conn, "Transfer-Encoding") && !http_is_crowded(s))
 		return true;
 	mg_disable_keep_alive(conn);
 	return false;
@@ -214,8 +223,8 @@ http_begin_request(struct mg_connection *conn)
 	if (route)
 		http_run(conn, route, &request, head_only);
 	else if (s->options.handle && !allow[0])
-		http_exchange_run(conn, atomic_load(&s->open) > s->threads / 4 * 3,
-		    s->options.handle, s->options.handle_arg);
+		http_exchange_run(
+		    conn, http_is_crowded(s), s->options.handle, s->options.handle_arg);
 	else
 		http_send_error(conn, allow[0] ? 405 : 404, allow[0] ? allow : NULL, head_only);
 	return 1;

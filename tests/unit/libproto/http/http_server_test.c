@@ -19,6 +19,7 @@
 #include "util/metrics.h"
 
 #define IDLE_CONNECTIONS 40
+#define CROWD (HTTP_THREADS - 4)
 #define LONG_BODY 300000u
 
 struct fixture {
@@ -320,6 +321,22 @@ http_idle_connections(void **state)
 		close(fds[i]);
 }
 
+/* When most threads have a connection, none is kept after its answer: it would keep others out. */
+static void
+http_crowded_keeps_none(void **state)
+{
+	struct fixture *f = *state;
+	int fds[CROWD];
+	size_t i;
+
+	assert_has(ask(f, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"), "Connection: keep-alive\r\n");
+	for (i = 0; i < CROWD; i++)
+		fds[i] = client_connect(f);
+	assert_has(ask(f, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"), "Connection: close\r\n");
+	for (i = 0; i < CROWD; i++)
+		close(fds[i]);
+}
+
 static void
 http_keep_alive_serves_two(void **state)
 {
@@ -392,6 +409,7 @@ main(void)
 	    HTTP_TEST(http_unknown),
 	    HTTP_TEST(http_hostile),
 	    HTTP_TEST(http_idle_connections),
+	    HTTP_TEST(http_crowded_keeps_none),
 	    HTTP_TEST(http_keep_alive_serves_two),
 	    HTTP_TEST(http_port_in_use),
 	    HTTP_TEST(http_options_edges),
