@@ -1,6 +1,7 @@
 /*
  * Requests and answers. Who may ask, which database is meant and what is proven is found out by
- * token_memo.c and verified.c; cors.c says what browsers may see; lists.c answers in pieces.
+ * token_memo.c and verified.c; cors.c says what browsers may see; long_list.c answers in
+ * pieces.
  *
  * Invariants:
  * 1. Every request is answered once, counted once and logged once, under the route's pattern: never with
