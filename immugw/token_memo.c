@@ -114,6 +114,18 @@ memo_put(struct set *set, const char *token, const char *asked, const struct ses
 	pthread_mutex_unlock(&set->lock);
 }
 
+/* Copies bytes as text; false if they are too long or hold a NUL. */
+static bool
+copy_text(struct bytes from, char *to, size_t size)
+{
+	if (from.len >= size || (from.len > 0 && memchr(from.data, 0, from.len)))
+		return false;
+	if (from.len > 0)
+		memcpy(to, from.data, from.len);
+	to[from.len] = '\0';
+	return true;
+}
+
 void
 token_memo_forget(struct token_memo *s, struct bytes token)
 {
@@ -121,10 +133,8 @@ token_memo_forget(struct token_memo *s, struct bytes token)
 	struct set *set;
 	size_t i;
 
-	if (token.len > TOKEN_MEMO_TOKEN_MAX)
+	if (!copy_text(token, text, sizeof text))
 		return;
-	memcpy(text, token.data, token.len);
-	text[token.len] = '\0';
 	set = set_of(s, text);
 	pthread_mutex_lock(&set->lock);
 	for (i = 0; set->ways && i < TOKEN_MEMO_WAYS; i++)
@@ -206,18 +216,6 @@ keep_alive(struct token_memo *s, struct bytes token)
 	if (err != IM_OK)
 		token_memo_forget(s, token);
 	return err;
-}
-
-/* Copies bytes as text; false if they are too long or hold a NUL. */
-static bool
-copy_text(struct bytes from, char *to, size_t size)
-{
-	if (from.len >= size || (from.len > 0 && memchr(from.data, 0, from.len)))
-		return false;
-	if (from.len > 0)
-		memcpy(to, from.data, from.len);
-	to[from.len] = '\0';
-	return true;
 }
 
 enum im_err
