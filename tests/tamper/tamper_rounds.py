@@ -36,6 +36,7 @@ class Rounds:
         found = self.auditor.once("--rounds", str(ROUNDS_A_RUN))
         expect(found.status != TAMPERED_EXIT and "consistent: false" not in found.log,
                f"a false alarm: {found}")
+        expect(" error: " not in found.log, f"an error where nobody was there: {found}")
         self.good += found.log.count("consistent: true")
 
     def killed(self):
