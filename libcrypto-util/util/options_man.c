@@ -57,6 +57,18 @@ man_example(FILE *to, const char *text)
 	fputs("\n.fi\n", to);
 }
 
+/* The words of "A,B", each after a comma and a space; NULL has none. */
+static void
+man_list(FILE *to, const char *words)
+{
+	while (words && *words) {
+		size_t n = strcspn(words, ",");
+
+		fprintf(to, ", %.*s", (int)n, words);
+		words += n + (words[n] == ',');
+	}
+}
+
 static void
 man_option_values(FILE *to, const struct program *p, const struct option_def *def)
 {
@@ -77,8 +89,7 @@ man_option_values(FILE *to, const struct program *p, const struct option_def *de
 	if (option_env_name(p, def, env)) {
 		fputs(" Environment: ", to);
 		man_text(to, env);
-		if (def->env)
-			fprintf(to, ",%s", def->env);
+		man_list(to, def->env);
 		fputc('.', to);
 	}
 }
@@ -187,15 +198,28 @@ man_exit_codes(FILE *to)
 		fprintf(to, ".TP\n%s\n%s\n", codes[i][0], codes[i][1]);
 }
 
+/* The title line. A version may begin with the program's name, which is there once. */
+static void
+man_title(FILE *to, const struct program *p)
+{
+	const char *name = p->root->name, *version = p->version ? p->version : "";
+	size_t n = strlen(name);
+
+	fputs(".TH ", to);
+	man_upper(to, name);
+	if (strncmp(version, name, n) == 0 && version[n] == ' ')
+		version += n + 1;
+	fprintf(to, " %d \"\" \"%s %s\"\n", p->man_section ? p->man_section : 1, name, version);
+	/* Names are searched for and copied: none is hyphenated, no line is stretched. */
+	fputs(".nh\n.ad l\n", to);
+}
+
 void
 options_print_man(const struct program *program, FILE *to)
 {
 	const struct command *root = program->root;
 
-	fputs(".TH ", to);
-	man_upper(to, root->name);
-	fprintf(to, " %d \"\" \"%s %s\"\n", program->man_section ? program->man_section : 1,
-	    root->name, program->version ? program->version : "");
+	man_title(to, program);
 	fprintf(to, ".SH NAME\n%s \\- ", root->name);
 	man_text(to, root->summary ? root->summary : "");
 	fputc('\n', to);

@@ -627,12 +627,12 @@ the_man_page_escapes_what_troff_would_take(void **state)
 	assert_ok(load(ARGS("--print-man"), NULL));
 	assert_int_equal(options_action(opts), OPTIONS_PRINT_MAN);
 	text = print(print_man);
-	assert_memory_equal(text, ".TH PROG 1 \"\" \"prog 1.2.3\"\n.SH NAME\n", 36);
+	assert_memory_equal(text, ".TH PROG 1 \"\" \"prog 1.2.3\"\n.nh\n.ad l\n.SH NAME\n", 46);
 	assert_has(text, "\\fB\\-p\\fR, \\fB\\-\\-port\\fR \\fINUMBER\\fR\n");
 	assert_has(text, "Default: \\&./data.");
 	assert_has(text, ".SS prog user list\n");
 	assert_has(text, "/etc/immudb/prog.toml");
-	assert_has(text, "T_SIGNING_KEY");
+	assert_has(text, "Environment: T_SIGNINGKEY, T_SIGNING_KEY, ");
 	assert_lacks(text, "inner");
 	assert_lacks(text, "Internal");
 	assert_lacks(text, "Default: immudb");

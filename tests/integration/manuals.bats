@@ -1,0 +1,69 @@
+#!/usr/bin/env bats
+# The manual pages of an installation: they are there, the formatter has nothing to say about them, and
+# they tell of every option and command that --help tells of.
+load helpers
+
+readonly PAGES=(immudb.8 immugw.8 auditor.8 immuclient.1 immuadmin.1)
+
+setup() {
+	private_home "$BATS_TEST_TMPDIR"
+	cd "$BATS_TEST_TMPDIR" || return 1
+}
+
+# page NAME: the path of a page in an installation.
+page() {
+	printf '%s/prefix/share/man/man%s/%s' "$PWD" "${1##*.}" "$1"
+}
+
+# commands_of PROGRAM: the commands that its --help lists, one a line.
+commands_of() {
+	"$1" --help | sed -nE "1,/^Usage:/d; /^  $1 /d; s/^  ([a-z][a-z-]*).*/\\1/p"
+}
+
+@test "an installation has the page of every program, and the formatter has no complaint" {
+	command -v man >/dev/null || skip_because needs-man "it is in the package man-db"
+	local name
+
+	cmake --install "$TEST_BUILD" --prefix "$PWD/prefix" >install.log
+	for name in "${PAGES[@]}"; do
+		run -0 --separate-stderr man --warnings -E UTF-8 -l -Tutf8 -Z "$(page "$name")"
+		# shellcheck disable=SC2154 # set by run
+		[[ -z $stderr && -n $output ]]
+		MANWIDTH=80 run -0 --separate-stderr man --warnings -l "$(page "$name")"
+		[[ -z $stderr && $output == *NAME*SYNOPSIS*OPTIONS*"EXIT STATUS"* ]]
+		[[ $output == *"${name%.*} 0.1.0"* && $output != *"${name%.*} ${name%.*} 0.1.0"* ]]
+	done
+	# The check can fail.
+	printf '.TH X 1\n.SH NAME\n.nosuchrequest\n' >wrong.1
+	run -0 --separate-stderr man --warnings -l -Tutf8 wrong.1
+	[[ $stderr == *nosuchrequest* ]]
+}
+
+@test "a page has every option of --help, and every command" {
+	local name option command
+
+	for name in "${PAGES[@]}"; do
+		name=${name%.*}
+		"$name" --print-man | sed 's/\\-/-/g' >page
+		grep -oE '^  (-[a-zA-Z], |    )--[a-zA-Z0-9-]+' <("$name" --help) | grep -oE -- '--.*' >options
+		[[ $(wc -l <options) -gt 5 ]]
+		while read -r option; do
+			grep -qF "\\fB$option\\fR" page
+		done <options
+	done
+	for name in immuclient immuadmin auditor; do
+		commands_of "$name" >commands
+		[[ -s commands ]]
+		"$name" --print-man | sed 's/\\-/-/g' >page
+		while read -r command; do
+			grep -qE "^\.SS $name $command( |\$)" page
+		done <commands
+	done
+}
+
+@test "a broken configuration does not keep a program from writing its page" {
+	printf 'nonsense = [\n' >broken.toml
+	IMMUDB_CONFIG=$PWD/broken.toml IMMUDB_PORT=none run -0 immudb --print-man
+	expect_text ".TH IMMUDB 8"
+	run -2 immudb --config broken.toml --print-config
+}
