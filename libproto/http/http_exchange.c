@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "http/http_exchange_internal.h"
+#include "http/http_framing.h"
 #include "util/clock.h"
 
 /* Read at once; straight into the buffer, for civetweb's threads have stacks of 100 KiB. */
@@ -66,15 +67,27 @@ exchange_has_body(const struct http_exchange *x)
 
 /* What the end of the body means: all of it came, the peer fell silent, or it went away. */
 static enum im_err
-exchange_body_ended(struct http_exchange *x, size_t len, int64_t waited_ns)
+exchange_body_ended(struct http_exchange *x, size_t len, int64_t waited_ns, bool failed)
 {
 	if (waited_ns >= HTTP_REQUEST_TIMEOUT_MS * CLOCK_NS_PER_MS)
 		return err_set(IM_ERR_TIMEOUT, "the body did not arrive in time");
 	if (x->info->content_length >= 0 && (long long)len < x->info->content_length)
 		return err_set(
 		    IM_ERR_CONNECTION_LOST, "%zu bytes of %lld came", len, x->info->content_length);
+	if (failed)
+		return err_set(IM_ERR_CONNECTION_LOST, "the body broke off after %zu bytes", len);
 	x->body_read = true;
 	return IM_OK;
+}
+
+/* Tells a client that waits for it to send the body. */
+static void
+exchange_ask_for_body(struct http_exchange *x)
+{
+	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+	if (exchange_has_body(x) && http_framing_wants_continue(x->info))
+		(void)mg_write(x->conn, go_on, sizeof go_on - 1);
 }
 
 enum im_err
@@ -86,6 +99,7 @@ http_exchange_body(struct http_exchange *x, const struct http_body_limit *limit,
 	if (x->info->content_length > 0 && (uint64_t)x->info->content_length > limit->max)
 		return err_set(IM_ERR_BODY_SIZE, "the body has %lld bytes; at most %zu are taken",
 		    x->info->content_length, limit->max);
+	exchange_ask_for_body(x);
 	while (exchange_has_body(x)) {
 		int64_t begin = clock_monotonic_ns();
 		/* One byte more than is taken tells that there are more. */
@@ -98,7 +112,7 @@ http_exchange_body(struct http_exchange *x, const struct http_body_limit *limit,
 			return out->err;
 		if (n <= 0)
 			return exchange_body_ended(
-			    x, out->len - start, clock_monotonic_ns() - begin);
+			    x, out->len - start, clock_monotonic_ns() - begin, n < 0);
 		out->len += (size_t)n;
 		if (out->len - start > limit->max)
 			return err_set(
@@ -128,7 +142,7 @@ exchange_put_head(
 		buf_printf(out, "Content-Type: %s\r\n", head->content_type);
 	if (length >= 0 && head->status != 204)
 		buf_printf(out, "Content-Length: %lld\r\n", (long long)length);
-	else if (length < 0)
+	else if (length < 0 && !x->is_old)
 		buf_append_str(out, "Transfer-Encoding: chunked\r\n");
 	buf_printf(out,
 	    "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: %s\r\n%s\r\n",
@@ -195,6 +209,8 @@ http_exchange_write(struct http_exchange *x, struct bytes piece)
 	x->sent += piece.len;
 	if (piece.len == 0 || x->is_head)
 		return IM_OK;
+	if (x->is_old)
+		return exchange_put(x, piece);
 	if (mg_send_chunk(x->conn, (const char *)piece.data, (unsigned int)piece.len) > 0)
 		return IM_OK;
 	return err_set(IM_ERR_CONNECTION_LOST, "the peer has gone");
@@ -204,7 +220,7 @@ void
 http_exchange_end(struct http_exchange *x)
 {
 	x->streams = false;
-	if (!x->is_head)
+	if (!x->is_head && !x->is_old)
 		(void)mg_send_chunk(x->conn, "", 0);
 }
 
@@ -227,6 +243,8 @@ http_exchange_run(struct mg_connection *conn, bool must_close,
 	struct http_exchange x = {
 	    .conn = conn, .info = mg_get_request_info(conn), .must_close = must_close};
 
+	x.is_old = http_framing_is_old(x.info);
+	x.must_close |= x.is_old;
 	x.is_head = strcmp(x.info->request_method, "HEAD") == 0;
 	handle(arg, &x);
 	if (!x.status)

@@ -15,7 +15,8 @@ struct http_exchange {
 	bool body_read; /* to its end: the connection may carry another request */
 	bool streams;   /* begun, not ended */
 	bool is_head;
-	bool must_close; /* too many connections are open to keep this one */
+	bool is_old;     /* of a version without chunks: a stream ends with the connection */
+	bool must_close; /* the client is old, or too many connections are open to keep this one */
 	int status;
 	uint64_t sent;
 };

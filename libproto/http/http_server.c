@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "http/http_exchange_internal.h"
+#include "http/http_framing.h"
 #include "http/http_health.h"
 #include "util/log.h"
 
@@ -70,9 +71,11 @@ static bool
 http_keep_alive(struct mg_connection *conn, int status)
 {
 	const struct http_server *s = mg_get_user_data(mg_get_context(conn));
+	const struct mg_request_info *info = mg_get_request_info(conn);
 
-	if (status < 400 && mg_get_request_info(conn)->content_length <= 0 &&
-	    !mg_get_header(conn, "Transfer-Encoding") && !http_is_crowded(s))
+	if (status < 400 && info->content_length <= 0 &&
+	    !mg_get_header(conn, "Transfer-Encoding") && !http_framing_is_old(info) &&
+	    !http_is_crowded(s))
 		return true;
 	mg_disable_keep_alive(conn);
 	return false;
@@ -204,6 +207,23 @@ http_find(const struct http_server *s, struct http_request *request, char allow[
 	return NULL;
 }
 
+/* Answers what never reaches a route, in the program's form, and closes the connection. */
+static void
+http_refuse(struct mg_connection *conn, int status)
+{
+	const struct http_server *s = mg_get_user_data(mg_get_context(conn));
+	struct http_response response;
+
+	if (!s->options.refused) {
+		http_send_error(conn, status, NULL, false);
+		return;
+	}
+	response = http_response_of(status);
+	s->options.refused(status, &response.body);
+	http_send(conn, &response, false);
+	http_response_free(&response);
+}
+
 /* Invariant 1: never 0, which would let civetweb go on. */
 static int
 http_begin_request(struct mg_connection *conn)
@@ -218,8 +238,13 @@ http_begin_request(struct mg_connection *conn)
 	    .query = info->query_string ? info->query_string : "",
 	};
 	char allow[HTTP_METHODS_MAX];
-	const struct http_route *route = http_find(s, &request, allow);
+	const struct http_route *route;
 
+	if (!http_framing_is_sound(info)) {
+		http_refuse(conn, 400);
+		return 1;
+	}
+	route = http_find(s, &request, allow);
 	if (route)
 		http_run(conn, route, &request, head_only);
 	else if (s->options.handle && !allow[0])
@@ -234,18 +259,8 @@ http_begin_request(struct mg_connection *conn)
 static int
 http_error(struct mg_connection *conn, int status, const char *message)
 {
-	const struct http_server *s = mg_get_user_data(mg_get_context(conn));
-	struct http_response response;
-
 	(void)message;
-	if (!s->options.refused) {
-		http_send_error(conn, status, NULL, false);
-		return 0;
-	}
-	response = http_response_of(status);
-	s->options.refused(status, &response.body);
-	http_send(conn, &response, false);
-	http_response_free(&response);
+	http_refuse(conn, status);
 	return 0;
 }
 
