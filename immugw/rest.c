@@ -232,10 +232,12 @@ call_list(struct work *w, const struct session_token *session, const ProtobufCMe
 	return long_list_answer(&list);
 }
 
+/* Another session may do better: this one has ended, or its database was deleted, perhaps made anew. */
 static bool
-is_login_lost(enum im_err err)
+is_session_stale(enum im_err err)
 {
-	return err == IM_ERR_NOT_LOGGED_IN || err == IM_ERR_TOKEN_EXPIRED;
+	return err == IM_ERR_NOT_LOGGED_IN || err == IM_ERR_TOKEN_EXPIRED ||
+	    err == IM_ERR_DATABASE_NOT_FOUND;
 }
 
 static enum im_err
@@ -249,7 +251,7 @@ call_route(struct work *w, const ProtobufCMessage *request)
 	enum im_err err;
 	bool again = true;
 
-	/* A session that the gateway remembered may have ended: once more, with a new one. */
+	/* A session that the gateway remembered may be stale: once more, with a new one. */
 	do {
 		err = token_memo_find(w->r->sessions, &wanted, &session);
 		if (err == IM_OK && is_list)
@@ -258,9 +260,9 @@ call_route(struct work *w, const ProtobufCMessage *request)
 			err = call_verified(w, &session, request);
 		else if (err == IM_OK)
 			err = call_plain(w, &session, request);
-		if (is_login_lost(err))
+		if (is_session_stale(err))
 			token_memo_forget(w->r->sessions, w->token);
-	} while (is_login_lost(err) && w->match.database.len > 0 && again && !(again = false));
+	} while (is_session_stale(err) && w->match.database.len > 0 && again && !(again = false));
 	if (err == IM_OK && route->method->id == RPC_METHOD_Logout)
 		token_memo_forget(w->r->sessions, w->token);
 	explicit_bzero(&session, sizeof session);

@@ -132,6 +132,58 @@ verified_get() {
 	api 401 GET "/db/defaultdb/get/$(b64 k)"
 }
 
+@test "a database that was deleted and made anew is the new one, also for a token that knew the old" {
+	api 200 POST /db/create '{"databasename":"second"}'
+	api 200 POST /db/second/set "{\"KVs\":[{\"key\":\"$(b64 k)\",\"value\":\"$(b64 old)\"}]}"
+	api 200 POST /db/unload '{"database":"second"}'
+	api 400 GET "/db/second/get/$(b64 k)"
+	api 200 POST /db/load '{"database":"second"}'
+	api 200 GET "/db/second/get/$(b64 k)"
+	api 200 POST /db/unload '{"database":"second"}'
+	api 200 POST /db/delete '{"database":"second"}'
+	api 404 GET "/db/second/get/$(b64 k)"
+	api 200 POST /db/create '{"databasename":"second"}'
+	api 404 GET "/db/second/get/$(b64 k)"
+	expect_text 'key not found'
+	api 200 POST /db/second/verified/set \
+		"{\"setRequest\":{\"KVs\":[{\"key\":\"$(b64 k)\",\"value\":\"$(b64 new)\"}]}}"
+	api 200 GET "/db/second/get/$(b64 k)"
+	[[ $(field .value | base64 -d) == new ]]
+}
+
+@test "a revoked right and a user who was switched off are refused at once, with the database in the path" {
+	local owner=$TOKEN read set
+
+	read="{\"keyRequest\":{\"key\":\"$(b64 k)\"}}"
+	set="{\"KVs\":[{\"key\":\"$(b64 k)\",\"value\":\"$(b64 v)\"}]}"
+	api 200 POST /db/create '{"databasename":"second"}'
+	api 200 POST /user "{\"user\":\"$(b64 alice)\",\"password\":\"$(b64 'Read3r!pw')\",
+		\"permission\":2,\"database\":\"second\"}"
+	log_in alice 'Read3r!pw'
+	for again in 1 2; do
+		api 200 POST /db/second/set "$set"
+		api 200 POST /db/second/verified/get "$read"
+	done
+	refused_for() {
+		api "$1" POST /db/second/set "$set"
+		api "$1" POST /db/second/verified/get "$read"
+		api "$1" GET "/db/second/get/$(b64 k)"
+	}
+	TOKEN=$owner api 200 POST /user/changepermission \
+		'{"action":"REVOKE","username":"alice","database":"second","permission":2}'
+	refused_for 401
+	# Another's token on the same connections has nothing of it.
+	TOKEN=$owner api 200 POST /db/second/verified/get "$read"
+	TOKEN=$owner api 200 POST /user/changepermission \
+		'{"action":"GRANT","username":"alice","database":"second","permission":1}'
+	log_in alice 'Read3r!pw'
+	api 200 POST /db/second/verified/get "$read"
+	api 403 POST /db/second/verified/set "{\"setRequest\":$set}"
+	TOKEN=$owner api 200 POST /user/setactiveUser '{"active":false,"username":"alice"}'
+	refused_for 401
+	TOKEN=$owner api 200 POST /db/second/set "$set"
+}
+
 @test "a value altered on disk is answered with 409, and the next request is served" {
 	set_key honest value
 	set_key target AAAAAAAA
