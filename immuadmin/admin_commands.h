@@ -42,6 +42,9 @@ int command_session_kill(struct command_call *call);
 /* admin_log.c */
 int command_log(struct command_call *call);
 
+/* admin_verify.c */
+int command_verify(struct command_call *call);
+
 /* admin_stats.c */
 int command_stats(struct command_call *call);
 

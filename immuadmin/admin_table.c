@@ -290,6 +290,20 @@ static const struct command commands[] = {
 	.summary = "tells where the server's settings are",
 	.max_args = 2,
 	.run = command_serverconfig},
+    {.name = "verify",
+	.args = "DIR",
+	.group = "Files",
+	.summary = "check a data folder that no server uses, completely",
+	.help =
+	    "Runs \"immudb verify\" on this machine: recomputes every transaction of every database and "
+	    "says of each fault file, offset, transaction and key, and whether it is lost or can be "
+	    "rebuilt. Nothing is written into the folder. Exit code 0: whole; 10: faults found; 1: "
+	    "cannot be checked.",
+	.examples = "immuadmin verify /var/lib/immudb\n"
+		    "immuadmin verify --output json ./data",
+	.min_args = 1,
+	.max_args = 1,
+	.run = command_verify},
     {.name = "version", .group = "Server", .summary = "show the version", .run = cli_version},
 };
 

@@ -30,13 +30,15 @@ struct place {
 	uint64_t tx;
 	uint64_t pos;
 	struct bytes key;
+	bool derived; /* something that is made from the log is wrong about it */
 };
 
 static void
 report(struct checker *c, struct place place, const char *what)
 {
 	char path[VFS_PATH_MAX];
-	struct store_fault fault = {place.tx, place.key, path, TXLOG_OFFSET(place.pos), what};
+	struct store_fault fault = {
+	    place.tx, place.key, path, TXLOG_OFFSET(place.pos), what, place.derived};
 
 	c->check->faults++;
 	if (!c->check->fault)
@@ -51,10 +53,11 @@ static void
 check_chain(struct checker *c, const struct logscan_record *r)
 {
 	const struct tx_header *h = &r->tx.header;
-	struct place place = {h->id, r->pos, bytes_of(NULL, 0)};
+	struct place place = {h->id, r->pos, bytes_of(NULL, 0), false}, derived = place;
 	uint64_t pos = 0;
 	struct hash root;
 
+	derived.derived = true;
 	if (!hash_equal(&h->prev_alh, &c->alh))
 		report(c, place, "the transaction does not continue the chain");
 	if (h->bl_tx_id != h->id - 1)
@@ -64,7 +67,7 @@ check_chain(struct checker *c, const struct logscan_record *r)
 	else if (!hash_equal(&root, &h->bl_root))
 		report(c, place, "the tree has another root than the header");
 	if (engine_tx_pos(c->s, h->id, false, &pos) != IM_OK || pos != r->pos)
-		report(c, place, "the offset file points elsewhere");
+		report(c, derived, "the offset file points elsewhere");
 	tx_header_alh(h, &c->alh);
 }
 
@@ -83,10 +86,13 @@ check_index(struct checker *c, const struct logscan_record *r, uint32_t i)
 	memcpy(key, e->key.data, e->key.len);
 	raw_key_to_index(key, e->key.len);
 	err = index_get(c->s->index, bytes_of(key, e->key.len), &how, &found);
+	/* A damaged block is told of once, with its own file and offset, by index_check(). */
+	if (err == IM_ERR_CORRUPT)
+		return;
 	if (err != IM_OK || found.tx != r->tx.header.id ||
 	    found.pos != r->pos + r->tx.head_len + e->offset || found.len != e->len ||
 	    (found.flags & ~INDEX_REFERENCE) != engine_index_flags(&md))
-		report(c, (struct place){r->tx.header.id, r->pos, e->key},
+		report(c, (struct place){r->tx.header.id, r->pos, e->key, true},
 		    "the index does not find the entry");
 }
 
@@ -104,7 +110,8 @@ check_entries(struct checker *c, const struct logscan_record *r)
 		hash_sha256(logscan_value(r, i), &hval);
 		if (!hash_equal(&hval, &e->hval))
 			report(c,
-			    (struct place){h->id, r->pos + r->tx.head_len + e->offset, e->key},
+			    (struct place){
+				h->id, r->pos + r->tx.head_len + e->offset, e->key, false},
 			    "the value does not match its hash");
 		check_index(c, r, i);
 	}
@@ -115,7 +122,7 @@ check_entries(struct checker *c, const struct logscan_record *r)
 		if (hash_equal(&root, &h->eh))
 			return;
 	}
-	report(c, (struct place){h->id, r->pos, bytes_of(NULL, 0)},
+	report(c, (struct place){h->id, r->pos, bytes_of(NULL, 0), false},
 	    "the entries do not match the header");
 }
 
@@ -130,7 +137,7 @@ check_log(struct checker *c, struct logscan *scan, uint64_t last)
 
 	while (check->from_tx <= last && check->checked < most && !c->ended) {
 		enum im_err err = logscan_next(scan, &r);
-		struct place place = {check->from_tx, scan->pos, bytes_of(NULL, 0)};
+		struct place place = {check->from_tx, scan->pos, bytes_of(NULL, 0), false};
 
 		if (err != IM_OK && err != IM_ERR_CORRUPT)
 			return err;
@@ -175,7 +182,7 @@ static int
 report_index_fault(void *ctx, const struct index_fault *fault)
 {
 	struct store_check *check = (struct store_check *)ctx;
-	struct store_fault f = {0, {NULL, 0}, fault->file, fault->offset, fault->what};
+	struct store_fault f = {0, {NULL, 0}, fault->file, fault->offset, fault->what, true};
 
 	return check->fault ? check->fault(check->ctx, &f) : 0;
 }
@@ -188,7 +195,7 @@ check_from(struct checker *c, uint64_t last)
 	enum im_err err;
 
 	if (!find_start(c, &pos)) {
-		report(c, (struct place){c->check->from_tx, 0, bytes_of(NULL, 0)},
+		report(c, (struct place){c->check->from_tx, 0, bytes_of(NULL, 0), false},
 		    "the transaction cannot be found");
 		c->check->from_tx++;
 		c->check->checked++;
@@ -223,8 +230,8 @@ store_check(struct store *s, struct store_check *check)
 		err = check_from(c, last);
 	/* What stands behind was not opened at all. */
 	if (err == IM_OK && !c->ended && check->from_tx > last && s->damaged)
-		report(
-		    c, (struct place){last + 1, s->damage_pos, bytes_of(NULL, 0)}, s->damage_text);
+		report(c, (struct place){last + 1, s->damage_pos, bytes_of(NULL, 0), false},
+		    s->damage_text);
 	if (err == IM_OK && !c->ended && check->from_tx > last) {
 		err = index_check(s->index, report_index_fault, check, &index_faults);
 		check->faults += index_faults;

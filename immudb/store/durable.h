@@ -30,6 +30,8 @@ void mark_file_close(struct mark_file *m);
 enum im_err mark_file_write(struct mark_file *m, const struct record_mark *mark);
 enum im_err mark_file_sync(struct mark_file *m);
 
+#define CHECKPOINT_NAME "checkpoint"
+
 /*
  * The checkpoint: up to here tree, offsets and index are whole and synced, and the log is too.
  * Reading: all zero when the file is absent or damaged (the log is then read from its start);

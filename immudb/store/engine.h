@@ -304,6 +304,9 @@ enum im_err engine_read_value(struct store *s, const struct index_entry *e, stru
 /* Whether e is deleted, or expired by now. */
 bool engine_is_hidden(const struct store *s, const struct index_entry *e);
 
+/* Tells who opened the store of a repair, if they want to know. */
+void engine_tell_repair(struct store *s, enum store_repair kind, const char *text);
+
 /* Prefixes the detail of err with file and offset of a position in the log, and returns err. */
 enum im_err engine_err_at(struct store *s, enum im_err err, uint64_t pos);
 

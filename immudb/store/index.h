@@ -65,6 +65,8 @@ struct index_options {
 	void (*flushing)(void *ctx);
 	/* Called by the maintenance thread when a frozen memtable has left; may be NULL. */
 	void (*flushed)(void *ctx);
+	/* Called by index_open() with why a part is left out; may be NULL. */
+	void (*left_out)(void *ctx, const char *why);
 	void *ctx;
 };
 

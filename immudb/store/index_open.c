@@ -20,6 +20,8 @@ left_out(const struct index *idx, const char *why)
 {
 	log_warn("database %s: index: %s; indexing from transaction %" PRIu64 " on again",
 	    idx->name, why, idx->flushed_tx + 1);
+	if (idx->left_out)
+		idx->left_out(idx->ctx, why);
 }
 
 static enum im_err
@@ -47,6 +49,7 @@ index_alloc(const struct index_options *options, struct index **out)
 	    options->memtable_bytes ? options->memtable_bytes : INDEX_MEMTABLE_BYTES;
 	idx->flushing = options->flushing;
 	idx->flushed = options->flushed;
+	idx->left_out = options->left_out;
 	idx->ctx = options->ctx;
 	if (idx->dir && idx->name)
 		err = memtable_create(idx->memtable_entries, &idx->active);

@@ -33,6 +33,7 @@ struct index {
 	size_t memtable_bytes;
 	void (*flushing)(void *ctx);
 	void (*flushed)(void *ctx);
+	void (*left_out)(void *ctx, const char *why);
 	void *ctx;
 
 	pthread_mutex_t lock;          /* of current, held for a few instructions only */

@@ -83,6 +83,7 @@ engine_tx_pos(struct store *s, uint64_t tx, bool nowait, uint64_t *pos)
 	if (nowait)
 		return IM_ERR_WOULD_BLOCK;
 	log_warn("database %s: %s; making it anew from the log", s->name, err_detail(err));
+	engine_tell_repair(s, STORE_REPAIR_DERIVED, err_detail(err));
 	err = mend_page(s, first);
 	return err == IM_OK ? offsets_get(s->offsets, tx, false, pos) : err;
 }

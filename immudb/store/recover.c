@@ -12,6 +12,7 @@
  *   2. Nothing is written before the end is known; a damaged store's log is never written.
  *   3. A transaction behind the mark counts only if it is whole to the last byte of its values.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -47,7 +48,21 @@ raise_mark(struct record_mark *mark, const struct record_mark *other)
 		*mark = *other;
 }
 
+void
+engine_tell_repair(struct store *s, enum store_repair kind, const char *text)
+{
+	if (s->options.repaired)
+		s->options.repaired(s->options.ctx, kind, text);
+}
+
 /* ---- Derived files ---- */
+
+/* For tree and index, which know nothing of stores. */
+static void
+tell_derived(void *ctx, const char *text)
+{
+	engine_tell_repair((struct store *)ctx, STORE_REPAIR_DERIVED, text);
+}
 
 static enum im_err
 read_alh(void *ctx, uint64_t tx, struct hash *out)
@@ -76,7 +91,7 @@ close_derived(struct store *s)
 static enum im_err
 open_derived(struct store *s, uint64_t size)
 {
-	struct tree_options tree = {s->vfs, s->dir, TREE_NAME, read_alh, s};
+	struct tree_options tree = {s->vfs, s->dir, TREE_NAME, read_alh, s, tell_derived};
 	struct offsets_options offsets = {s->vfs, s->dir, OFFSETS_NAME};
 	enum im_err err = tree_open(&tree, size, &s->tree);
 
@@ -121,6 +136,26 @@ is_rebuildable(enum im_err err)
 	return err == IM_ERR_CORRUPT || err == IM_ERR_NOT_FOUND || err == IM_ERR_TX_NOT_FOUND;
 }
 
+/* There is no checkpoint to start from: tells if that is because its file is damaged. */
+static enum im_err
+judge_no_checkpoint(struct store *s)
+{
+	struct vfs_file f;
+	uint64_t size = 0;
+	enum im_err err = vfs_file_open(&f, s->vfs, s->dir, CHECKPOINT_NAME, O_RDONLY);
+
+	if (err == IM_ERR_NOT_FOUND)
+		return IM_OK;
+	if (err == IM_OK)
+		err = vfs_size(&f, &size);
+	if (err == IM_OK && size > 0) {
+		err_set(IM_ERR_CORRUPT, "%s: damaged", f.path);
+		tell_derived(s, err_detail(IM_ERR_CORRUPT));
+	}
+	vfs_file_close(&f);
+	return err;
+}
+
 /* Opens tree and offsets at the checkpoint, or empty when anything about it is wrong. */
 static enum im_err
 load_base(struct store *s, struct recovery *r)
@@ -128,6 +163,8 @@ load_base(struct store *s, struct recovery *r)
 	struct record_mark mark;
 	enum im_err err = checkpoint_read(s->vfs, s->dir, &r->base);
 
+	if (err == IM_OK && r->base.tx == 0)
+		err = judge_no_checkpoint(s);
 	if (err == IM_OK)
 		err = mark_file_open(&s->mark, s->vfs, s->dir, &mark);
 	if (err != IM_OK)
@@ -140,6 +177,7 @@ load_base(struct store *s, struct recovery *r)
 	if (is_rebuildable(err)) {
 		log_warn("database %s: tree and offsets are made anew from the log: %s", s->name,
 		    err_detail(err));
+		tell_derived(s, err_detail(err));
 		close_derived(s);
 		r->base = (struct record_mark){0};
 		err = open_derived(s, 0);
@@ -354,9 +392,11 @@ judge_end(struct store *s, const struct recovery *r)
 		return err;
 	if (err == IM_ERR_CORRUPT || r->highest.tx > r->end.tx)
 		return declare_damage(s, r);
-	if (r->why)
+	if (r->why) {
 		log_warn("database %s: cut a torn end behind transaction %llu: %s", s->name,
 		    (unsigned long long)r->end.tx, r->why);
+		engine_tell_repair(s, STORE_REPAIR_TORN_END, r->why);
+	}
 	return IM_OK;
 }
 
@@ -511,6 +551,7 @@ open_index(struct store *s, const struct recovery *r)
 	    .memtable_entries = s->options.checkpoint_entries,
 	    .flushing = engine_memtable_flushing,
 	    .flushed = engine_memtable_flushed,
+	    .left_out = tell_derived,
 	    .ctx = s};
 	uint64_t covered;
 	enum im_err err = vfs_path(dir, s->dir, INDEX_DIR);

@@ -29,6 +29,12 @@ struct store;
 #define STORE_BATCH_BYTES_MAX (8u * 1024 * 1024)
 #define STORE_QUEUE_BYTES_MAX (128u * 1024 * 1024)
 
+/* What opening or reading a store found and put right; see store_options.repaired. */
+enum store_repair {
+	STORE_REPAIR_DERIVED, /* a file that is made from the log was damaged or lost, and is made anew */
+	STORE_REPAIR_TORN_END /* what was being written when the process ended, never promised to anybody */
+};
+
 struct store_options {
 	const char *dir;       /* folder of the database, created when absent (its parent is not) */
 	const char *name;      /* name of the database, for messages */
@@ -46,6 +52,11 @@ struct store_options {
 	/* Called by the thread that commits around the answers of a batch; may be NULL. */
 	void (*answers_begin)(void *ctx);
 	void (*answers_end)(void *ctx);
+	/*
+	 * Called for each repair, with one line that names the file, from the thread that meets the
+	 * damage; may be NULL. The log has it in any case, but for damage of the tree met by a reader.
+	 */
+	void (*repaired)(void *ctx, enum store_repair kind, const char *text);
 	void *ctx;
 };
 
@@ -357,6 +368,8 @@ struct store_fault {
 	const char *file; /* path */
 	uint64_t offset;  /* in the file */
 	const char *what; /* one line of text */
+	bool
+	    derived; /* nothing is lost: the file at fault, not always file, is made from the log */
 };
 
 struct store_check {

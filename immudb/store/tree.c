@@ -242,6 +242,8 @@ read_parts(struct tree *t, const struct page_part *parts, size_t n, bool nowait)
 	while (err == IM_ERR_CORRUPT && t->options.alh) {
 		if (nowait)
 			return IM_ERR_WOULD_BLOCK;
+		if (t->options.damaged)
+			t->options.damaged(t->options.alh_ctx, err_detail(err));
 		err = repair_tile(t, parts[done].level, parts[done].index);
 		if (err != IM_OK)
 			break;

@@ -28,6 +28,8 @@ struct tree_options {
 	 */
 	enum im_err (*alh)(void *ctx, uint64_t tx, struct hash *out);
 	void *alh_ctx;
+	/* Called with what is wrong, and alh_ctx, before such a part is made anew; may be NULL. */
+	void (*damaged)(void *alh_ctx, const char *text);
 };
 
 /*

@@ -180,7 +180,7 @@ static void
 seed_full_pages(void)
 {
 	struct memory_vfs *files = memory_vfs_new();
-	struct tree_options tree = {memory_vfs_table(files), SAMPLE_FOLDER, "it", NULL, NULL};
+	struct tree_options tree = {memory_vfs_table(files), SAMPLE_FOLDER, "it", NULL, NULL, NULL};
 	struct offsets_options offsets = {memory_vfs_table(files), SAMPLE_FOLDER, "it"};
 	struct hash alh = HASH_ZERO;
 	struct offsets *o;
