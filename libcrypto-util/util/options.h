@@ -119,7 +119,8 @@ enum options_action {
 	OPTIONS_HELP,         /* --help, -h, "help" */
 	OPTIONS_VERSION,      /* --version */
 	OPTIONS_PRINT_CONFIG, /* --print-config */
-	OPTIONS_PRINT_MAN     /* --print-man (hidden) */
+	OPTIONS_PRINT_MAN,    /* --print-man (hidden) */
+	OPTIONS_PRINT_WORDS   /* --print-words (hidden) */
 };
 
 /*
@@ -189,6 +190,16 @@ void options_print_help(
 
 /* The man page of the whole program in troff (man macros). */
 void options_print_man(const struct program *program, FILE *to);
+
+/*
+ * The words of the whole program's command line, for completion by shells: a line each, fields ended by
+ * tabs. PATH is "/" for the program, "/user/list/" for a command.
+ *
+ *	option	PATH	--name or -n	flag, file, text, or the words that may follow: "a,b"	help
+ *	command	PATH of what it is below	name	name	summary
+ *	alias	PATH of what it is below	alias	name	(empty)
+ */
+void options_print_words(const struct program *program, FILE *to);
 
 /*
  * A program's main(): sets LC_CTYPE, loads the options, prints warnings and errors on stderr, does

@@ -270,6 +270,7 @@ options_read_args(struct options *o, int argc, char **argv)
 	    [OPTION_BUILTIN_VERSION] = OPTIONS_VERSION,
 	    [OPTION_BUILTIN_PRINT_CONFIG] = OPTIONS_PRINT_CONFIG,
 	    [OPTION_BUILTIN_PRINT_MAN] = OPTIONS_PRINT_MAN,
+	    [OPTION_BUILTIN_PRINT_WORDS] = OPTIONS_PRINT_WORDS,
 	};
 	struct options_reader r = {.o = o, .argc = argc, .argv = argv, .at = 1};
 	enum im_err err = IM_OK;

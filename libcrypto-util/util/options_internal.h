@@ -6,7 +6,8 @@
 
 /*
  * Between options.c (values), options_args.c (command line), options_sources.c (environment and
- * files), options_help.c and options_man.c. Not for programs.
+ * files), options_help.c, options_man.c
+ * and options_words.c. Not for programs.
  */
 
 #define OPTIONS_MAX_DEPTH 4
@@ -55,6 +56,7 @@ enum option_builtin {
 	OPTION_BUILTIN_VERSION,
 	OPTION_BUILTIN_PRINT_CONFIG,
 	OPTION_BUILTIN_PRINT_MAN,
+	OPTION_BUILTIN_PRINT_WORDS,
 	OPTION_BUILTIN_CONFIG,
 	OPTION_BUILTIN_COUNT
 };

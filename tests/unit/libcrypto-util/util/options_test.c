@@ -638,6 +638,33 @@ the_man_page_escapes_what_troff_would_take(void **state)
 	assert_lacks(text, "Default: immudb");
 }
 
+static void
+print_words(FILE *to)
+{
+	options_print_words(&program, to);
+}
+
+static void
+the_words_for_shells_are_those_that_are_shown(void **state)
+{
+	const char *text;
+
+	(void)state;
+	assert_ok(load(ARGS("--print-words"), NULL));
+	assert_int_equal(options_action(opts), OPTIONS_PRINT_WORDS);
+	text = print(print_words);
+	assert_has(text, "option\t/\t--port\ttext\tPort\noption\t/\t-p\ttext\tPort\n");
+	assert_has(text, "option\t/\t--config\tfile\t");
+	assert_has(text, "option\t/\t--version\tflag\t");
+	assert_has(text, "command\t/\tget\tget\tRead a key\nalias\t/\tg\tget\t\n");
+	assert_has(text, "option\t/get/\t--value-only\tflag\t");
+	assert_has(text, "command\t/user/\tlist\tlist\t");
+	assert_lacks(text, "inner");
+	assert_lacks(text, "print-man");
+	assert_lacks(text, "print-words");
+	assert_lacks(text, "Internal");
+}
+
 static int
 teardown(void **state)
 {
@@ -666,6 +693,7 @@ main(void)
 	    cmocka_unit_test(print_config_tells_value_and_origin),
 	    cmocka_unit_test(help_begins_with_examples),
 	    cmocka_unit_test(the_man_page_escapes_what_troff_would_take),
+	    cmocka_unit_test(the_words_for_shells_are_those_that_are_shown),
 	};
 
 	return cmocka_run_group_tests(tests, folder_setup, teardown);
