@@ -16,18 +16,17 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "meta/meta.h"
 #include "server/databases.h"
 #include "store/store.h"
 #include "store/vfs_shadow.h"
 #include "util/log.h"
 #include "util/output.h"
+#include "verify_metadata.h"
 
 /* Faults of one database that are printed; all are counted. */
 #define VERIFY_SHOWN_MAX 100u
 /* Transactions between two looks at progress and output. */
 #define VERIFY_STEP_TXS 20000u
-#define VERIFY_DATABASES_MAX DATABASES_STRUCTS_MAX
 #define VERIFY_LABEL_WIDTH 14u
 
 struct verifying {
@@ -190,9 +189,8 @@ is_there(const char *dir, const char *name)
 	return vfs_path(path, dir, name) == IM_OK && access(path, F_OK) == 0;
 }
 
-/* Folders with the marker of a database, and those that lost it but not their log. */
 static int
-is_database(const struct dirent *e)
+is_visible(const struct dirent *e)
 {
 	return e->d_name[0] != '.';
 }
@@ -217,6 +215,7 @@ check_entry(struct verifying *v, const char *name, size_t *count)
 
 	if (err != IM_OK)
 		return err;
+	/* One that lost its marker but not its log is a database, too. */
 	if (!is_there(path, STORE_MARKER_NAME) && !is_there(path, "00000000.log"))
 		return IM_OK;
 	++*count;
@@ -227,7 +226,7 @@ static enum im_err
 check_databases(struct verifying *v, size_t *count)
 {
 	struct dirent **names = NULL;
-	int n = scandir(v->dir, &names, is_database, compare_names);
+	int n = scandir(v->dir, &names, is_visible, compare_names);
 	enum im_err err = IM_OK;
 
 	if (n < 0)
@@ -241,20 +240,21 @@ check_databases(struct verifying *v, size_t *count)
 	return err;
 }
 
-/* What a data folder has beside databases. */
+/* What a data folder has beside databases; a name of its own it has not. */
 static void
+on_metadata_fault(void *ctx, const char *what)
+{
+	struct store_fault fault = {.what = what};
+
+	note_fault((struct verifying *)ctx, &fault);
+}
+
+static enum im_err
 check_metadata(struct verifying *v)
 {
-	char text[VFS_PATH_MAX + 128];
-	struct store_fault fault = {.what = text};
-
 	v->name = NULL;
 	v->lost = v->derived = 0;
-	if (is_there(v->dir, META_FILE_NAME))
-		return;
-	snprintf(text, sizeof text, "%s/%s: is missing: users, permissions, the list of databases",
-	    v->dir, META_FILE_NAME);
-	note_fault(v, &fault);
+	return verify_metadata(v->dir, on_metadata_fault, v);
 }
 
 static enum im_err
@@ -270,9 +270,7 @@ check_folder(struct verifying *v)
 	if (err == IM_OK && count == 0)
 		return err_set(
 		    IM_ERR_CONFIG, "%s: no data folder: there is no database in it", v->dir);
-	if (err == IM_OK)
-		check_metadata(v);
-	return err;
+	return err == IM_OK ? check_metadata(v) : err;
 }
 
 int

@@ -126,6 +126,18 @@ verify_finds() {
 	verify_finds 10 "immudb.database" "immudb.sqlite: is missing"
 }
 
+@test "the metadata file is damaged, or names a database without a folder" {
+	export TMPDIR=$BATS_TEST_TMPDIR/copies
+	mkdir "$TMPDIR"
+	mv "$db" moved
+	verify_finds 10 "$db: the folder of database defaultdb is missing"
+	mv moved "$db"
+	verify_finds 0 "result:       whole"
+	printf '%8192s' garbage | dd of="$DATA/immudb.sqlite" conv=notrunc status=none
+	verify_finds 10 "immudb.sqlite: damaged"
+	[[ -z $(ls -A "$TMPDIR") ]]
+}
+
 @test "the folder of one database, and JSON" {
 	run -0 immuadmin verify "$db"
 	expect_text "transactions: 700"

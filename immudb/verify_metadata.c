@@ -1,0 +1,121 @@
+/*
+ * Checking the metadata file of a stopped data folder. SQLite may write to what it opens, if only to take
+ * in its log, so that it gets a copy.
+ *
+ * Neighbours: verify_folder.c checks the databases; meta/ reads the copy.
+ * Invariant: the copy is removed, whatever happens.
+ */
+#include "verify_metadata.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "meta/meta.h"
+#include "store/store.h"
+
+#define METADATA_BYTES_MAX (256u * 1024 * 1024)
+
+struct metadata_check {
+	const char *dir;
+	void (*fault)(void *ctx, const char *what);
+	void *ctx;
+};
+
+/* The file, its write-ahead log, and what SQLite makes beside them. */
+static const char *const metadata_files[] = {
+    META_FILE_NAME, META_FILE_NAME "-wal", META_FILE_NAME "-shm", META_FILE_NAME "-journal"};
+#define METADATA_FILES (sizeof metadata_files / sizeof *metadata_files)
+#define METADATA_COPIED 2u
+
+static enum im_err
+copy_file(const char *from, const char *to, const char *name)
+{
+	struct buf content;
+	enum im_err err;
+
+	buf_init(&content, METADATA_BYTES_MAX);
+	err = vfs_read_file(&vfs_posix, from, name, &content);
+	if (err == IM_OK)
+		err = vfs_replace_file(&vfs_posix, to, name, buf_bytes(&content));
+	buf_free(&content);
+	return err;
+}
+
+static void
+remove_copy(const char *dir)
+{
+	char path[VFS_PATH_MAX];
+
+	for (size_t i = 0; i < METADATA_FILES; i++) {
+		if (vfs_path(path, dir, metadata_files[i]) == IM_OK)
+			(void)unlink(path);
+	}
+	(void)rmdir(dir);
+}
+
+/* Called for each database of the file. */
+static enum im_err
+check_named(void *arg, const struct meta_database *database)
+{
+	struct metadata_check *c = (struct metadata_check *)arg;
+	char path[VFS_PATH_MAX], text[VFS_PATH_MAX + META_DATABASE_MAX + 64];
+	enum im_err err = vfs_path(path, c->dir, database->folder);
+
+	/* What a crash left half made or half removed is finished by the next start. */
+	if (err != IM_OK || database->state != META_DATABASE_READY || access(path, F_OK) == 0)
+		return err;
+	snprintf(
+	    text, sizeof text, "%s: the folder of database %s is missing", path, database->name);
+	c->fault(c->ctx, text);
+	return IM_OK;
+}
+
+static enum im_err
+check_copy(struct metadata_check *c, const char *copy)
+{
+	char text[VFS_PATH_MAX + 512];
+	struct meta *m = NULL;
+	enum im_err err = meta_open(copy, &m);
+
+	if (err == IM_OK)
+		err = meta_database_list(m, check_named, c);
+	meta_close(m);
+	if (err != IM_ERR_CORRUPT)
+		return err;
+	snprintf(
+	    text, sizeof text, "%s/%s: damaged: %.400s", c->dir, META_FILE_NAME, err_detail(err));
+	c->fault(c->ctx, text);
+	return IM_OK;
+}
+
+enum im_err
+verify_metadata(const char *dir, void (*fault)(void *ctx, const char *what), void *ctx)
+{
+	struct metadata_check c = {dir, fault, ctx};
+	const char *temporary = getenv("TMPDIR");
+	char copy[VFS_PATH_MAX], text[VFS_PATH_MAX + 128];
+	enum im_err err;
+
+	snprintf(copy, sizeof copy, "%s/immudb-verify-XXXXXX",
+	    temporary && temporary[0] ? temporary : "/tmp");
+	if (!mkdtemp(copy))
+		return err_set_errno(IM_ERR_IO, "cannot make a folder", copy);
+	err = copy_file(dir, copy, metadata_files[0]);
+	if (err == IM_ERR_NOT_FOUND) {
+		snprintf(text, sizeof text,
+		    "%s/%s: is missing: users, permissions, the list of databases", dir,
+		    META_FILE_NAME);
+		fault(ctx, text);
+		remove_copy(copy);
+		return IM_OK;
+	}
+	for (size_t i = 1; err == IM_OK && i < METADATA_COPIED; i++) {
+		err = copy_file(dir, copy, metadata_files[i]);
+		err = err == IM_ERR_NOT_FOUND ? IM_OK : err;
+	}
+	if (err == IM_OK)
+		err = check_copy(&c, copy);
+	remove_copy(copy);
+	return err;
+}
