@@ -16,6 +16,7 @@
 #include "cors.h"
 #include "http_error.h"
 #include "http_headers.h"
+#include "large_answer.h"
 #include "long_list.h"
 #include "openapi.h"
 #include "page.h"
@@ -53,16 +54,22 @@ struct work {
 
 /* ---- Answers ---- */
 
+/* The headers as text, until more are added; NULL if they cannot be. */
+static const char *
+headers_text(struct work *w)
+{
+	if (!buf_append_u8(&w->headers, '\0'))
+		return NULL;
+	w->headers.len--;
+	return (const char *)w->headers.data;
+}
+
 static void
 answer(struct work *w, int status, const char *type, struct bytes body)
 {
-	buf_append_u8(&w->headers, '\0');
-	if (w->headers.err != IM_OK)
-		status = 500;
-	http_exchange_send(w->x,
-	    &(struct http_head){
-		status, type, w->headers.err == IM_OK ? (const char *)w->headers.data : NULL},
-	    body);
+	const char *headers = headers_text(w);
+
+	http_exchange_send(w->x, &(struct http_head){headers ? status : 500, type, headers}, body);
 }
 
 static void
@@ -109,6 +116,8 @@ answer_message(struct work *w, const ProtobufCMessage *m)
 {
 	struct buf json;
 
+	if (large_answer_send(w->x, headers_text(w), m, w->match.route->style))
+		return;
 	buf_init(&json, w->r->max_body * REST_ANSWER_FACTOR + REST_ARENA_BASE);
 	json_write(&json, m, w->match.route->style);
 	if (json.err == IM_OK)

@@ -287,7 +287,12 @@ start_server_again() {
 	} >request
 	api 200 POST /db/set @request
 	api 200 GET "/db/get/$(b64 large)"
+	grep -qi '^Transfer-Encoding: chunked' answer.head
 	jq -r .value answer.body | base64 -d | cmp - value
+	[[ $(field .tx) == 1 && $(field .key | base64 -d) == large ]]
+	api 200 POST /db/getall "{\"keys\":[\"$(b64 large)\",\"$(b64 large)\"]}"
+	[[ $(field '.entries | length') == 2 ]]
+	jq -r .entries[1].value answer.body | base64 -d | cmp - value
 	api 200 POST /db/verified/get "{\"keyRequest\":{\"key\":\"$(b64 large)\"}}"
 	jq -r .value answer.body | base64 -d | cmp - value
 	login_admin
