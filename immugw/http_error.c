@@ -10,6 +10,9 @@
 
 #include "util/text.h"
 
+/* What the gateway itself is too busy for. */
+#define REFUSED_RETRY_AFTER_S 1
+
 #define TAMPERED "data is corrupted"
 #define COUNT(table) (sizeof(table) / sizeof *(table))
 
@@ -82,7 +85,11 @@ http_error_of(enum im_err err, enum im_status status, bool is_verified)
 struct http_error
 http_error_of_refusal(enum http_refusal refusal)
 {
-	return refusal_rows[refusal].said;
+	struct http_error said = refusal_rows[refusal].said;
+
+	if (said.http == 503)
+		said.retry_after_s = REFUSED_RETRY_AFTER_S;
+	return said;
 }
 
 const char *

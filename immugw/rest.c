@@ -237,8 +237,14 @@ call_list(struct work *w, const struct session_token *session, const ProtobufCMe
 	    .request = request,
 	    .x = w->x,
 	    .headers = &w->headers};
+	enum im_err err = IM_OK;
 
-	return long_list_answer(&list);
+	if (atomic_fetch_add(&w->r->lists, 1) < REST_LISTS_MAX)
+		err = long_list_answer(&list);
+	else
+		answer_refusal(w, HTTP_REFUSED_FULL);
+	atomic_fetch_sub(&w->r->lists, 1);
+	return err;
 }
 
 /* Another session may do better: this one has ended, or its database was deleted, perhaps made anew. */

@@ -13,6 +13,8 @@
 #define REST_BODY_TIMEOUT_MS 60000
 /* Bodies of all requests at a time, as they were received. */
 #define REST_BODIES_MAX ((size_t)256 * 1024 * 1024)
+/* Long lists at a time: each holds a page, packed and decoded, for as long as its reader takes. */
+#define REST_LISTS_MAX 16
 
 struct rest {
 	struct upstream *upstream;
@@ -24,6 +26,7 @@ struct rest {
 	bool access_log;
 	struct buf openapi; /* the document */
 	_Atomic size_t bodies;
+	_Atomic size_t lists;
 	struct metric_family *requests, *durations;
 	struct metric *verification_failures, *in_flight, *received, *sent;
 };

@@ -313,6 +313,18 @@ start_server_again() {
 	(($(wc -l <lines) == $(immuclient current --output json | jq .txID)))
 }
 
+@test "many long lists whose readers stop: some are told to come back, memory stays bounded" {
+	head -c 1000000 /dev/zero | base64 -w0 >value
+	for n in {1..12}; do
+		printf '{"KVs":[{"key":"%s","value":"%s"}]}' "$(b64 "large$n")" "$(<value)" >request
+		api 200 POST /db/set @request
+	done
+	run python3 "$BATS_TEST_DIRNAME/slow_lists.py" "$REST_PORT" "$TOKEN"
+	expect_status 0
+	set_key k v
+	[[ $(get_key k) == v ]]
+}
+
 @test "browsers: nothing by default, named origins with their token" {
 	status=$(curl -sS -o answer.body -D answer.head -w '%{http_code}' -X OPTIONS \
 		-H 'Origin: https://app.example.com' -H 'Access-Control-Request-Method: POST' "$REST/db/set")

@@ -132,6 +132,7 @@ test_refusals(void **state)
 		assert_in_range(e.http, 400, 599);
 		assert_in_range(e.code, 1, 16);
 		assert_true(strlen(http_refusal_text((enum http_refusal)i)) > 0);
+		assert_true(e.http != 503 || e.retry_after_s > 0);
 	}
 	assert_int_equal(http_error_of_refusal(HTTP_REFUSED_PATH).http, 404);
 	assert_int_equal(http_error_of_refusal(HTTP_REFUSED_VERB).http, 405);
