@@ -4,21 +4,27 @@
  */
 #include "audit_child.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/audit_command.h"
 #include "gateway_options.h"
 #include "util/file.h"
+#include "util/log.h"
 #include "util/supervise.h"
 
 #define CHILD_MEMORY_MAX (256 * 1024)
 #define CHILD_PATH_MAX 4096
 #define CHILD_FOLDER "auditor-immugw"
+/* The value of an audit that could not be made. */
+#define CHILD_RESULT_ERROR (-2)
 
 struct audit_child {
 	struct arena memory;
 	struct supervise *process;
+	const char *server_address;    /* as the auditor says it */
+	struct metric_family *results; /* shown only while the auditor cannot say it itself */
 };
 
 /* Settings that the auditor has under the same names. */
@@ -119,6 +125,24 @@ child_launch(struct audit_child *child, const struct options *o)
 	return supervise_start(&so, &child->process);
 }
 
+/* The label that the auditor gives the server: "host:port" or "unix:PATH". */
+static enum im_err
+child_name_server(struct audit_child *child, const struct options *o)
+{
+	const char *socket = options_string(o, "immudb-socket");
+	char *name = arena_alloc(&child->memory, CHILD_PATH_MAX);
+
+	if (!name)
+		return IM_ERR_NOMEM;
+	if (socket[0])
+		snprintf(name, CHILD_PATH_MAX, "unix:%s", socket);
+	else
+		snprintf(name, CHILD_PATH_MAX, "%s:%lld", options_string(o, "immudb-address"),
+		    (long long)options_int(o, "immudb-port"));
+	child->server_address = name;
+	return IM_OK;
+}
+
 enum im_err
 audit_child_start(const struct options *o, struct audit_child **out)
 {
@@ -132,7 +156,9 @@ audit_child_start(const struct options *o, struct audit_child **out)
 	if (!child)
 		return IM_ERR_NOMEM;
 	arena_init(&child->memory, CHILD_MEMORY_MAX);
-	err = child_launch(child, o);
+	err = child_name_server(child, o);
+	if (err == IM_OK)
+		err = child_launch(child, o);
 	if (err == IM_OK)
 		*out = child;
 	else
@@ -160,9 +186,37 @@ child_restarts(void *arg)
 	return (double)state.restarts;
 }
 
+/* While nobody audits, the result is an error, and not what it was before. */
+static void
+child_collect(void *arg)
+{
+	struct audit_child *child = arg;
+	struct metric *result =
+	    metric_series(child->results, (const char *const[]){child->server_address, "unknown"});
+
+	if (child_is_up(child) > 0)
+		metric_retire(result);
+	else
+		metric_set(result, CHILD_RESULT_ERROR);
+}
+
+static void
+child_add_result(struct audit_child *child, struct metrics *m)
+{
+	child->results = metrics_family(m,
+	    &(struct metric_desc){.name = "immugw_audit_result_per_server",
+		.help = "Latest audit result (1 = ok, 0 = tampered); here only while there is no "
+			"auditor to say it on its own port.",
+		.type = METRIC_GAUGE,
+		.labels = {"server_address", "server_id"}});
+	if (metrics_on_collect(m, child_collect, child) != IM_OK)
+		log_warn("the auditor's end would not be seen in the metrics");
+}
+
 void
 audit_child_add_metrics(struct audit_child *child, struct metrics *m)
 {
+	child_add_result(child, m);
 	metric_set_callback(metric_single(metrics_family(m,
 				&(struct metric_desc){.name = "immugw_auditor_up",
 				    .help = "Whether the auditor that the gateway runs is ready.",

@@ -17,7 +17,10 @@ struct audit_child;
  */
 enum im_err audit_child_start(const struct options *o, struct audit_child **out);
 
-/* Shows in m whether it runs and how often it was started again. m goes before the child. */
+/*
+ * Shows in m whether it runs, how often it was started again, and, while it does not run, the result of an
+ * audit that could not be made (-2). m goes before the child.
+ */
 void audit_child_add_metrics(struct audit_child *child, struct metrics *m);
 
 /* Ends it and waits for that. NULL is accepted. */

@@ -395,6 +395,7 @@ start_server_again() {
 		--audit-monitoring-host 127.0.0.1 --audit-monitoring-port "$audit_port"
 	wait_for metric "$audit_port" '^immugw_audit_result_per_server\{.*\} 1$' "$WAIT_SECONDS"
 	wait_for metric "$REST_PORT" '^immugw_auditor_up 1$' "$WAIT_SECONDS"
+	run ! grep '^immugw_audit_result_per_server' <(curl -sS "$REST/metrics")
 	pid=$(pgrep -P "$GATEWAY_PID" -x auditor)
 	run ! grep -a -e immudb-password -e audit-password=immudb "/proc/$pid/cmdline"
 	kill -KILL "$pid"
@@ -406,6 +407,18 @@ start_server_again() {
 	[[ $(get_key k) == v ]]
 	kill -KILL "$GATEWAY_PID"
 	wait_for exit "$again" "$WAIT_SECONDS"
+}
+
+@test "an auditor that cannot run is an error in the metrics, and requests are served" {
+	stop_gateway
+	# Its port is taken: it ends as soon as it is started.
+	start_gateway --audit --audit-monitoring-host 127.0.0.1 --audit-monitoring-port "$METRICS_PORT"
+	wait_for metric "$REST_PORT" '^immugw_audit_result_per_server\{.*\} -2$' "$WAIT_SECONDS"
+	wait_for metric "$REST_PORT" '^immugw_auditor_up 0$' "$WAIT_SECONDS"
+	wait_for metric "$REST_PORT" '^immugw_auditor_restarts_total [1-9]' "$WAIT_SECONDS"
+	set_key k v
+	[[ $(get_key k) == v ]]
+	stop_gateway
 }
 
 @test "auditing that contradicts itself is said at the start" {
