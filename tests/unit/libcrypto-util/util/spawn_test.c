@@ -12,6 +12,9 @@
 #include "util/file.h"
 #include "util/spawn.h"
 
+/* A descriptor, and the next one, far from those that whoever runs the test has left open. */
+#define TRADED 40
+
 /* Starts a shell script. */
 static struct spawned
 start(const char *script, struct spawn_options o)
@@ -105,17 +108,20 @@ only_named_descriptors_are_handed_over(void **state)
 static void
 descriptors_can_trade_places(void **state)
 {
-	const struct spawn_fd named[2] = {{8, 9}, {9, 8}};
+	const struct spawn_fd named[2] = {{TRADED, TRADED + 1}, {TRADED + 1, TRADED}};
 	struct spawn_options o = {.fds = named, .fds_len = 2};
+	char script[128];
 	int a[2], b[2];
 	char got;
 
 	(void)state;
 	assert_int_equal(pipe2(a, O_CLOEXEC), 0);
 	assert_int_equal(pipe2(b, O_CLOEXEC), 0);
-	assert_int_equal(dup3(a[1], 8, O_CLOEXEC), 8);
-	assert_int_equal(dup3(b[1], 9, O_CLOEXEC), 9);
-	assert_int_equal(exit_code("printf a >&9; printf b >&8", o), 0);
+	assert_int_equal(dup3(a[1], TRADED, O_CLOEXEC), TRADED);
+	assert_int_equal(dup3(b[1], TRADED + 1, O_CLOEXEC), TRADED + 1);
+	snprintf(script, sizeof script, "printf a >/dev/fd/%d; printf b >/dev/fd/%d", TRADED + 1,
+	    TRADED);
+	assert_int_equal(exit_code(script, o), 0);
 	assert_int_equal(read(a[0], &got, 1), 1);
 	assert_int_equal(got, 'a');
 	assert_int_equal(read(b[0], &got, 1), 1);
@@ -123,7 +129,7 @@ descriptors_can_trade_places(void **state)
 	for (int i = 0; i < 2; i++) {
 		close(a[i]);
 		close(b[i]);
-		close(8 + i);
+		close(TRADED + i);
 	}
 }
 
@@ -316,6 +322,7 @@ content_is_read_once_from_a_descriptor(void **state)
 	assert_int_equal(fd, -1);
 }
 
+#define TRADED 40
 #define T(f) cmocka_unit_test_setup_teardown(f, folder_setup, folder_teardown)
 
 int
