@@ -5,6 +5,7 @@
 
 #include "rpc/batch.h"
 #include "rpc/method.h"
+#include "rpc/tls.h"
 #include "util/arena.h"
 #include "util/bytes.h"
 
@@ -22,6 +23,10 @@ struct rpc_client_options {
 	const char *host; /* "localhost", "10.0.0.1", "::1" (without brackets) */
 	uint16_t port;
 	const char *unix_path;
+	/* With this the connection speaks TLS, but over a unix socket; a TLS_CLIENT's, which may be freed
+	 * once connected. The server's certificate must be for tls_name, or for host when that is NULL. */
+	struct tls_context *tls;
+	const char *tls_name;
 	/* Limits; 0 takes the default named beside it. */
 	uint32_t
 	    connect_timeout_ms; /* to be connected and greeted, 10,000; name look-ups not counted */
@@ -67,7 +72,7 @@ struct rpc_call {
 
 /*
  * Connects and exchanges hellos. IM_ERR_UNREACHABLE (the detail names address and reason),
- * IM_ERR_TIMEOUT, IM_ERR_PROTOCOL (not our protocol), IM_ERR_CONNECTION_LOST (no hello at all), what
+ * IM_ERR_TIMEOUT, IM_ERR_TLS (what is wrong with it), IM_ERR_PROTOCOL (not our protocol), IM_ERR_CONNECTION_LOST (no hello at all), what
  * the server refuses with (IM_ERR_VERSION, IM_ERR_BUSY), IM_ERR_ARGUMENT,
  * IM_ERR_NOMEM. Release with rpc_client_close().
  */

@@ -5,6 +5,7 @@
 
 #include "rpc/batch.h"
 #include "rpc/method.h"
+#include "rpc/tls.h"
 #include "util/arena.h"
 #include "util/bytes.h"
 
@@ -29,6 +30,9 @@ struct rpc_peer {
 	char address[64]; /* "127.0.0.1:40312", "[::1]:40312", or "unix" */
 	bool is_unix;
 	bool is_loopback; /* 127.0.0.0/8, ::1, or is_unix */
+	bool is_tls;
+	/* What the client's certificate says, of the kind in rpc_server_options; "" when it says nothing. */
+	char certificate_name[TLS_NAME_SIZE];
 };
 
 /* A request as its handler sees it. Read-only, but for user and arena. */
@@ -64,6 +68,12 @@ struct rpc_server_options {
 	uint32_t idle_buffer_ms;   /* until a quiet connection gives back its buffers, 1,000 */
 	uint32_t stream_stall_ms;  /* without credit for what waits of a stream, 60,000 */
 	struct metrics *metrics;   /* where ours are added; may be NULL */
+	/*
+	 * With this every connection but those of unix sockets speaks TLS; a TLS_SERVER's, which outlives
+	 * the server. NULL: none does. Which name of a client's certificate is told in rpc_peer.
+	 */
+	struct tls_context *tls;
+	enum tls_name certificate_name;
 	/*
 	 * A complete request. Called in a thread of the transport, in order of arrival per connection
 	 * and never twice at once for one connection; it must not block.
