@@ -44,6 +44,7 @@ OWNED_HEADERS = (
     (re.compile(r"^sqlite3\.h$"), {"immudb/meta"}),
     (re.compile(r"^civetweb\.h$"), {"libproto/http"}),
     (re.compile(r"^curl/"), {"auditor"}),
+    (re.compile(r"^archive(_entry)?\.h$"), {"immuadmin"}),
     (re.compile(r"^protobuf-c/|\.pb-c\.h$"),
      {"libproto/rpc", "libproto/client", "immudb/server", "immuclient", "immuadmin", "immugw",
       "auditor"}),
