@@ -262,6 +262,7 @@ server_start_transport(struct server *s)
 	    .default_database = databases_default(s->databases)->name,
 	    .max_message_bytes = s->options.max_message_bytes,
 	    .max_connections = server_max_connections(),
+	    .max_connection_rate = s->options.max_connection_rate,
 	    .metrics = s->metrics,
 	    .handle = dispatch_request,
 	    .authenticate = dispatch_authenticate,

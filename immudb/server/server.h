@@ -27,8 +27,9 @@ struct server_options {
 	bool maintenance; /* local clients only, nothing but reading and repair of users */
 	size_t max_message_bytes;
 	size_t max_sessions;
-	size_t max_active_databases; /* open at a time; 0: DATABASES_OPEN_DEFAULT */
-	int64_t database_idle_ms;    /* closed after so long; 0: DATABASES_IDLE_MS_DEFAULT */
+	uint32_t max_connection_rate; /* that begin in a second; 0: any number */
+	size_t max_active_databases;  /* open at a time; 0: DATABASES_OPEN_DEFAULT */
+	int64_t database_idle_ms;     /* closed after so long; 0: DATABASES_IDLE_MS_DEFAULT */
 	int64_t token_life_ms;
 	int64_t session_idle_ms;
 	bool histograms;

@@ -561,11 +561,16 @@ link_read_more(struct link *l)
 void
 link_start(struct link *l)
 {
+	bool closed;
+
 	l->now_ns = clock_monotonic_ns();
 	l->hello_by_ns = l->now_ns + l->limits->hello_timeout_ms * CLOCK_NS_PER_MS;
 	pthread_mutex_lock(&l->lock);
-	l->reading = true;
+	closed = l->closed;
+	l->reading = !closed;
 	pthread_mutex_unlock(&l->lock);
+	if (closed)
+		return;
 	link_ref(l);
 	link_read_more(l);
 	link_unref(l);

@@ -171,7 +171,7 @@ void link_budget_give(struct link_budget *b, size_t n);
 enum im_err link_init(struct link *l, nng_stream *stream, const struct link_ops *ops,
     const struct link_limits *limits, struct link_budget *budget);
 
-/* Starts the read chain. Once. */
+/* Starts the read chain, once; nothing when the link is closed already, and may even be torn down. */
 void link_start(struct link *l);
 
 void link_ref(struct link *l);

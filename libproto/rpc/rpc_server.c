@@ -12,6 +12,7 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -49,6 +50,8 @@
 #define TRIM_AFTER_MS 2000
 /* One part in so many of the memory for all connections is kept for small requests. */
 #define RESERVE_PART 8
+/* With so many that wait for their turn the next ones wait in the kernel's queue. */
+#define ADMISSION_WAITING 512
 /* How long to wait before accepting again when descriptors or memory ran out. */
 #define ACCEPT_RETRY_MS 100
 
@@ -160,6 +163,7 @@ server_bury(struct rpc_server *s, struct server_conn *c)
 	if (c->next)
 		c->next->prev = c->prev;
 	strangers_remove(s, c);
+	admission_leave(&s->admission, &c->ticket);
 	s->nconns--;
 	metric_set(s->metrics.connections, (double)s->nconns);
 	pthread_cond_broadcast(&s->changed);
@@ -213,12 +217,31 @@ server_trim(struct rpc_server *s)
 	pthread_mutex_lock(&s->lock);
 }
 
+/* Locked; unlocked meanwhile. Those whose turn has come begin; only here do they also end. */
+static void
+server_admit_waiting(struct rpc_server *s)
+{
+	int64_t now = clock_monotonic_ns();
+	struct admission_ticket *t;
+	struct server_conn *c;
+
+	while ((t = admission_next(&s->admission, now)) != NULL) {
+		c = (struct server_conn *)(void *)((char *)t -
+		    offsetof(struct server_conn, ticket));
+		pthread_mutex_unlock(&s->lock);
+		link_start(&c->link);
+		pthread_mutex_lock(&s->lock);
+	}
+}
+
 /* Locked. When the reaper has something to do besides burying; INT64_MAX when not. */
 static int64_t
 server_next_chore(const struct rpc_server *s)
 {
-	int64_t by = s->trim_ns ? s->trim_ns : INT64_MAX;
+	int64_t by = s->trim_ns ? s->trim_ns : INT64_MAX, due = admission_due_ns(&s->admission);
 
+	if (due < by)
+		by = due;
 	if (atomic_load(&s->budget.streams) > 0 && s->swept_ns + SWEEP_NS < by)
 		by = s->swept_ns + SWEEP_NS;
 	return by;
@@ -241,6 +264,7 @@ server_reaper_wait(struct rpc_server *s)
 	}
 	if (now < by && pthread_cond_timedwait(&s->changed, &s->lock, &ts) == 0)
 		return;
+	server_admit_waiting(s);
 	now = clock_monotonic_ns();
 	if (s->trim_ns && s->trim_ns <= now)
 		server_trim(s);
@@ -260,6 +284,7 @@ server_reap(void *arg)
 	for (;;) {
 		while (!s->reap && !s->reaper_ends)
 			server_reaper_wait(s);
+		server_admit_waiting(s);
 		c = s->reap;
 		if (!c)
 			break;
@@ -324,7 +349,8 @@ server_is_crowded(struct rpc_server *s)
 	bool crowded;
 
 	pthread_mutex_lock(&s->lock);
-	crowded = s->nconns > s->options.max_connections + CROWDED_CONNECTIONS;
+	crowded = s->nconns > s->options.max_connections + CROWDED_CONNECTIONS ||
+	    s->admission.waiting >= ADMISSION_WAITING;
 	pthread_mutex_unlock(&s->lock);
 	return crowded;
 }
@@ -361,6 +387,25 @@ server_admit(struct rpc_server *s, struct server_conn *c)
 	return admitted;
 }
 
+/* False when it waits for its turn, in which the reaper starts it. */
+static bool
+server_may_begin(struct rpc_server *s, struct server_conn *c)
+{
+	bool begins;
+
+	pthread_mutex_lock(&s->lock);
+	begins = admission_enter(&s->admission, &c->ticket, c->host, clock_monotonic_ns());
+	if (!begins && s->admission.waiting == 1)
+		pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+	if (!begins) {
+		metric_inc(s->metrics.delayed);
+		log_warn_limited("rpc: %s: waits to be served: more than %u connections a second",
+		    c->peer.address, s->options.max_connection_rate);
+	}
+	return begins;
+}
+
 static void
 server_accepted(struct rpc_server *s, nng_stream *stream)
 {
@@ -372,10 +417,13 @@ server_accepted(struct rpc_server *s, nng_stream *stream)
 		nng_stream_free(stream);
 		return;
 	}
-	if (server_admit(s, c))
-		link_start(&c->link);
-	else
+	/* Once in the list it may be closed and buried by others. */
+	link_ref(&c->link);
+	if (!server_admit(s, c))
 		link_close(&c->link);
+	else if (server_may_begin(s, c))
+		link_start(&c->link);
+	link_unref(&c->link);
 }
 
 static void
@@ -606,6 +654,9 @@ server_add_metrics(struct rpc_server *s)
 	s->metrics.refused =
 	    server_metric(m, METRIC_COUNTER, "immudb_rpc_connections_refused_total",
 		"Connections refused or closed because of the limit.");
+	s->metrics.delayed =
+	    server_metric(m, METRIC_COUNTER, "immudb_rpc_connections_delayed_total",
+		"Connections that waited for their turn, because too many came at once.");
 	s->metrics.held = server_metric(
 	    m, METRIC_GAUGE, "immudb_rpc_held_bytes", "Payload bytes held for all connections.");
 	metric_set_callback(s->metrics.held, server_held_bytes, s);
@@ -661,10 +712,14 @@ server_new(const struct rpc_server_options *o)
 {
 	struct rpc_server *s = (struct rpc_server *)calloc(1, sizeof *s);
 	pthread_condattr_t attr;
+	uint64_t seed;
 
 	if (!s)
 		return NULL;
 	s->options = *o;
+	if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
+		seed = (uint64_t)clock_monotonic_ns();
+	admission_init(&s->admission, o->max_connection_rate, seed);
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

@@ -57,9 +57,10 @@ struct rpc_server_options {
 	const char *server_id;        /* the identity's 20 characters */
 	const char *default_database; /* the database a client selects when the user names none */
 	/* Limits; 0 takes the default named beside it. */
-	size_t max_message_bytes;  /* of one request or answer body, 32 MiB; 1 MiB is added */
-	size_t max_connections;    /* 1,024 */
-	size_t max_outstanding;    /* unanswered requests of a connection, 1,024 */
+	size_t max_message_bytes;     /* of one request or answer body, 32 MiB; 1 MiB is added */
+	size_t max_connections;       /* 1,024 */
+	uint32_t max_connection_rate; /* that begin in a second, others wait; 0: any number */
+	size_t max_outstanding;       /* unanswered requests of a connection, 1,024 */
 	size_t max_queued_bytes;   /* unsent output of a connection, 4 MiB; then it is not read */
 	size_t max_total_bytes;    /* received and unsent payloads of all connections, 1 GiB */
 	uint32_t hello_timeout_ms; /* until the hello is complete, 10,000 */

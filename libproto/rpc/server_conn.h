@@ -1,6 +1,7 @@
 #ifndef RPC_SERVER_CONN_H
 #define RPC_SERVER_CONN_H
 
+#include "rpc/admission.h"
 #include "rpc/link.h"
 #include "rpc/rpc_server.h"
 
@@ -35,6 +36,7 @@ struct server_conn {
 	struct server_conn *stranger_next, *stranger_prev;
 	bool is_stranger; /* in that list */
 	uint64_t host; /* where it comes from: alike for one address, or IPv6 network of 64 bits */
+	struct admission_ticket ticket; /* likewise */
 	struct server_conn *reap_next;
 	struct rpc_peer peer;
 	bool surplus;     /* over the limit of connections: it is told so and closed */
@@ -51,7 +53,7 @@ struct server_conn {
 };
 
 struct server_metrics {
-	struct metric *connections, *accepted, *refused, *held, *streams;
+	struct metric *connections, *accepted, *refused, *delayed, *held, *streams;
 };
 
 struct rpc_server {
@@ -71,6 +73,7 @@ struct rpc_server {
 	struct server_conn *strangers, *strangers_last;
 	size_t nconns; /* in the list */
 	size_t live;   /* connections in memory */
+	struct admission admission;
 	struct server_conn *reap;
 	bool reaper_ends;
 	int64_t swept_ns; /* when streams were last looked after */

@@ -24,7 +24,7 @@
 /* Under an attack the honest client's 99th percentile is at most so many times what it was, ... */
 #define P99_FACTOR 10u
 /* ... or this, for on a busy machine a figure of microseconds says little. */
-#define P99_ENOUGH_US 500000u
+#define P99_ENOUGH_US 100000u
 /* Lines that an attack may put into the log, for each ten seconds that it takes. */
 #define LOG_LINES_PER_LIMIT 12u
 #define LOG_LIMIT_SECONDS 10

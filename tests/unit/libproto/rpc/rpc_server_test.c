@@ -9,6 +9,7 @@
 
 #include "rpc/frame.h"
 #include "rpc/server_conn.h"
+#include "util/metrics.h"
 
 /* ---- A peer made by hand. ---- */
 
@@ -143,17 +144,24 @@ put_export(struct buf *b, uint32_t id, uint64_t len)
 #define NO_BODY bytes_of(NULL, 0)
 
 /* Connected and greeted. */
-static struct raw
-raw_open_window(struct harness *h, uint32_t window)
+static void
+raw_greet(struct raw *r, uint32_t window)
 {
-	struct raw r = raw_connect(h);
 	struct buf b;
 
 	buf_init(&b, 4096);
 	put_hello(&b, FRAME_VERSION, window);
-	raw_send(&r, &b);
-	raw_expect(&r, FRAME_HELLO, 0);
+	raw_send(r, &b);
+	raw_expect(r, FRAME_HELLO, 0);
 	buf_free(&b);
+}
+
+static struct raw
+raw_open_window(struct harness *h, uint32_t window)
+{
+	struct raw r = raw_connect(h);
+
+	raw_greet(&r, window);
 	return r;
 }
 
@@ -403,6 +411,55 @@ test_strangers_give_way(void **state)
 	raw_close(&r[1]);
 	raw_close(&r[3]);
 	harness_stop(&h);
+}
+
+/* More connections than may begin at once: they wait, and are greeted all the same. */
+static void
+test_connections_wait_for_their_turn(void **state)
+{
+	enum { RATE = 40, CONNECTIONS = 20 };
+	struct metrics *m = metrics_new();
+	struct raw r[CONNECTIONS];
+	struct harness h;
+	struct buf text;
+
+	(void)state;
+	harness_start(&h, (struct rpc_server_options){.max_connection_rate = RATE, .metrics = m});
+	for (int i = 0; i < CONNECTIONS; i++)
+		r[i] = raw_connect(&h);
+	/* One that waits does not wait to be gone. */
+	raw_close(&r[CONNECTIONS - 1]);
+	for (int i = 0; i < CONNECTIONS - 1; i++) {
+		raw_greet(&r[i], 1 << 20);
+		assert_alive(&r[i]);
+		raw_close(&r[i]);
+	}
+	WAIT_FOR(rpc_server_connections(h.server) == 0);
+	buf_init(&text, 1 << 20);
+	assert_int_equal(metrics_render(m, &text), IM_OK);
+	buf_append_u8(&text, '\0');
+	assert_non_null(strstr((const char *)text.data, "\nimmudb_rpc_connections_delayed_total "));
+	assert_null(strstr((const char *)text.data, "\nimmudb_rpc_connections_delayed_total 0\n"));
+	buf_free(&text);
+	harness_stop(&h);
+	metrics_free(m);
+}
+
+/* The server ends while connections wait for their turn. */
+static void
+test_stop_while_connections_wait(void **state)
+{
+	struct raw r[6];
+	struct harness h;
+
+	(void)state;
+	harness_start(&h, (struct rpc_server_options){.max_connection_rate = 1});
+	for (int i = 0; i < 6; i++)
+		r[i] = raw_connect(&h);
+	WAIT_FOR(rpc_server_connections(h.server) == 6);
+	harness_stop(&h);
+	for (int i = 0; i < 6; i++)
+		raw_close(&r[i]);
 }
 
 /* ---- Requests. ---- */
@@ -941,6 +998,8 @@ main(void)
 	    cmocka_unit_test(test_half_body),
 	    cmocka_unit_test(test_surplus_connections),
 	    cmocka_unit_test(test_strangers_give_way),
+	    cmocka_unit_test(test_connections_wait_for_their_turn),
+	    cmocka_unit_test(test_stop_while_connections_wait),
 	    cmocka_unit_test(test_refused_requests),
 	    cmocka_unit_test(test_faults),
 	    cmocka_unit_test(test_outstanding_limit),
