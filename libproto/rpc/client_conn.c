@@ -14,6 +14,7 @@
 
 #include "rpc/client_dial.h"
 #include "rpc/client_state.h"
+#include "rpc/link_tls.h"
 #include "rpc/message.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -754,6 +755,25 @@ client_set_options(struct rpc_client_conn *c, const struct rpc_client_options *o
 	};
 }
 
+/* Undoes client_new() but for stream and address. */
+static void
+client_unmake(struct rpc_client_conn *c)
+{
+	link_tls_free(c->link.tls);
+	if (c->timer)
+		nng_aio_free(c->timer);
+	free(c);
+}
+
+/* The cipher, if there is to be one. */
+static enum im_err
+client_secure(struct rpc_client_conn *c, const struct rpc_client_options *o)
+{
+	if (!o->tls || o->unix_path)
+		return IM_OK;
+	return link_tls_new(o->tls, o->tls_name ? o->tls_name : o->host, &c->link.tls);
+}
+
 /* A connection around a stream, not yet started; takes both over on success. */
 static enum im_err
 client_new(const struct rpc_client_options *options, nng_stream *stream, char *address,
@@ -761,18 +781,19 @@ client_new(const struct rpc_client_options *options, nng_stream *stream, char *a
 {
 	struct rpc_client_conn *c = (struct rpc_client_conn *)calloc(1, sizeof *c);
 	pthread_condattr_t attr;
+	enum im_err err;
 
 	if (!c)
 		return IM_ERR_NOMEM;
 	client_set_options(c, options);
-	if (nng_aio_alloc(&c->timer, client_timer_done, c) != 0) {
-		free(c);
-		return IM_ERR_NOMEM;
-	}
-	if (link_init(&c->link, stream, &client_ops, &c->limits, NULL) != IM_OK) {
-		nng_aio_free(c->timer);
-		free(c);
-		return IM_ERR_NOMEM;
+	err = client_secure(c, options);
+	if (err == IM_OK && nng_aio_alloc(&c->timer, client_timer_done, c) != 0)
+		err = IM_ERR_NOMEM;
+	if (err == IM_OK)
+		err = link_init(&c->link, stream, &client_ops, &c->limits, NULL);
+	if (err != IM_OK) {
+		client_unmake(c);
+		return err;
 	}
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

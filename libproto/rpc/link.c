@@ -1,7 +1,7 @@
 /*
- * A framed connection: read chain, write chain, and the end of both. Above it are server_conn.c and
+ * A framed connection: birth, write chain, and the end of both chains; the read chain is link_read.c's. Above it are server_conn.c and
  * client_conn.c; below it only the byte stream, touched in three places (link_read_more, link_send,
- * link_shut), which is where a cipher would stand.
+ * link_shut), and between the two, for TLS, the cipher of link_tls.c.
  *
  *	reading --(frame says wait)--> paused --(ready: link_resume)--> reading
  *	reading, writing --(fault, peer gone, link_close)--> closed --(both chains out)--> ended
@@ -16,8 +16,9 @@
 #include <stdlib.h>
 
 #include "rpc/batch.h"
+#include "rpc/link_chains.h"
+#include "rpc/link_tls.h"
 #include "util/clock.h"
-#include "util/log.h"
 #include "util/metrics.h"
 
 /* Never more than this is gathered for one connection. */
@@ -31,8 +32,8 @@
 
 static _Thread_local unsigned callback_depth;
 
-static void link_read_done(void *arg);
 static void link_write_done(void *arg);
+static bool link_send_now(struct link *l);
 
 bool
 link_in_callback(void)
@@ -116,7 +117,7 @@ link_init(struct link *l, nng_stream *stream, const struct link_ops *ops,
 	return IM_OK;
 }
 
-static void
+void
 link_set_busy(struct link *l, bool busy)
 {
 	if (atomic_exchange(&l->busy, busy) == busy || !l->budget)
@@ -142,6 +143,7 @@ link_unref(struct link *l)
 	link_budget_give(l->budget, l->out_charged);
 	buf_free(&l->out);
 	buf_free(&l->wire);
+	link_tls_free(l->tls);
 	if (l->in != l->small) {
 		free(l->in);
 		link_set_busy(l, false);
@@ -205,7 +207,7 @@ link_is_over(struct link *l)
 	return true;
 }
 
-static void
+void
 link_unlock_over(struct link *l)
 {
 	bool over = link_is_over(l);
@@ -226,10 +228,33 @@ link_shut(struct link *l)
 	pthread_mutex_unlock(&l->read_gate);
 }
 
+/*
+ * Locked; unlocked meanwhile. A last word for the peer, if that can be said at once: without it a TLS
+ * connection looks as if somebody had cut it.
+ */
+static void
+link_say_bye(struct link *l)
+{
+	bool failed;
+
+	if (!l->tls || l->closed || l->writing || !link_tls_is_open(l) || l->tls->bye)
+		return;
+	l->writing = true;
+	l->tls->bye = true;
+	l->tls->sealed = l->written = 0;
+	buf_clear(&l->wire);
+	pthread_mutex_unlock(&l->lock);
+	if (link_tls_seal(l, &failed))
+		(void)link_send_now(l);
+	pthread_mutex_lock(&l->lock);
+	l->writing = false;
+}
+
 void
 link_close(struct link *l)
 {
 	pthread_mutex_lock(&l->lock);
+	link_say_bye(l);
 	if (!l->closed) {
 		l->closed = true;
 		l->closers++;
@@ -267,11 +292,37 @@ link_write_failed(struct link *l)
 	link_close(l);
 }
 
-/* Begins to send what is left of wire; false when the stream is closed. */
+/* What goes to the stream as it is. */
+static const struct buf *
+link_wire(const struct link *l)
+{
+	return l->tls ? &l->tls->wire : &l->wire;
+}
+
+enum link_wire_state { LINK_WIRE_MORE, LINK_WIRE_SENT, LINK_WIRE_FAILED };
+
+/* Whether something is left to be sent, which it encrypts if that is needed. */
+static enum link_wire_state
+link_wire_next(struct link *l)
+{
+	bool failed;
+
+	if (l->written < link_wire(l)->len)
+		return LINK_WIRE_MORE;
+	if (!l->tls)
+		return LINK_WIRE_SENT;
+	l->written = 0;
+	if (link_tls_seal(l, &failed))
+		return LINK_WIRE_MORE;
+	return failed ? LINK_WIRE_FAILED : LINK_WIRE_SENT;
+}
+
+/* Begins to send what is left; false when the stream is closed. */
 static bool
 link_send(struct link *l, nng_aio *aio)
 {
-	nng_iov iov = {.iov_buf = l->wire.data + l->written, .iov_len = l->wire.len - l->written};
+	const struct buf *wire = link_wire(l);
+	nng_iov iov = {.iov_buf = wire->data + l->written, .iov_len = wire->len - l->written};
 	bool shut;
 
 	nng_aio_set_iov(aio, 1, &iov);
@@ -281,15 +332,6 @@ link_send(struct link *l, nng_aio *aio)
 		nng_stream_send(l->stream, aio);
 	pthread_mutex_unlock(&l->write_gate);
 	return !shut;
-}
-
-/* Sends what is left of wire, however long that takes. */
-static void
-link_send_later(struct link *l)
-{
-	nng_aio_set_timeout(l->write_aio, (nng_duration)l->limits->write_timeout_ms);
-	if (!link_send(l, l->write_aio))
-		link_write_failed(l);
 }
 
 /* Takes account of a send that has ended; false when it failed. */
@@ -320,23 +362,29 @@ link_send_now(struct link *l)
 	return link_sent(l, l->now_aio) || nng_aio_result(l->now_aio) == NNG_ECANCELED;
 }
 
-/* Locked. True when the caller must call link_write() after unlocking. */
-static bool
+bool
 link_write_claim(struct link *l)
 {
+	bool plain = !l->tls || link_tls_is_open(l), any;
 	struct buf t;
 
 	if (l->writing || l->closed)
 		return false;
-	link_out_fill(l);
-	if (l->out.len == 0 || l->out.err != IM_OK)
+	if (plain)
+		link_out_fill(l);
+	any = (plain && l->out.len > 0) || (l->tls && link_tls_wants(l));
+	if (!any || l->out.err != IM_OK)
 		return false;
-	t = l->wire;
-	l->wire = l->out;
-	l->out = t;
-	buf_clear(&l->out);
+	buf_clear(&l->wire);
+	if (plain) {
+		t = l->wire;
+		l->wire = l->out;
+		l->out = t;
+	}
 	l->written = 0;
 	l->writing = true;
+	if (l->tls)
+		link_tls_claim(l);
 	return true;
 }
 
@@ -361,8 +409,7 @@ link_kick(struct link *l)
 		nng_aio_finish(l->read_aio, 0);
 }
 
-/* Locked, nothing in flight: gives back what a quiet connection should not hold. */
-static void
+void
 link_write_trim(struct link *l)
 {
 	size_t keep = atomic_load(&l->busy) ? LINK_KEEP_BUSY : LINK_KEEP_QUIET;
@@ -372,6 +419,8 @@ link_write_trim(struct link *l)
 		buf_free(&l->wire);
 	if (l->out.len == 0 && l->out.cap > keep && l->out.err == IM_OK)
 		buf_free(&l->out);
+	if (l->tls)
+		link_tls_trim(l, keep);
 }
 
 /* All of wire is sent. True when there is more, and the caller must send it. */
@@ -385,7 +434,7 @@ link_written(struct link *l)
 	link_discharge_output(l);
 	link_write_trim(l);
 	more = link_write_claim(l);
-	leave = l->leaving && !more;
+	leave = l->leaving && !l->draining && !more;
 	kick = link_resume_claim(l);
 	/* The chain stays claimed until the owner has been told, so that the link is not over yet. */
 	l->closers++;
@@ -402,16 +451,30 @@ link_written(struct link *l)
 	return more;
 }
 
-/*
- * Sends wire. Only by whoever has claimed the write chain. What others have added meanwhile is left to
- * the transport's threads: the caller has other things to do.
- */
+/* Sends what is left, and what is claimed after it, however long that takes. */
 static void
+link_send_later(struct link *l)
+{
+	enum link_wire_state state;
+
+	while ((state = link_wire_next(l)) == LINK_WIRE_SENT)
+		if (!link_written(l))
+			return;
+	nng_aio_set_timeout(l->write_aio, (nng_duration)l->limits->write_timeout_ms);
+	if (state == LINK_WIRE_FAILED || !link_send(l, l->write_aio))
+		link_write_failed(l);
+}
+
+void
 link_write(struct link *l)
 {
-	if (!link_send_now(l))
+	enum link_wire_state state = link_wire_next(l);
+
+	if (state == LINK_WIRE_MORE)
+		state = link_send_now(l) ? link_wire_next(l) : LINK_WIRE_FAILED;
+	if (state == LINK_WIRE_FAILED)
 		link_write_failed(l);
-	else if (l->written < l->wire.len || link_written(l))
+	else if (state == LINK_WIRE_MORE || link_written(l))
 		link_send_later(l);
 }
 
@@ -419,10 +482,12 @@ static void
 link_write_done(void *arg)
 {
 	struct link *l = (struct link *)arg;
+	enum link_wire_state state =
+	    link_sent(l, l->write_aio) ? link_wire_next(l) : LINK_WIRE_FAILED;
 
-	if (!link_sent(l, l->write_aio))
+	if (state == LINK_WIRE_FAILED)
 		link_write_failed(l);
-	else if (l->written < l->wire.len)
+	else if (state == LINK_WIRE_MORE)
 		link_send_later(l);
 	else if (link_written(l))
 		link_write(l);
@@ -455,305 +520,4 @@ link_flush(struct link *l)
 	pthread_mutex_unlock(&l->lock);
 	if (send)
 		link_write(l);
-}
-
-/* ---- Reading. ---- */
-
-/* How much a busy connection reads at once; always room for its longest frame. */
-static size_t
-link_read_size(const struct link *l)
-{
-	return atomic_load_explicit(&l->frame_max, memory_order_relaxed) >
-		FRAME_PAYLOAD_MAX_BEFORE_LOGIN
-	    ? LINK_BIG_BYTES
-	    : LINK_STRANGER_BYTES;
-}
-
-/* False when there is no memory for it. */
-static bool
-link_read_grow(struct link *l, size_t size)
-{
-	uint8_t *big = (uint8_t *)malloc(size);
-
-	if (!big)
-		return false;
-	memcpy(big, l->in, l->in_len);
-	if (l->in != l->small)
-		free(l->in);
-	l->in = big;
-	l->in_cap = size;
-	link_set_busy(l, true);
-	return true;
-}
-
-/* The connection is quiet: it holds no buffer from here on. */
-static void
-link_read_shrink(struct link *l)
-{
-	free(l->in);
-	l->in = l->small;
-	l->in_cap = sizeof l->small;
-	link_set_busy(l, false);
-	pthread_mutex_lock(&l->lock);
-	if (!l->writing)
-		link_write_trim(l);
-	pthread_mutex_unlock(&l->lock);
-	if (l->ops->quiet)
-		l->ops->quiet(l);
-}
-
-static int64_t
-link_earlier(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
-/* When the peer must have sent more; INT64_MAX when it owes nothing. */
-static int64_t
-link_read_deadline(const struct link *l)
-{
-	int64_t timeout = l->limits->frame_timeout_ms * CLOCK_NS_PER_MS;
-	int64_t by = l->greeted ? INT64_MAX : l->hello_by_ns;
-
-	if (l->in_len > 0)
-		by = link_earlier(by, l->frame_since_ns + timeout);
-	/* A stream comes as fast as it is made, and as we let it. */
-	for (const struct link_in *in = l->ins; in; in = in->next)
-		by = in->stream ? by : link_earlier(by, in->progress_ns + timeout);
-	return by;
-}
-
-/* The read chain stops for good. */
-static void
-link_read_end(struct link *l)
-{
-	pthread_mutex_lock(&l->lock);
-	l->reading = false;
-	pthread_mutex_unlock(&l->lock);
-	link_close(l);
-}
-
-static void
-link_read_more(struct link *l)
-{
-	nng_iov iov = {.iov_buf = l->in + l->in_len, .iov_len = l->in_cap - l->in_len};
-	int64_t by = link_read_deadline(l), ms;
-	bool shut;
-
-	if (l->in != l->small && l->in_len == 0)
-		by = link_earlier(by, l->now_ns + l->limits->idle_buffer_ms * CLOCK_NS_PER_MS);
-	ms = (by - l->now_ns) / CLOCK_NS_PER_MS + 1;
-	nng_aio_set_iov(l->read_aio, 1, &iov);
-	nng_aio_set_timeout(l->read_aio,
-	    by == INT64_MAX      ? NNG_DURATION_INFINITE
-		: ms < 1         ? 1
-		: ms > INT32_MAX ? INT32_MAX
-				 : (nng_duration)ms);
-	pthread_mutex_lock(&l->read_gate);
-	shut = l->shut;
-	if (!shut)
-		nng_stream_recv(l->stream, l->read_aio);
-	pthread_mutex_unlock(&l->read_gate);
-	if (shut)
-		link_read_end(l);
-}
-
-void
-link_start(struct link *l)
-{
-	bool closed;
-
-	l->now_ns = clock_monotonic_ns();
-	l->hello_by_ns = l->now_ns + l->limits->hello_timeout_ms * CLOCK_NS_PER_MS;
-	pthread_mutex_lock(&l->lock);
-	closed = l->closed;
-	l->reading = !closed;
-	pthread_mutex_unlock(&l->lock);
-	if (closed)
-		return;
-	link_ref(l);
-	link_read_more(l);
-	link_unref(l);
-}
-
-void
-link_dismiss(struct link *l, const char *text)
-{
-	link_lock(l);
-	frame_put_goaway(&l->out, bytes_str(text));
-	l->leaving = true;
-	link_unlock(l);
-}
-
-static enum im_err
-link_dispatch(struct link *l, const struct frame *f)
-{
-	if (l->greeted) {
-		if (f->kind == FRAME_DATA)
-			return link_in_data(l, f);
-		if (f->kind == FRAME_END)
-			return link_in_end(l, f);
-		if (f->kind == FRAME_CREDIT && f->id != 0)
-			return link_out_credit(l, f);
-	}
-	return l->ops->frame(l, f);
-}
-
-/* Handles the complete frames of the buffer; *need is what the incomplete one behind them takes. */
-static enum im_err
-link_take_frames(struct link *l, size_t *need)
-{
-	size_t pos = 0, size = 0;
-	enum im_err err;
-	struct frame f;
-
-	for (;;) {
-		err = frame_next(bytes_of(l->in + pos, l->in_len - pos),
-		    atomic_load_explicit(&l->frame_max, memory_order_relaxed), &f, &size);
-		*need = size;
-		if (err != IM_OK) {
-			err = err == IM_ERR_WOULD_BLOCK ? IM_OK : err;
-			break;
-		}
-		err = link_dispatch(l, &f);
-		if (err != IM_OK)
-			break;
-		pos += size;
-	}
-	if (pos > 0 && pos < l->in_len)
-		memmove(l->in, l->in + pos, l->in_len - pos);
-	l->in_len -= pos;
-	if (pos > 0)
-		l->frame_since_ns = l->now_ns;
-	return err;
-}
-
-/* What to do after a batch of frames; locked. */
-enum link_next { LINK_READ, LINK_TAKE, LINK_PAUSE, LINK_STOP };
-
-static enum link_next
-link_read_next(struct link *l, bool stalled)
-{
-	if (l->closed || l->leaving)
-		return LINK_STOP;
-	if (l->ops->ready && !l->ops->ready(l)) {
-		l->paused = true;
-		l->reading = false;
-		return LINK_PAUSE;
-	}
-	return stalled ? LINK_TAKE : LINK_READ;
-}
-
-static void
-link_fault(struct link *l, enum im_err err)
-{
-	metric_inc(l->limits->faults);
-	if (l->limits->log_faults)
-		log_info_limited("rpc: %s: closing the connection: %s", l->name, err_detail(err));
-	if (l->ops->fault)
-		l->ops->fault(l, err);
-	if (l->greeted)
-		link_dismiss(l, err_detail(err));
-	else
-		link_close(l);
-}
-
-/* Reading stops but the connection stays until its last words are written. */
-static void
-link_read_leave(struct link *l)
-{
-	bool written;
-
-	pthread_mutex_lock(&l->lock);
-	l->reading = false;
-	written = !l->writing && l->out.len == 0;
-	link_unlock_over(l);
-	if (written)
-		link_close(l);
-}
-
-/* Takes the frames that have come and goes on as fits. */
-static void
-link_read_take(struct link *l)
-{
-	bool filled = l->in_len == l->in_cap;
-	enum link_next next;
-	enum im_err err;
-	size_t need, size;
-
-	do {
-		rpc_batch_begin();
-		err = link_take_frames(l, &need);
-		if (err != IM_OK && err != IM_ERR_WOULD_BLOCK)
-			link_fault(l, err);
-		rpc_batch_end();
-		pthread_mutex_lock(&l->lock);
-		next = link_read_next(l, err == IM_ERR_WOULD_BLOCK);
-		pthread_mutex_unlock(&l->lock);
-	} while (next == LINK_TAKE);
-	if (next == LINK_PAUSE)
-		return;
-	if (next == LINK_STOP) {
-		link_read_leave(l);
-		return;
-	}
-	size = link_read_size(l);
-	if (l->in_cap < size && (filled || need > l->in_cap) && !link_read_grow(l, size)) {
-		link_read_end(l);
-		return;
-	}
-	link_read_more(l);
-}
-
-static void
-link_read_expired(struct link *l)
-{
-	if (link_read_deadline(l) <= l->now_ns) {
-		metric_inc(l->limits->faults);
-		if (l->limits->log_faults)
-			log_info_limited("rpc: %s: closing the connection: %s", l->name,
-			    l->greeted ? "a frame was begun and not finished" : "no hello");
-		link_read_end(l);
-		return;
-	}
-	if (l->in != l->small && l->in_len == 0)
-		link_read_shrink(l);
-	link_read_more(l);
-}
-
-/* Reading starts again after a pause that was our doing: the peer's time counts anew. */
-static void
-link_read_restart(struct link *l)
-{
-	l->kicked = false;
-	l->frame_since_ns = l->now_ns;
-	for (struct link_in *in = l->ins; in; in = in->next)
-		in->progress_ns = l->now_ns;
-	link_read_take(l);
-}
-
-static void
-link_read_done(void *arg)
-{
-	struct link *l = (struct link *)arg;
-	int rv = nng_aio_result(l->read_aio);
-	size_t n;
-
-	link_callback_begin();
-	l->now_ns = clock_monotonic_ns();
-	if (l->kicked) {
-		link_read_restart(l);
-	} else if (rv == NNG_ETIMEDOUT) {
-		link_read_expired(l);
-	} else if (rv != 0) {
-		link_read_end(l);
-	} else {
-		n = nng_aio_count(l->read_aio);
-		metric_add(l->limits->bytes_received, n);
-		if (l->in_len == 0)
-			l->frame_since_ns = l->now_ns;
-		l->in_len += n;
-		link_read_take(l);
-	}
-	link_callback_end();
 }

@@ -31,7 +31,9 @@
 #define LINK_OUT_FREE_BYTES ((size_t)32 * 1024)
 
 struct link;
+struct link_tls;
 struct metric;
+struct tls_conn;
 
 /* A large body that is coming in. Belongs to the read chain. */
 struct link_in {
@@ -79,6 +81,13 @@ struct link_ops {
 	void (*in_failed)(struct link *l, struct link_in *in, enum im_err err);
 	/* A write is complete; from the write chain, not locked. NULL: nobody cares. */
 	void (*written)(struct link *l);
+	/* The TLS handshake is complete; before the first frame. Read chain, not locked. May be NULL. */
+	void (*secured)(struct link *l, const struct tls_conn *t);
+	/*
+	 * The peer speaks TLS where we do not, or the reverse: last words to it may be put, which go out
+	 * as they are. NULL: there are none. Locked.
+	 */
+	void (*foreign)(struct link *l);
 	/* A busy connection has become quiet: give back memory. Read chain, not locked. May be NULL. */
 	void (*quiet)(struct link *l);
 	/* The peer is at fault; the detail of err says how. Read chain, not locked. May be NULL. */
@@ -122,15 +131,17 @@ struct link {
 	atomic_size_t frame_max; /* payload that we take in one frame */
 	atomic_bool busy;        /* in is allocated */
 	const char *name;        /* the peer, for the log; owner's */
+	struct link_tls *tls;    /* the cipher; NULL: what is sent is what is said */
 
 	/* Of the read chain. */
 	bool greeted; /* the peer's hello has come; set by the owner */
 	bool kicked;  /* the callback comes without a read */
 	uint8_t *in;  /* small, or allocated */
 	size_t in_cap, in_len;
-	int64_t now_ns;         /* start of the present callback */
-	int64_t hello_by_ns;    /* until when the hello must be complete */
-	size_t in_bytes;        /* received of the incoming bodies */
+	int64_t now_ns;      /* start of the present callback */
+	int64_t hello_by_ns; /* until when the hello must be complete */
+	int64_t drain_by_ns; /* until when it may go on sending when it is draining; 0: not yet */
+	size_t in_bytes;     /* received of the incoming bodies */
 	int64_t frame_since_ns; /* since when the incomplete frame in the buffer is there */
 	struct link_in *ins;
 	uint8_t small[LINK_SMALL_BYTES];
@@ -145,6 +156,7 @@ struct link {
 	bool reading, writing; /* the chain runs */
 	bool paused;           /* reading has stopped until ready() */
 	bool leaving;          /* close when all is written */
+	bool draining;         /* but not before the peer does; set by the read chain */
 	bool closed, ended;
 	unsigned closers;      /* threads inside nng_stream_close() */
 	struct buf out;        /* gathered; goes with the next write */

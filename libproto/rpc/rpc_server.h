@@ -31,8 +31,8 @@ struct rpc_peer {
 	bool is_unix;
 	bool is_loopback; /* 127.0.0.0/8, ::1, or is_unix */
 	bool is_tls;
-	/* What the client's certificate says, of the kind in rpc_server_options; "" when it says nothing. */
-	char certificate_name[TLS_NAME_SIZE];
+	/* What the client's certificate says, of the kind in rpc_server_options; NULL when that is nothing. */
+	const char *certificate_name;
 };
 
 /* A request as its handler sees it. Read-only, but for user and arena. */

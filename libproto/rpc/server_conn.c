@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "rpc/link_tls.h"
 #include "rpc/message.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -649,10 +650,32 @@ conn_destroy(struct link *l)
 		c->pool = r->next;
 		request_free(r);
 	}
+	free(c->certificate_name);
 	free(c);
 	if (was_busy)
 		conn_check_quiet(s);
 	server_conn_destroyed(s);
+}
+
+static void
+conn_secured(struct link *l, const struct tls_conn *t)
+{
+	struct server_conn *c = conn_of(l);
+	char name[TLS_NAME_SIZE];
+
+	if (tls_conn_peer_name(t, c->server->options.certificate_name, name))
+		c->peer.certificate_name = c->certificate_name = strdup(name);
+}
+
+/* Before the hello, so it is the same for every version of the protocol. */
+static void
+conn_foreign(struct link *l)
+{
+	struct server_conn *c = conn_of(l);
+
+	server_conn_put_error(c, 0, IM_ERR_TLS,
+	    c->peer.is_tls ? "TLS connection failed: this port speaks TLS only"
+			   : "TLS connection failed: this port does not speak TLS");
 }
 
 static const struct link_ops conn_ops = {
@@ -662,6 +685,8 @@ static const struct link_ops conn_ops = {
     .in_failed = conn_in_failed,
     .written = conn_written,
     .quiet = conn_quiet,
+    .secured = conn_secured,
+    .foreign = conn_foreign,
     .ended = conn_ended,
     .destroy = conn_destroy,
 };
@@ -727,20 +752,25 @@ enum im_err
 server_conn_new(struct rpc_server *s, nng_stream *stream, struct server_conn **out)
 {
 	struct server_conn *c = (struct server_conn *)calloc(1, sizeof *c);
-	enum im_err err;
+	enum im_err err = IM_OK;
 
 	if (!c)
 		return IM_ERR_NOMEM;
 	c->server = s;
-	err = link_init(&c->link, stream, &conn_ops, &s->limits, &s->budget);
-	if (err != IM_OK) {
-		free(c);
-		return err;
-	}
 	conn_describe(c, stream);
 	c->link.name = c->peer.address;
-	*out = c;
-	return IM_OK;
+	c->peer.is_tls = s->options.tls && !c->peer.is_unix;
+	if (c->peer.is_tls)
+		err = link_tls_new(s->options.tls, NULL, &c->link.tls);
+	if (err == IM_OK)
+		err = link_init(&c->link, stream, &conn_ops, &s->limits, &s->budget);
+	if (err == IM_OK) {
+		*out = c;
+		return IM_OK;
+	}
+	link_tls_free(c->link.tls);
+	free(c);
+	return err;
 }
 
 static void

@@ -39,9 +39,10 @@ struct server_conn {
 	struct admission_ticket ticket; /* likewise */
 	struct server_conn *reap_next;
 	struct rpc_peer peer;
-	bool surplus;     /* over the limit of connections: it is told so and closed */
-	void *user;       /* rpc_request_set_conn_user(); of the read chain */
-	atomic_bool gone; /* nobody will read an answer */
+	char *certificate_name; /* what peer tells; owned */
+	bool surplus;           /* over the limit of connections: it is told so and closed */
+	void *user;             /* rpc_request_set_conn_user(); of the read chain */
+	atomic_bool gone;       /* nobody will read an answer */
 	atomic_bool authenticated;
 	uint32_t peer_max_message;
 

@@ -127,8 +127,14 @@ bool tls_conn_is_established(const struct tls_conn *t);
 /* The peer has said that it will send nothing more. */
 bool tls_conn_is_closed(const struct tls_conn *t);
 
-/* A record of the peer has begun and is not complete, or plaintext waits for room. */
+/* What came first was not TLS: nothing that is encrypted can be said to this peer. */
+bool tls_conn_is_foreign(const struct tls_conn *t);
+
+/* A record of the peer has begun and is not complete. */
 bool tls_conn_is_mid_record(const struct tls_conn *t);
+
+/* Plaintext is there that there was no room for. */
+bool tls_conn_has_plaintext(const struct tls_conn *t);
 
 /* Where a name is looked for in a certificate. */
 enum tls_name {

@@ -914,5 +914,25 @@ main(void)
 	    cmocka_unit_test(test_many_short_connections),
 	};
 
-	return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
+	/* The same over TLS, but for what is about addresses and servers made by hand. */
+	const struct CMUnitTest tls_tests[] = {
+	    cmocka_unit_test(test_every_transport),
+	    cmocka_unit_test(test_pipelining),
+	    cmocka_unit_test(test_large_bodies),
+	    cmocka_unit_test(test_interleaving),
+	    cmocka_unit_test(test_before_login),
+	    cmocka_unit_test(test_too_large),
+	    cmocka_unit_test(test_errors),
+	    cmocka_unit_test(test_timeout_and_cancel),
+	    cmocka_unit_test(test_back_pressure),
+	    cmocka_unit_test(test_close_with_calls_in_flight),
+	    cmocka_unit_test(test_stop_drains),
+	    cmocka_unit_test(test_stop_cuts),
+	    cmocka_unit_test(test_batch_beyond_the_limit),
+	    cmocka_unit_test(test_calls_from_callbacks),
+	    cmocka_unit_test(test_many_short_connections),
+	};
+	int failed = cmocka_run_group_tests(tests, harness_setup, harness_teardown);
+
+	return failed + cmocka_run_group_tests(tls_tests, harness_setup_tls, harness_teardown);
 }

@@ -538,5 +538,16 @@ main(void)
 	    cmocka_unit_test(test_strange_servers),
 	};
 
-	return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
+	const struct CMUnitTest tls_tests[] = {
+	    cmocka_unit_test(test_whole_streams),
+	    cmocka_unit_test(test_messages),
+	    cmocka_unit_test(test_errors),
+	    cmocka_unit_test(test_credit),
+	    cmocka_unit_test(test_leaving),
+	    cmocka_unit_test(test_stop),
+	    cmocka_unit_test(test_readers),
+	};
+	int failed = cmocka_run_group_tests(tests, harness_setup, harness_teardown);
+
+	return failed + cmocka_run_group_tests(tls_tests, harness_setup_tls, harness_teardown);
 }

@@ -299,6 +299,8 @@ harness_answer_parked(struct harness *h)
 /* Where the unix sockets are: one for each server that a test program starts. */
 static char harness_dir[TEMP_DIR_MAX];
 static unsigned harness_sockets;
+/* Of groups that harness_setup_tls() sets up: every connection over TCP speaks TLS. */
+static struct tls_context *harness_tls_server, *harness_tls_client;
 
 /* Fixtures of the group. */
 static inline int
@@ -310,9 +312,28 @@ harness_setup(void **state)
 }
 
 static inline int
+harness_setup_tls(void **state)
+{
+	char certificate[TEMP_DIR_MAX + 16], key[TEMP_DIR_MAX + 16];
+	struct tls_files files = {.side = TLS_SERVER, .certificate = certificate, .key = key};
+
+	harness_setup(state);
+	snprintf(certificate, sizeof certificate, "%s/own.pem", harness_dir);
+	snprintf(key, sizeof key, "%s/own.key", harness_dir);
+	assert_int_equal(tls_make_certificate(certificate, key, 1), IM_OK);
+	assert_int_equal(tls_context_new(&files, &harness_tls_server), IM_OK);
+	files = (struct tls_files){.side = TLS_CLIENT, .authorities = certificate};
+	assert_int_equal(tls_context_new(&files, &harness_tls_client), IM_OK);
+	return 0;
+}
+
+static inline int
 harness_teardown(void **state)
 {
 	(void)state;
+	tls_context_free(harness_tls_server);
+	tls_context_free(harness_tls_client);
+	harness_tls_server = harness_tls_client = NULL;
 	temp_dir_remove(harness_dir);
 	return 0;
 }
@@ -338,6 +359,8 @@ harness_start(struct harness *h, struct rpc_server_options o)
 	o.authenticate = harness_authenticate;
 	o.closed = harness_conn_closed;
 	o.ctx = h;
+	if (!o.tls)
+		o.tls = harness_tls_server;
 	assert_int_equal(rpc_server_start(&o, &h->server), IM_OK);
 	h->port_v4 = rpc_server_port(h->server, 0);
 	h->port_v6 = rpc_server_port(h->server, 1);
@@ -378,6 +401,8 @@ harness_connect(struct harness *h, struct rpc_client_options o)
 		o.host = "127.0.0.1";
 		o.port = h->port_v4;
 	}
+	if (!o.tls)
+		o.tls = harness_tls_client;
 	err = rpc_client_connect(&o, &c);
 	if (err != IM_OK)
 		print_error("%s\n", err_detail(err));

@@ -1,0 +1,485 @@
+/*
+ * The read chain of a link: bytes come in, pass the cipher if there is one, and are cut into frames for
+ * the owner. link.c has the write chain and the end of both.
+ *
+ * Invariants: one callback at a time; a peer that has begun something has a deadline to finish it; who
+ * breaks the rules is told why, if that can be understood at all, before the stream is closed.
+ */
+#include <stdlib.h>
+
+#include "rpc/batch.h"
+#include "rpc/link_chains.h"
+#include "rpc/link_tls.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/metrics.h"
+
+/* How a client begins that speaks TLS; no frame of ours begins so. */
+#define LINK_TLS_FIRST_BYTE 0x16
+/*
+ * How long a peer has to hang up that was refused before its hello. To close earlier, while something of
+ * it is unread, would take the reason back that was just sent.
+ */
+#define LINK_DRAIN_MS 1000
+
+/* How much a busy connection reads at once; always room for its longest frame. */
+static size_t
+link_read_size(const struct link *l)
+{
+	return atomic_load_explicit(&l->frame_max, memory_order_relaxed) >
+		FRAME_PAYLOAD_MAX_BEFORE_LOGIN
+	    ? LINK_BIG_BYTES
+	    : LINK_STRANGER_BYTES;
+}
+
+/* False when there is no memory for it. */
+static bool
+link_read_grow(struct link *l, size_t size)
+{
+	uint8_t *big = (uint8_t *)malloc(size);
+
+	if (!big)
+		return false;
+	memcpy(big, l->in, l->in_len);
+	if (l->in != l->small)
+		free(l->in);
+	l->in = big;
+	l->in_cap = size;
+	link_set_busy(l, true);
+	return !l->tls || link_tls_grow(l, size);
+}
+
+/* The connection is quiet: it holds no buffer from here on. */
+static void
+link_read_shrink(struct link *l)
+{
+	free(l->in);
+	l->in = l->small;
+	l->in_cap = sizeof l->small;
+	if (l->tls)
+		link_tls_shrink(l);
+	link_set_busy(l, false);
+	pthread_mutex_lock(&l->lock);
+	if (!l->writing)
+		link_write_trim(l);
+	pthread_mutex_unlock(&l->lock);
+	if (l->ops->quiet)
+		l->ops->quiet(l);
+}
+
+static int64_t
+link_earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* The beginning of a frame is there, or of what may become one. */
+static bool
+link_read_is_midway(struct link *l)
+{
+	return l->in_len > 0 || (l->tls && link_tls_is_mid_record(l));
+}
+
+/* When the peer must have sent more; INT64_MAX when it owes nothing. */
+static int64_t
+link_read_deadline(struct link *l)
+{
+	int64_t timeout = l->limits->frame_timeout_ms * CLOCK_NS_PER_MS;
+	int64_t by = l->greeted ? INT64_MAX : l->hello_by_ns;
+
+	if (l->draining)
+		return l->drain_by_ns;
+	if (link_read_is_midway(l))
+		by = link_earlier(by, l->frame_since_ns + timeout);
+	/* A stream comes as fast as it is made, and as we let it. */
+	for (const struct link_in *in = l->ins; in; in = in->next)
+		by = in->stream ? by : link_earlier(by, in->progress_ns + timeout);
+	return by;
+}
+
+/* The read chain stops for good. */
+static void
+link_read_end(struct link *l)
+{
+	pthread_mutex_lock(&l->lock);
+	l->reading = false;
+	pthread_mutex_unlock(&l->lock);
+	link_close(l);
+}
+
+static void
+link_read_more(struct link *l)
+{
+	nng_iov plain = {.iov_buf = l->in + l->in_len, .iov_len = l->in_cap - l->in_len};
+	nng_iov iov = l->tls ? link_tls_room(l) : plain;
+	int64_t by = link_read_deadline(l), ms;
+	bool shut;
+
+	if (l->in != l->small && l->in_len == 0)
+		by = link_earlier(by, l->now_ns + l->limits->idle_buffer_ms * CLOCK_NS_PER_MS);
+	ms = (by - l->now_ns) / CLOCK_NS_PER_MS + 1;
+	nng_aio_set_iov(l->read_aio, 1, &iov);
+	nng_aio_set_timeout(l->read_aio,
+	    by == INT64_MAX      ? NNG_DURATION_INFINITE
+		: ms < 1         ? 1
+		: ms > INT32_MAX ? INT32_MAX
+				 : (nng_duration)ms);
+	pthread_mutex_lock(&l->read_gate);
+	shut = l->shut;
+	if (!shut)
+		nng_stream_recv(l->stream, l->read_aio);
+	pthread_mutex_unlock(&l->read_gate);
+	if (shut)
+		link_read_end(l);
+}
+
+/* What the cipher has brought about goes out. */
+static void
+link_tell(struct link *l, bool broken)
+{
+	bool send;
+
+	pthread_mutex_lock(&l->lock);
+	link_tls_tell(l, broken);
+	l->leaving = l->leaving || broken;
+	l->draining = l->draining || (broken && l->ops->foreign);
+	send = link_write_claim(l);
+	pthread_mutex_unlock(&l->lock);
+	if (send)
+		link_write(l);
+}
+
+static bool
+link_start_tls(struct link *l)
+{
+	enum im_err err = link_tls_start(l);
+
+	if (err != IM_OK && l->ops->fault)
+		l->ops->fault(l, err);
+	if (err == IM_OK)
+		link_tell(l, false);
+	return err == IM_OK;
+}
+
+void
+link_start(struct link *l)
+{
+	bool closed;
+
+	l->now_ns = clock_monotonic_ns();
+	l->hello_by_ns = l->now_ns + l->limits->hello_timeout_ms * CLOCK_NS_PER_MS;
+	pthread_mutex_lock(&l->lock);
+	closed = l->closed;
+	l->reading = !closed;
+	pthread_mutex_unlock(&l->lock);
+	if (closed)
+		return;
+	link_ref(l);
+	if (l->tls && !link_start_tls(l))
+		link_read_end(l);
+	else
+		link_read_more(l);
+	link_unref(l);
+}
+
+void
+link_dismiss(struct link *l, const char *text)
+{
+	link_lock(l);
+	frame_put_goaway(&l->out, bytes_str(text));
+	l->leaving = true;
+	link_unlock(l);
+}
+
+static enum im_err
+link_dispatch(struct link *l, const struct frame *f)
+{
+	if (l->greeted) {
+		if (f->kind == FRAME_DATA)
+			return link_in_data(l, f);
+		if (f->kind == FRAME_END)
+			return link_in_end(l, f);
+		if (f->kind == FRAME_CREDIT && f->id != 0)
+			return link_out_credit(l, f);
+	}
+	return l->ops->frame(l, f);
+}
+
+/* Handles the complete frames of the buffer; *need is what the incomplete one behind them takes. */
+static enum im_err
+link_take_frames(struct link *l, size_t *need)
+{
+	size_t pos = 0, size = 0;
+	enum im_err err;
+	struct frame f;
+
+	for (;;) {
+		err = frame_next(bytes_of(l->in + pos, l->in_len - pos),
+		    atomic_load_explicit(&l->frame_max, memory_order_relaxed), &f, &size);
+		*need = size;
+		if (err != IM_OK) {
+			err = err == IM_ERR_WOULD_BLOCK ? IM_OK : err;
+			break;
+		}
+		err = link_dispatch(l, &f);
+		if (err != IM_OK)
+			break;
+		pos += size;
+	}
+	if (pos > 0 && pos < l->in_len)
+		memmove(l->in, l->in + pos, l->in_len - pos);
+	l->in_len -= pos;
+	if (pos > 0)
+		l->frame_since_ns = l->now_ns;
+	return err;
+}
+
+/* What to do after a batch of frames; locked. */
+enum link_next { LINK_READ, LINK_TAKE, LINK_PAUSE, LINK_STOP };
+
+static enum link_next
+link_read_next(struct link *l, bool stalled)
+{
+	if (l->closed || l->leaving)
+		return LINK_STOP;
+	if (l->ops->ready && !l->ops->ready(l)) {
+		l->paused = true;
+		l->reading = false;
+		return LINK_PAUSE;
+	}
+	return stalled ? LINK_TAKE : LINK_READ;
+}
+
+/* Says what the peer did wrong to whom it may concern here. */
+static void
+link_note_fault(struct link *l, enum im_err err)
+{
+	metric_inc(l->limits->faults);
+	if (l->limits->log_faults)
+		log_info_limited("rpc: %s: closing the connection: %s", l->name, err_detail(err));
+	if (l->ops->fault)
+		l->ops->fault(l, err);
+}
+
+/* Tells a peer that it speaks TLS where we do not, or the reverse. */
+static void
+link_refuse(struct link *l)
+{
+	struct link_tls *t = NULL;
+
+	link_lock(l);
+	/* Nothing has been said yet, so nobody is using it. */
+	if (!l->writing) {
+		t = l->tls;
+		l->tls = NULL;
+		l->ops->foreign(l);
+	}
+	l->leaving = l->draining = true;
+	link_unlock(l);
+	link_tls_free(t);
+}
+
+static void
+link_fault(struct link *l, enum im_err err)
+{
+	bool is_tls = !l->tls && l->in_len > 0 && l->in[0] == LINK_TLS_FIRST_BYTE;
+
+	link_note_fault(l, err);
+	if (l->greeted)
+		link_dismiss(l, err_detail(err));
+	else if (is_tls && l->ops->foreign)
+		link_refuse(l);
+	else
+		link_close(l);
+}
+
+/* What still comes is thrown away, until the peer hangs up or its time is over. */
+static void
+link_read_drain(struct link *l)
+{
+	if (l->drain_by_ns == 0)
+		l->drain_by_ns = l->now_ns + LINK_DRAIN_MS * CLOCK_NS_PER_MS;
+	l->in_len = 0;
+	link_read_more(l);
+}
+
+/* Reading stops but the connection stays until its last words are written. */
+static void
+link_read_leave(struct link *l)
+{
+	bool send, written;
+
+	if (l->draining) {
+		link_read_drain(l);
+		return;
+	}
+	pthread_mutex_lock(&l->lock);
+	l->reading = false;
+	send = l->tls && link_write_claim(l);
+	written = !l->writing && (l->out.len == 0 || (l->tls && !link_tls_is_open(l)));
+	link_unlock_over(l);
+	if (send)
+		link_write(l);
+	else if (written)
+		link_close(l);
+}
+
+/* The peer broke the rules of TLS. It may have been told so; plaintext cannot be sent to it any more. */
+static void
+link_read_broken(struct link *l, enum im_err err)
+{
+	bool foreign = l->ops->foreign && tls_conn_is_foreign(l->tls->conn);
+
+	link_note_fault(l, err);
+	if (foreign)
+		link_refuse(l);
+	else
+		link_tell(l, true);
+	link_read_leave(l);
+}
+
+/* Decrypts what has come; false when the connection is at its end. */
+static bool
+link_read_open(struct link *l)
+{
+	bool was_opened = l->tls->opened, told;
+	enum im_err err = link_tls_open(l, &told);
+
+	if (err != IM_OK) {
+		link_read_broken(l, err);
+		return false;
+	}
+	if (l->tls->opened && !was_opened && l->ops->secured)
+		l->ops->secured(l, l->tls->conn);
+	if (told)
+		link_tell(l, false);
+	return true;
+}
+
+/* The peer's bytes have ended, or cannot be had. */
+static void
+link_read_finish(struct link *l)
+{
+	enum im_err err = IM_OK;
+	bool ours;
+
+	pthread_mutex_lock(&l->lock);
+	ours = l->closed;
+	pthread_mutex_unlock(&l->lock);
+	if (l->tls && !ours && !l->draining)
+		err = link_tls_end(l);
+	if (err != IM_OK)
+		link_note_fault(l, err);
+	link_read_end(l);
+}
+
+/* Takes the frames that have come; false when reading is not to go on. */
+static bool
+link_read_batch(struct link *l)
+{
+	bool filled = l->in_len == l->in_cap || (l->tls && l->tls->filled);
+	enum link_next next;
+	enum im_err err;
+	size_t need, size;
+
+	do {
+		rpc_batch_begin();
+		err = link_take_frames(l, &need);
+		if (err != IM_OK && err != IM_ERR_WOULD_BLOCK)
+			link_fault(l, err);
+		rpc_batch_end();
+		pthread_mutex_lock(&l->lock);
+		next = link_read_next(l, err == IM_ERR_WOULD_BLOCK);
+		pthread_mutex_unlock(&l->lock);
+	} while (next == LINK_TAKE);
+	if (next == LINK_PAUSE)
+		return false;
+	if (next == LINK_STOP) {
+		link_read_leave(l);
+		return false;
+	}
+	size = link_read_size(l);
+	if (l->in_cap < size && (filled || need > l->in_cap) && !link_read_grow(l, size)) {
+		link_read_end(l);
+		return false;
+	}
+	return true;
+}
+
+/* Takes what has come and goes on as fits. */
+static void
+link_read_take(struct link *l)
+{
+	do {
+		if (l->tls && !link_read_open(l))
+			return;
+		if (!link_read_batch(l))
+			return;
+	} while (l->tls && link_tls_has_more(l));
+	if (l->tls && l->tls->ended)
+		link_read_finish(l);
+	else
+		link_read_more(l);
+}
+
+static void
+link_read_expired(struct link *l)
+{
+	if (link_read_deadline(l) <= l->now_ns) {
+		if (l->draining) {
+			link_read_end(l);
+			return;
+		}
+		metric_inc(l->limits->faults);
+		if (l->limits->log_faults)
+			log_info_limited("rpc: %s: closing the connection: %s", l->name,
+			    l->greeted ? "a frame was begun and not finished" : "no hello");
+		link_read_end(l);
+		return;
+	}
+	if (l->in != l->small && l->in_len == 0)
+		link_read_shrink(l);
+	link_read_more(l);
+}
+
+/* Reading starts again after a pause that was our doing: the peer's time counts anew. */
+static void
+link_read_restart(struct link *l)
+{
+	l->kicked = false;
+	l->frame_since_ns = l->now_ns;
+	for (struct link_in *in = l->ins; in; in = in->next)
+		in->progress_ns = l->now_ns;
+	link_read_take(l);
+}
+
+void
+link_read_done(void *arg)
+{
+	struct link *l = (struct link *)arg;
+	int rv = nng_aio_result(l->read_aio);
+	size_t n;
+
+	link_callback_begin();
+	l->now_ns = clock_monotonic_ns();
+	if (l->kicked) {
+		link_read_restart(l);
+	} else if (rv == NNG_ETIMEDOUT) {
+		link_read_expired(l);
+	} else if (rv != 0) {
+		link_read_finish(l);
+	} else if (l->draining) {
+		link_read_drain(l);
+	} else {
+		n = nng_aio_count(l->read_aio);
+		metric_add(l->limits->bytes_received, n);
+		if (!link_read_is_midway(l))
+			l->frame_since_ns = l->now_ns;
+		if (l->tls)
+			link_tls_take(l, n);
+		else
+			l->in_len += n;
+		link_read_take(l);
+	}
+	link_callback_end();
+}
