@@ -390,27 +390,44 @@ payload_digest(const struct sign_state *state, struct hash *out)
 	return IM_OK;
 }
 
-enum im_err
-sign_make(const struct sign_private_key *key, const struct sign_state *state,
+/* Signs a digest. */
+static enum im_err
+digest_sign(const struct sign_private_key *key, const struct hash *digest,
     uint8_t der[SIGN_DER_MAX], size_t *len)
 {
-	struct hash digest;
 	EVP_PKEY_CTX *ctx;
 	bool ok, starved;
-	enum im_err err = payload_digest(state, &digest);
 
-	if (err != IM_OK)
-		return err;
 	*len = SIGN_DER_MAX;
 	ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key->pkey, NULL);
 	ok = ctx && EVP_PKEY_sign_init(ctx) == 1 &&
-	    EVP_PKEY_sign(ctx, der, len, digest.b, HASH_SIZE) == 1;
+	    EVP_PKEY_sign(ctx, der, len, digest->b, HASH_SIZE) == 1;
 	starved = !ctx || is_starved();
 	EVP_PKEY_CTX_free(ctx);
 	ERR_clear_error();
 	if (!ok && starved)
 		return IM_ERR_NOMEM;
 	return ok ? IM_OK : err_set(IM_ERR_INTERNAL, "signing failed");
+}
+
+enum im_err
+sign_make(const struct sign_private_key *key, const struct sign_state *state,
+    uint8_t der[SIGN_DER_MAX], size_t *len)
+{
+	struct hash digest;
+	enum im_err err = payload_digest(state, &digest);
+
+	return err == IM_OK ? digest_sign(key, &digest, der, len) : err;
+}
+
+enum im_err
+sign_make_payload(const struct sign_private_key *key, struct bytes payload,
+    uint8_t der[SIGN_DER_MAX], size_t *len)
+{
+	struct hash digest;
+
+	hash_sha256(payload, &digest);
+	return digest_sign(key, &digest, der, len);
 }
 
 /* Whether der is the one encoding of a signature; not so, too, when OpenSSL is starved. */
@@ -428,19 +445,16 @@ is_encoded(struct bytes der)
 	return right;
 }
 
-enum im_err
-sign_check(const struct sign_public_key *key, const struct sign_state *state, struct bytes der)
+/* Compares a signature, of a length that one can have, with a digest. */
+static enum im_err
+digest_check(const struct sign_public_key *key, const struct hash *digest, struct bytes der)
 {
-	struct hash digest;
-	EVP_PKEY_CTX *ctx;
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key->pkey, NULL);
 	bool ready, starved;
 	int result;
 
-	if (der.len == 0 || der.len > SIGN_DER_MAX || payload_digest(state, &digest) != IM_OK)
-		return err_set(IM_ERR_SIGNATURE, "signature of %zu bytes", der.len);
-	ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key->pkey, NULL);
 	ready = ctx && EVP_PKEY_verify_init(ctx) == 1;
-	result = ready ? EVP_PKEY_verify(ctx, der.data, der.len, digest.b, HASH_SIZE) : -1;
+	result = ready ? EVP_PKEY_verify(ctx, der.data, der.len, digest->b, HASH_SIZE) : -1;
 	/* Negative: not compared. Unless it is no signature at all, that says nothing of the signer. */
 	starved = result < 0 && (!ready || is_encoded(der) || is_starved());
 	EVP_PKEY_CTX_free(ctx);
@@ -449,4 +463,25 @@ sign_check(const struct sign_public_key *key, const struct sign_state *state, st
 		return IM_ERR_NOMEM;
 	return result == 1 ? IM_OK
 			   : err_set(IM_ERR_SIGNATURE, "signature does not match the public key");
+}
+
+enum im_err
+sign_check(const struct sign_public_key *key, const struct sign_state *state, struct bytes der)
+{
+	struct hash digest;
+
+	if (der.len == 0 || der.len > SIGN_DER_MAX || payload_digest(state, &digest) != IM_OK)
+		return err_set(IM_ERR_SIGNATURE, "signature of %zu bytes", der.len);
+	return digest_check(key, &digest, der);
+}
+
+enum im_err
+sign_check_payload(const struct sign_public_key *key, struct bytes payload, struct bytes der)
+{
+	struct hash digest;
+
+	if (der.len == 0 || der.len > SIGN_DER_MAX)
+		return err_set(IM_ERR_SIGNATURE, "signature of %zu bytes", der.len);
+	hash_sha256(payload, &digest);
+	return digest_check(key, &digest, der);
 }
