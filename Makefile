@@ -25,7 +25,7 @@ needs:
 		[ -z "$$missing" ] || { echo "missing packages (Debian 12 names): $$missing" >&2; exit 1; }'
 
 build: needs
-	cmake --preset $(PRESET) -DIMMUDB_TESTS=OFF
+	cmake --preset $(PRESET) -DIMMUDB_TESTS=OFF -DCMAKE_INSTALL_PREFIX=$(PREFIX)
 	cmake --build $(BUILD)
 
 # Tests that are configured already stay so: only what is new is compiled.
