@@ -13,6 +13,7 @@
 #include "cli/cli_trust.h"
 #include "client/trust_file.h"
 #include "util/file.h"
+#include "util/service_command.h"
 #include "util/version.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -166,6 +167,7 @@ static const struct command trust_commands[] = {
 };
 
 static const struct command auditor_commands[] = {
+    SERVICE_COMMAND("install"),
     {.name = "status",
 	.summary = "show what is trusted and which alarms nobody has acknowledged",
 	.help =

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "server/databases.h"
+#include "util/service_command.h"
 #include "util/version.h"
 #include "verify_folder.h"
 
@@ -238,6 +239,7 @@ static const struct command daemon_commands[] = {
 	.options = daemon_verify_options,
 	.option_count = sizeof daemon_verify_options / sizeof *daemon_verify_options,
 	.run = verify_folder_run},
+    SERVICE_COMMAND("Install"),
     {.name = "version", .summary = "Show the version", .run = daemon_version},
 };
 

@@ -11,6 +11,7 @@
 
 #include "cors.h"
 #include "upstream.h"
+#include "util/service_command.h"
 #include "util/version.h"
 
 static const struct option_def gateway_option_table[] = {
@@ -205,6 +206,7 @@ gateway_version(struct command_call *call)
 }
 
 static const struct command gateway_commands[] = {
+    SERVICE_COMMAND("Install"),
     {.name = "version", .summary = "Show the version", .run = gateway_version},
 };
 

@@ -537,14 +537,17 @@ options_load(
 {
 	enum im_err err = options_new(program, out);
 	struct options *o = *out;
+	bool flags_only;
 
 	if (!err)
 		err = options_read_args(o, argc, argv);
 	if (err || (o->action != OPTIONS_RUN && o->action != OPTIONS_PRINT_CONFIG))
 		return err;
-	if (env)
+	flags_only = options_command(o)->flags_only;
+	if (env && !flags_only)
 		err = options_read_env(o, env);
-	if (!err && !program->no_config)
+	if (!err && !program->no_config &&
+	    (!flags_only || o->values[OPTION_BUILTIN_CONFIG].text[0]))
 		err = options_read_file(o);
 	if (!err)
 		err = options_read_secrets(o);

@@ -83,6 +83,8 @@ struct command {
 	unsigned min_args;
 	unsigned max_args; /* COMMAND_ANY_ARGS: no limit */
 	bool hidden;
+	/* Neither environment nor configuration file counts, unless --config names one. */
+	bool flags_only;
 	const struct option_def *options;
 	size_t option_count;
 	const struct command *commands;
@@ -180,6 +182,14 @@ enum option_origin options_origin(const struct options *o, const char *name);
 
 /* --print-config: a TOML line for each option with its origin as comment; secrets as "***". */
 void options_print_config(const struct options *o, FILE *to);
+
+/*
+ * A configuration file for the whole program (TOML) with its settings as they are in o: every option of the
+ * root command with its help as a comment; a line for what is set, a comment for what is not. Secrets are
+ * in it. Options that files do not take, and those of the list (names, NULL-terminated), are left out.
+ */
+enum im_err
+options_write_file(const struct options *o, const char *const *left_out, struct buf *out);
 
 /*
  * --help of a command: examples, usage, description, commands, flags with default and environment

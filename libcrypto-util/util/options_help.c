@@ -292,7 +292,9 @@ options_print_help(
 		help_wrap(to, command->help, 0, 0, width);
 	help_commands(command, width, to);
 	help_flags(program, command, width, to);
-	(void)help_upper_flags(program, root, command, width, to);
+	/* Where the program's own settings are not used, they would hide what is. */
+	if (!command->flags_only)
+		(void)help_upper_flags(program, root, command, width, to);
 	help_builtin_flags(program, width, to);
 	if (command->command_count)
 		fprintf(to, "\n\"%s help COMMAND\" tells more about a command.\n",
@@ -300,9 +302,8 @@ options_print_help(
 	buf_free(&path);
 }
 
-/* A value as TOML has it. */
-static void
-print_config_value(const struct option_value *v, struct buf *b)
+void
+option_value_append(const struct option_value *v, struct buf *b)
 {
 	char text[DURATION_TEXT_SIZE];
 
@@ -348,7 +349,7 @@ options_print_config(const struct options *o, FILE *to)
 			continue;
 		buf_clear(&line);
 		buf_printf(&line, "%s = ", v->def->name);
-		print_config_value(v, &line);
+		option_value_append(v, &line);
 		buf_append_str(&line, "  # ");
 		text_append_printable(&line, bytes_str(v->where));
 		buf_append_u8(&line, '\n');

@@ -6,8 +6,7 @@
 
 /*
  * Between options.c (values), options_args.c (command line), options_sources.c (environment and
- * files), options_help.c, options_man.c
- * and options_words.c. Not for programs.
+ * files), options_help.c, options_man.c, options_file.c and options_words.c. Not for programs.
  */
 
 #define OPTIONS_MAX_DEPTH 4
@@ -96,6 +95,9 @@ bool option_env_name(
 
 /* What --help shows for the value: "NUMBER", "text|json"; "" for a bool. */
 const char *option_value_name(const struct option_def *def);
+
+/* Appends a value as TOML has it; a secret as "***". */
+void option_value_append(const struct option_value *v, struct buf *b);
 
 /* The sub-command with this name or alias, or NULL. */
 const struct command *command_find(const struct command *parent, const char *name);

@@ -2,6 +2,7 @@
 #define UTIL_SERVICE_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "util/err.h"

@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
@@ -90,17 +91,28 @@ spawn_child_reset_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* Everything of ours is given up, the groups first: without the user there is no right to it. */
+static bool
+spawn_child_become(const struct spawn_user *user)
+{
+	return setgroups(0, NULL) == 0 && setresgid(user->gid, user->gid, user->gid) == 0 &&
+	    setresuid(user->uid, user->uid, user->uid) == 0;
+}
+
 static _Noreturn void
 spawn_child(const struct spawn_options *o, pid_t parent, int report_fd)
 {
+	if (o->new_group && setpgid(0, 0) != 0)
+		spawn_child_fail(report_fd);
+	spawn_child_place_fds(o, &report_fd);
+	if (o->user && !spawn_child_become(o->user))
+		spawn_child_fail(report_fd);
+	/* Behind a change of user, which forgets it. */
 	if (o->death_signal && prctl(PR_SET_PDEATHSIG, o->death_signal, 0, 0, 0) != 0)
 		spawn_child_fail(report_fd);
 	/* A parent that had ended before the call above sends nothing any more. */
 	if (o->death_signal && getppid() != parent)
 		_exit(SPAWN_EXIT_CODE);
-	if (o->new_group && setpgid(0, 0) != 0)
-		spawn_child_fail(report_fd);
-	spawn_child_place_fds(o, &report_fd);
 	spawn_child_reset_signals();
 	/* The prototype of execve() predates const; it changes nothing. */
 	(void)execve(o->argv[0], (char *const *)o->argv, o->env ? (char *const *)o->env : environ);

@@ -17,6 +17,12 @@ struct spawn_fd {
 	int from, to;
 };
 
+/* Whose rights the child has, without further groups. */
+struct spawn_user {
+	uid_t uid;
+	gid_t gid;
+};
+
 struct spawn_options {
 	const char *const *argv; /* argv[0] is the program's path; NULL-terminated */
 	const char *const *env;  /* NULL-terminated; NULL: ours */
@@ -25,6 +31,7 @@ struct spawn_options {
 	size_t fds_len;
 	bool new_group;   /* a process group of its own, whose number is the child's */
 	int death_signal; /* sent by the kernel when the calling thread ends; 0: none */
+	const struct spawn_user *user; /* NULL: ours */
 };
 
 struct spawned {
