@@ -45,6 +45,9 @@ int command_log(struct command_call *call);
 /* admin_verify.c */
 int command_verify(struct command_call *call);
 
+/* admin_service.c */
+int command_service(struct command_call *call);
+
 /* admin_stats.c */
 int command_stats(struct command_call *call);
 

@@ -5,6 +5,7 @@
 #include "admin_commands.h"
 #include "cli/cli_options.h"
 #include "cli/cli_version.h"
+#include "util/service_command.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -222,6 +223,29 @@ static const struct option_def stats_options[] = {
 	.help = "how often the screen refreshes"},
 };
 
+/* Each daemon has the same verbs for itself, with a table of its own so that it is known which is meant. */
+static const struct command immudb_service_commands[] = {SERVICE_VERBS(command_service)};
+static const struct command immugw_service_commands[] = {SERVICE_VERBS(command_service)};
+static const struct command auditor_service_commands[] = {SERVICE_VERBS(command_service)};
+
+static const struct command service_commands[] = {
+    {.name = "immudb",
+	.summary = "the service of the server",
+	.flags_only = true,
+	.commands = immudb_service_commands,
+	.command_count = COUNT(immudb_service_commands)},
+    {.name = "immugw",
+	.summary = "the service of the gateway",
+	.flags_only = true,
+	.commands = immugw_service_commands,
+	.command_count = COUNT(immugw_service_commands)},
+    {.name = "auditor",
+	.summary = "the service of the auditor",
+	.flags_only = true,
+	.commands = auditor_service_commands,
+	.command_count = COUNT(auditor_service_commands)},
+};
+
 static const struct command commands[] = {
     {.name = "login",
 	.aliases = "l",
@@ -290,6 +314,17 @@ static const struct command commands[] = {
 	.summary = "tells where the server's settings are",
 	.max_args = 2,
 	.run = command_serverconfig},
+    {.name = "service",
+	.group = "Server",
+	.summary = "install, remove, start and stop the services of this machine",
+	.help =
+	    "Runs the command \"service\" of the program in question, which lies beside immuadmin or on "
+	    "the PATH.",
+	.examples = "immuadmin service immudb install\n"
+		    "immuadmin service immugw restart",
+	.flags_only = true,
+	.commands = service_commands,
+	.command_count = COUNT(service_commands)},
     {.name = "verify",
 	.args = "DIR",
 	.group = "Files",

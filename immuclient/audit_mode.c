@@ -1,6 +1,7 @@
 /*
  * "immuclient audit-mode": becomes the auditor, in the foreground or the background, and looks after the one
- * in the background. Neighbours: cli/audit_command.h (what the auditor is told), util/daemon.h (pid files).
+ * in the background or the service. Neighbours: cli/audit_command.h (what the auditor is told), util/daemon.h
+ * (pid files), util/service.h (whether there is a service).
  *
  * Invariants: which auditor is meant is said by the lock on a pid file, so that stop and status never take
  * another process for it; no secret is in the environment that the auditor gets.
@@ -17,6 +18,8 @@
 #include "util/daemon.h"
 #include "util/duration.h"
 #include "util/file.h"
+#include "util/service.h"
+#include "util/service_command.h"
 #include "util/spawn.h"
 
 #define STOP_TIMEOUT_MS 60000u
@@ -26,6 +29,9 @@
 #define OWN_PREFIX "IMMUCLIENT_"
 #define INTERVAL_NAME OWN_PREFIX "AUDIT_INTERVAL"
 #define NAME_MAX_BYTES 256
+#define AUDITOR_PROGRAM "auditor"
+#define AUDITOR_SERVICE "immudb-auditor"
+#define AUDITOR_SETTINGS "/etc/immudb/auditor.toml"
 
 /* Settings of every command that are the auditor's too; the others are those of this command. */
 static const char *const shared_names[] = {"immudb-address", "immudb-port", "immudb-socket",
@@ -78,7 +84,7 @@ audit_pidfile(struct session *s, const char **out)
 	return audit_path(s, "pidfile", "auditor.pid", out);
 }
 
-/* ---- verbs ---- */
+/* ---- what the auditor is told ---- */
 
 /* Says so when the interval is that of the variable that earlier versions had. */
 static void
@@ -116,7 +122,8 @@ audit_add_settings(struct session *s, struct audit_command *c)
 		if (audit_is_shared(root->options[i].name))
 			err = audit_command_add_setting(c, s->options, &root->options[i]);
 	for (size_t i = 0; i < own->option_count && !err; i++)
-		err = audit_command_add_setting(c, s->options, &own->options[i]);
+		if (!service_has_option(own->options[i].name))
+			err = audit_command_add_setting(c, s->options, &own->options[i]);
 	return err;
 }
 
@@ -199,6 +206,86 @@ audit_exec(struct session *s, const struct audit_command *c, bool background)
 	return err_set_errno(IM_ERR_IO, "run", c->argv[0]);
 }
 
+/* ---- the service ---- */
+
+/* Becomes the auditor's own command, "auditor SETTINGS service VERB". */
+static enum im_err
+audit_service(struct session *s, bool with_settings)
+{
+	const struct command *own = s->call->command;
+	struct audit_command c;
+	enum im_err err = with_settings ? audit_command_init(&c, &s->memory, "immuclient")
+					: audit_command_program(&c, &s->memory, AUDITOR_PROGRAM);
+
+	if (!err && with_settings)
+		err = audit_add_settings(s, &c);
+	if (!err)
+		err = audit_command_add_word(&c, "service");
+	if (!err)
+		err = audit_command_add_word(&c, s->call->args[0]);
+	for (size_t i = 0; i < own->option_count && !err; i++)
+		if (service_has_option(own->options[i].name))
+			err = audit_command_add_setting(&c, s->options, &own->options[i]);
+	return err ? err : audit_exec(s, &c, false);
+}
+
+static enum im_err
+audit_install(struct session *s)
+{
+	if (!options_is_set(s->options, "audit-username"))
+		output_note(s->out,
+		    "no --audit-username: where the server asks for login, set audit-username and "
+		    "audit-password in " AUDITOR_SETTINGS " and restart the service");
+	return audit_service(s, true);
+}
+
+static enum im_err
+audit_uninstall(struct session *s)
+{
+	return audit_service(s, false);
+}
+
+/*
+ * Whether the service is meant: there is one, and nothing was said that only another auditor can have. Its
+ * settings are in a file, and cannot be given here.
+ */
+static enum im_err
+audit_means_service(struct session *s, bool *out)
+{
+	const struct command *own = s->call->command;
+	const char *root = options_string(s->options, "root");
+	struct service_status status;
+	enum im_err err;
+
+	*out = false;
+	if (*options_string(s->options, "dir") || *options_string(s->options, "pidfile") ||
+	    *options_string(s->options, "state-dir"))
+		return IM_OK;
+	err = service_status(AUDITOR_SERVICE, *root ? root : NULL, &status);
+	*out = !err && (*root || status.state != SERVICE_ABSENT);
+	for (size_t i = 0; i < own->option_count && *out; i++)
+		if (!service_has_option(own->options[i].name) &&
+		    options_origin(s->options, own->options[i].name) == OPTION_FROM_FLAG)
+			return err_set(IM_ERR_USAGE,
+			    "the auditor is a service here, and its settings are in " AUDITOR_SETTINGS
+			    "; with --dir another auditor is meant");
+	return err;
+}
+
+/* A verb by the service, or else by what runs in the background for itself. */
+static enum im_err
+audit_choose(struct session *s, session_work *otherwise)
+{
+	bool is_service;
+	enum im_err err = audit_means_service(s, &is_service);
+
+	if (err)
+		return err;
+	return is_service ? audit_service(s, false) : otherwise(s);
+}
+
+/* ---- verbs ---- */
+
 static enum im_err
 audit_foreground(struct session *s)
 {
@@ -280,14 +367,40 @@ audit_status(struct session *s)
 	return err;
 }
 
+static enum im_err
+audit_start_either(struct session *s)
+{
+	return audit_choose(s, audit_start);
+}
+
+static enum im_err
+audit_stop_either(struct session *s)
+{
+	return audit_choose(s, audit_stop);
+}
+
+static enum im_err
+audit_restart_either(struct session *s)
+{
+	return audit_choose(s, audit_restart);
+}
+
+static enum im_err
+audit_status_either(struct session *s)
+{
+	return audit_choose(s, audit_status);
+}
+
 static const struct {
 	const char *verb;
 	session_work *work;
 } audit_verbs[] = {
-    {"start", audit_start},
-    {"stop", audit_stop},
-    {"restart", audit_restart},
-    {"status", audit_status},
+    {"start", audit_start_either},
+    {"install", audit_install},
+    {"uninstall", audit_uninstall},
+    {"restart", audit_restart_either},
+    {"stop", audit_stop_either},
+    {"status", audit_status_either},
 };
 
 static int

@@ -6,6 +6,7 @@
 #include "cli/cli_options.h"
 #include "cli/cli_version.h"
 #include "commands.h"
+#include "util/service_command.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -135,7 +136,7 @@ static const struct option_def trust_import_options[] = {
 	.help = "which state that is trusted already may be replaced"},
 };
 
-static const struct option_def audit_options[] = {AUDIT_OPTIONS};
+static const struct option_def audit_options[] = {AUDIT_OPTIONS SERVICE_OPTIONS};
 
 static const struct option_def verify_options[] = {
     TEXT_OPTION("server", "SERVER", "identity that the server must have"),
@@ -514,19 +515,22 @@ static const struct command commands[] = {
 	.commands = trust_commands,
 	.command_count = COUNT(trust_commands)},
     {.name = "audit-mode",
-	.args = "[start|stop|restart|status|help]",
+	.args = "[start|stop|restart|status|install|uninstall|help]",
 	.group = "Trust",
 	.summary = "run the auditor, which watches a server and raises an alarm when it lies",
 	.help =
 	    "Without a word behind it the auditor runs in the foreground until Ctrl-C; start runs it in "
 	    "the background, with auditor.pid and auditor.log in its folder unless --pidfile and "
 	    "--logfile say otherwise; stop, restart and status find it by that pid file. status ends "
-	    "with 3 when none runs. Passwords are handed to it unseen. See \"auditor --help\" for "
+	    "with 3 when none runs. install makes it a service of the system, with the settings given, "
+	    "and uninstall removes that; from then on the other verbs mean the service unless --dir or "
+	    "--pidfile name another auditor. Passwords are handed to it unseen. See \"auditor --help\" for "
 	    "acknowledging alarms and looking at evidence.",
 	.examples =
 	    "immuclient audit-mode --audit-username watcher --audit-password-file pw\n"
 	    "immuclient audit-mode start --audit-databases orders,users --audit-interval 1m\n"
-	    "immuclient audit-mode status",
+	    "immuclient audit-mode status\n"
+	    "immuclient audit-mode install --audit-username watcher --audit-password-file pw",
 	.max_args = 1,
 	.options = audit_options,
 	.option_count = COUNT(audit_options),

@@ -17,6 +17,7 @@
 #include "util/base64.h"
 
 #define AUDITOR_NAME "auditor"
+#define DAEMON_FOLDERS "/usr/local/sbin:/usr/sbin"
 #define SECRET_FILE_SUFFIX "-file"
 /* An encoded password of the greatest length, its mark and a newline. */
 #define SECRET_LINE_MAX 8192u
@@ -56,12 +57,12 @@ audit_command_add(struct audit_command *c, const char *name, const char *value)
 /* ---- where the auditor is ---- */
 
 static const char *
-command_in_folder(struct audit_command *c, struct bytes folder)
+command_in_folder(struct audit_command *c, struct bytes folder, const char *program)
 {
 	char path[PATH_MAX];
 	struct stat st;
-	int n = snprintf(path, sizeof path, "%.*s%s" AUDITOR_NAME, (int)folder.len,
-	    (const char *)folder.data, folder.len ? "/" : "");
+	int n = snprintf(path, sizeof path, "%.*s%s%s", (int)folder.len, (const char *)folder.data,
+	    folder.len ? "/" : "", program);
 
 	/* In a source tree there is a folder of that name. */
 	if (n < 0 || (size_t)n >= sizeof path || stat(path, &st) != 0 || !S_ISREG(st.st_mode) ||
@@ -72,7 +73,7 @@ command_in_folder(struct audit_command *c, struct bytes folder)
 
 /* Beside the program that runs, whatever name it was started by. */
 static const char *
-command_beside_us(struct audit_command *c)
+command_beside_us(struct audit_command *c, const char *program)
 {
 	char path[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", path, sizeof path);
@@ -81,36 +82,47 @@ command_beside_us(struct audit_command *c)
 	if (n <= 0 || (size_t)n >= sizeof path)
 		return NULL;
 	slash = (const char *)memrchr(path, '/', (size_t)n);
-	return slash ? command_in_folder(c, bytes_of(path, (size_t)(slash - path))) : NULL;
+	return slash ? command_in_folder(c, bytes_of(path, (size_t)(slash - path)), program) : NULL;
 }
 
 static const char *
-command_on_path(struct audit_command *c)
+command_on_path(struct audit_command *c, const char *at, const char *program)
 {
-	const char *at = getenv("PATH"), *found = NULL;
+	const char *found = NULL;
 	size_t n;
 
 	for (; at && *at && !found; at += n + (at[n] == ':')) {
 		n = strcspn(at, ":");
 		/* An empty part would mean the working folder, and whatever somebody put there. */
 		if (n)
-			found = command_in_folder(c, bytes_of(at, n));
+			found = command_in_folder(c, bytes_of(at, n), program);
 	}
 	return found;
 }
 
-static enum im_err
-command_find_auditor(struct audit_command *c)
+enum im_err
+audit_command_program(struct audit_command *c, struct arena *memory, const char *program)
 {
-	const char *path = command_beside_us(c);
+	const char *path;
 
+	*c = (struct audit_command){.memory = memory};
+	path = command_beside_us(c, program);
 	if (!path)
-		path = command_on_path(c);
+		path = command_on_path(c, getenv("PATH"), program);
+	/* Users' own paths do not always have them. */
+	if (!path)
+		path = command_on_path(c, DAEMON_FOLDERS, program);
 	if (!path)
 		return err_set(IM_ERR_NOT_FOUND,
-		    "the program " AUDITOR_NAME " is neither beside %s nor on the PATH",
+		    "the program %s is neither beside %s nor on the PATH", program,
 		    program_invocation_short_name);
 	return command_push(c, path);
+}
+
+enum im_err
+audit_command_add_word(struct audit_command *c, const char *word)
+{
+	return command_push(c, word);
 }
 
 /* ---- settings ---- */
@@ -209,9 +221,7 @@ audit_command_add_setting(
 enum im_err
 audit_command_init(struct audit_command *c, struct arena *memory, const char *profile)
 {
-	enum im_err err;
+	enum im_err err = audit_command_program(c, memory, AUDITOR_NAME);
 
-	*c = (struct audit_command){.memory = memory};
-	err = command_find_auditor(c);
 	return err ? err : audit_command_add(c, "profile", profile);
 }

@@ -5,8 +5,8 @@
 #include "util/options.h"
 
 /*
- * The command line with which another program runs the auditor: one that lies beside it, or else on the
- * PATH. Settings are handed over as flags of the same names (cli/audit_options.h); a secret is content for a
+ * The command line with which a program runs the auditor, or another daemon: one that lies beside it, or else
+ * on the PATH or in a folder for daemons. Settings are handed over as flags of the same names (cli/audit_options.h); a secret is content for a
  * descriptor, to which "--NAME-file=/dev/fd/N" points, so that neither arguments nor environment show it.
  * Whoever executes the command makes the descriptors: by spawn_content_fd() before exec, or as inputs of
  * util/supervise.h. Everything lies in the arena; wipe it when the command is not needed any more.
@@ -28,6 +28,13 @@ struct audit_command {
  * IM_ERR_NOMEM.
  */
 enum im_err audit_command_init(struct audit_command *c, struct arena *memory, const char *profile);
+
+/* The path of any program of ours. Errors as audit_command_init(). */
+enum im_err
+audit_command_program(struct audit_command *c, struct arena *memory, const char *program);
+
+/* One word more, as it is. IM_ERR_LIMIT, IM_ERR_NOMEM. */
+enum im_err audit_command_add_word(struct audit_command *c, const char *word);
 
 /* One argument more, "--name=value". IM_ERR_LIMIT, IM_ERR_NOMEM. */
 enum im_err audit_command_add(struct audit_command *c, const char *name, const char *value);
