@@ -2,8 +2,9 @@
  * Checking a whole store against itself, from the log.
  *
  * Neighbours: logscan.c reads, tree.c, offsets.c and index.c are compared.
- * Invariants: nothing is changed; what was published when a call began is what it checks; a fault is
- * reported and the check goes on wherever the rest can still be found.
+ * Invariants: nothing is changed but damaged pages of tree and offsets, which are checked before anything
+ * is read through them; what was published when a call began is what it checks; a fault is reported and
+ * the check goes on wherever the rest can still be found.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,8 +19,10 @@
 struct checker {
 	struct store *s;
 	struct store_check *check;
+	uint64_t last;   /* transaction to be checked */
 	struct hash alh; /* of the transaction before the next one */
 	bool ended;      /* the callback wants no more */
+	uint64_t spared; /* bytes that max_bytes is not for: each call gets on */
 	/* One transaction's scratch. */
 	struct entry_parts parts[TX_ENTRIES_MAX];
 	struct hash digests[TX_ENTRIES_MAX];
@@ -45,6 +48,61 @@ report(struct checker *c, struct place place, const char *what)
 		return;
 	txlog_path(c->s->log, TXLOG_SEGMENT(place.pos), path);
 	c->ended |= c->check->fault(c->check->ctx, &fault) != 0;
+}
+
+/* Whether this call may check more. */
+static bool
+goes_on(const struct checker *c)
+{
+	const struct store_check *check = c->check;
+
+	return !c->ended && (check->max_txs == 0 || check->checked < check->max_txs) &&
+	    (check->max_bytes == 0 || check->bytes - c->spared < check->max_bytes);
+}
+
+static bool
+is_log_left(const struct checker *c)
+{
+	return c->check->from_tx <= c->last;
+}
+
+/* ---- Pages of tree and offsets ---- */
+
+static void
+note_page(struct checker *c, uint64_t tx, const struct page_seen *page, const char *what)
+{
+	struct store_fault fault = {.tx = tx,
+	    .file = page->file ? page->file : c->s->dir,
+	    .offset = page->offset,
+	    .what = what,
+	    .derived = true};
+
+	c->check->bytes += page->bytes;
+	if (!page->damaged || c->ended)
+		return;
+	c->check->faults++;
+	if (c->check->fault)
+		c->ended |= c->check->fault(c->check->ctx, &fault) != 0;
+}
+
+/* Checks the pages that begin with a transaction, or with within those that have it. */
+static enum im_err
+check_pages(struct checker *c, uint64_t tx, bool within)
+{
+	struct page_seen seen[TREE_HOLDING_MAX] = {{0}}, offsets = {0};
+	size_t n = 0;
+	enum im_err err = IM_OK, tree_err;
+
+	if (within || (tx - 1) % OFFSETS_PAGE_TXS == 0)
+		err = engine_check_offsets(c->s, tx, &offsets);
+	note_page(c, tx, &offsets, "a damaged page of the offset file: made anew from the log");
+	tree_err = tree_check_files(c->s->tree, tx, within, seen, &n);
+	for (size_t i = 0; i < n; i++)
+		note_page(c, tx, &seen[i], "a damaged page of the tree: made anew from the log");
+	/* What cannot be made anew is reported with the transaction that needs it. */
+	if (err == IM_OK || err == IM_ERR_CORRUPT)
+		err = tree_err;
+	return err == IM_ERR_CORRUPT ? IM_OK : err;
 }
 
 /* ---- One transaction ---- */
@@ -128,37 +186,47 @@ check_entries(struct checker *c, const struct logscan_record *r)
 
 /* ---- All ---- */
 
+/* Goes on to the next transaction; what is read through its pages is read after they were checked. */
 static enum im_err
-check_log(struct checker *c, struct logscan *scan, uint64_t last)
+advance(struct checker *c)
+{
+	c->check->from_tx++;
+	c->check->checked++;
+	return is_log_left(c) && goes_on(c) ? check_pages(c, c->check->from_tx, false) : IM_OK;
+}
+
+/* Nothing behind it can be found by reading on; the offsets may know more. */
+static enum im_err
+check_missing(struct checker *c, uint64_t pos, const char *what)
+{
+	report(c, (struct place){c->check->from_tx, pos, bytes_of(NULL, 0), false}, what);
+	return advance(c);
+}
+
+static enum im_err
+check_log(struct checker *c, struct logscan *scan)
 {
 	struct store_check *check = c->check;
-	uint64_t most = check->max_txs ? check->max_txs : UINT64_MAX;
 	struct logscan_record r;
+	enum im_err err = IM_OK;
 
-	while (check->from_tx <= last && check->checked < most && !c->ended) {
-		enum im_err err = logscan_next(scan, &r);
-		struct place place = {check->from_tx, scan->pos, bytes_of(NULL, 0), false};
-
-		if (err != IM_OK && err != IM_ERR_CORRUPT)
+	while (err == IM_OK && is_log_left(c) && goes_on(c)) {
+		err = logscan_next(scan, &r);
+		if (err == IM_ERR_CORRUPT)
+			return check_missing(c, scan->pos, err_detail(err));
+		if (err != IM_OK)
 			return err;
-		if (err == IM_ERR_CORRUPT || r.kind == RECORD_END ||
-		    (r.kind == RECORD_TX && r.tx.header.id != check->from_tx)) {
-			report(c, place,
-			    err == IM_ERR_CORRUPT ? err_detail(err)
-						  : "the transaction is not there");
-			/* Nothing behind it can be found by reading on; the offsets may know more. */
-			check->from_tx++;
-			check->checked++;
-			return IM_OK;
-		}
+		check->bytes += r.end - r.pos;
+		if (r.kind == RECORD_END ||
+		    (r.kind == RECORD_TX && r.tx.header.id != check->from_tx))
+			return check_missing(c, scan->pos, "the transaction is not there");
 		if (r.kind != RECORD_TX)
 			continue;
 		check_chain(c, &r);
 		check_entries(c, &r);
-		check->from_tx++;
-		check->checked++;
+		err = advance(c);
 	}
-	return IM_OK;
+	return err;
 }
 
 /* Finds where transaction check->from_tx is and what it must continue; false when it cannot. */
@@ -181,61 +249,87 @@ find_start(struct checker *c, uint64_t *pos)
 static int
 report_index_fault(void *ctx, const struct index_fault *fault)
 {
-	struct store_check *check = (struct store_check *)ctx;
+	struct checker *c = (struct checker *)ctx;
 	struct store_fault f = {0, {NULL, 0}, fault->file, fault->offset, fault->what, true};
 
-	return check->fault ? check->fault(check->ctx, &f) : 0;
+	if (c->check->fault)
+		c->ended |= c->check->fault(c->check->ctx, &f) != 0;
+	return c->ended;
 }
 
 static enum im_err
-check_from(struct checker *c, uint64_t last)
+check_from(struct checker *c)
 {
 	struct logscan scan;
 	uint64_t pos;
 	enum im_err err;
 
-	if (!find_start(c, &pos)) {
-		report(c, (struct place){c->check->from_tx, 0, bytes_of(NULL, 0), false},
-		    "the transaction cannot be found");
-		c->check->from_tx++;
-		c->check->checked++;
-		return IM_OK;
-	}
+	if (!find_start(c, &pos))
+		return check_missing(c, 0, "the transaction cannot be found");
 	err = logscan_init(&scan, c->s->log, pos);
 	scan.with_values = true;
 	if (err == IM_OK)
-		err = check_log(c, &scan, last);
+		err = check_log(c, &scan);
 	logscan_free(&scan);
 	return err;
+}
+
+/* What is left of the bytes of this call goes to the index. */
+static enum im_err
+check_runs(struct checker *c)
+{
+	struct store_check *check = c->check;
+	struct index_check part = {.place = check->index,
+	    .to_tx = check->to_tx,
+	    .max_bytes = check->max_bytes ? check->max_bytes - (check->bytes - c->spared) : 0,
+	    .fault = report_index_fault,
+	    .ctx = c};
+	enum im_err err = index_check(c->s->index, &part);
+
+	check->index = part.place;
+	check->bytes += part.bytes;
+	check->faults += part.faults;
+	check->done = part.done;
+	return err;
+}
+
+static enum im_err
+check_all(struct checker *c)
+{
+	const struct index_check_place *index = &c->check->index;
+	enum im_err err = is_log_left(c) ? check_pages(c, c->check->from_tx, true) : IM_OK;
+
+	c->spared = c->check->bytes;
+	while (err == IM_OK && is_log_left(c) && goes_on(c))
+		err = check_from(c);
+	if (err != IM_OK || c->ended || is_log_left(c))
+		return err;
+	/* What stands behind was not opened at all. */
+	if (c->s->damaged && index->done_tx == 0 && index->block == 0)
+		report(c, (struct place){c->last + 1, c->s->damage_pos, bytes_of(NULL, 0), false},
+		    c->s->damage_text);
+	return c->check->max_bytes == 0 || goes_on(c) ? check_runs(c) : IM_OK;
 }
 
 enum im_err
 store_check(struct store *s, struct store_check *check)
 {
-	uint64_t last = atomic_load_explicit(&s->published, memory_order_acquire);
-	uint64_t most = check->max_txs ? check->max_txs : UINT64_MAX;
 	struct checker *c = (struct checker *)calloc(1, sizeof *c);
-	uint64_t index_faults = 0;
-	enum im_err err = c ? IM_OK : IM_ERR_NOMEM;
+	enum im_err err;
 
-	check->checked = 0;
-	check->faults = 0;
+	check->checked = check->bytes = check->faults = 0;
+	check->done = false;
 	if (check->from_tx == 0)
 		check->from_tx = 1;
-	if (err != IM_OK)
-		return err;
+	if (!c)
+		return IM_ERR_NOMEM;
 	c->s = s;
 	c->check = check;
-	while (err == IM_OK && !c->ended && check->from_tx <= last && check->checked < most)
-		err = check_from(c, last);
-	/* What stands behind was not opened at all. */
-	if (err == IM_OK && !c->ended && check->from_tx > last && s->damaged)
-		report(c, (struct place){last + 1, s->damage_pos, bytes_of(NULL, 0), false},
-		    s->damage_text);
-	if (err == IM_OK && !c->ended && check->from_tx > last) {
-		err = index_check(s->index, report_index_fault, check, &index_faults);
-		check->faults += index_faults;
-	}
+	c->last = atomic_load_explicit(&s->published, memory_order_acquire);
+	if (check->to_tx && check->to_tx < c->last)
+		c->last = check->to_tx;
+	err = check_all(c);
+	check->done |= c->ended;
 	free(c);
 	return err;
 }

@@ -307,6 +307,12 @@ bool engine_is_hidden(const struct store *s, const struct index_entry *e);
 /* Tells who opened the store of a repair, if they want to know. */
 void engine_tell_repair(struct store *s, enum store_repair kind, const char *text);
 
+/*
+ * Checks the page of the offset file that has a transaction, past all memory, as offsets_check_file()
+ * does, and has a damaged one written again, from memory or from the log: out->damaged says so.
+ */
+enum im_err engine_check_offsets(struct store *s, uint64_t tx, struct page_seen *out);
+
 /* Prefixes the detail of err with file and offset of a position in the log, and returns err. */
 enum im_err engine_err_at(struct store *s, enum im_err err, uint64_t pos);
 

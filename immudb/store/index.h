@@ -16,8 +16,7 @@
  *
  * Threads, each kind at the same time as the others:
  *	- the writer, one at a time: index_reserve, index_insert, index_should_freeze, index_freeze;
- *	- maintenance, one at a time: index_flush, index_merge, index_compact,
- *	  index_check;
+ *	- maintenance, one at a time: index_flush, index_merge, index_compact;
  *	- readers, any number: everything else but index_open and index_close.
  */
 struct index;
@@ -167,12 +166,39 @@ struct index_fault {
 	const char *what; /* one line of text */
 };
 
+/* How far a check has come; all zero before the first call. */
+struct index_check_place {
+	uint64_t done_tx; /* all runs up to this transaction are checked */
+	/* Of the run that is being checked; block is 0 when none is. */
+	uint64_t number;
+	uint64_t block;
+	uint64_t entries;
+	uint64_t keys;
+	uint64_t tx; /* of the last version */
+	uint64_t revision;
+	bool faulty;
+	size_t key_len; /* 0 before the first version, and behind a block that could not be read */
+	uint8_t key[INDEX_KEY_MAX];
+};
+
+struct index_check {
+	struct index_check_place place; /* in and out */
+	uint64_t to_tx;                 /* leave out runs that begin behind it; 0: none */
+	uint64_t max_bytes;             /* stop after so many, about; 0: none */
+	uint64_t bytes;                 /* out: read by this call */
+	uint64_t faults;                /* out: found by this call */
+	bool done;                      /* out: nothing is left */
+	/* Called for each fault; may be NULL. A non-zero result ends the check. */
+	int (*fault)(void *ctx, const struct index_fault *fault);
+	void *ctx;
+};
+
 /*
- * Reads every block of every run and checks checksums, order and counts. Calls fault for each fault
- * found (a non-zero result ends the check) and counts them. IM_OK also when faults were found.
+ * Reads every block of every run and checks checksums, order and counts. Resumable: a run that was
+ * merged with others meanwhile is checked in what it became. IM_OK also when faults were found. From any
+ * thread.
  */
-enum im_err index_check(struct index *idx, int (*fault)(void *ctx, const struct index_fault *fault),
-    void *ctx, uint64_t *faults);
+enum im_err index_check(struct index *idx, struct index_check *check);
 
 /* ---- Readers ---- */
 

@@ -87,3 +87,18 @@ engine_tx_pos(struct store *s, uint64_t tx, bool nowait, uint64_t *pos)
 	err = mend_page(s, first);
 	return err == IM_OK ? offsets_get(s->offsets, tx, false, pos) : err;
 }
+
+enum im_err
+engine_check_offsets(struct store *s, uint64_t tx, struct page_seen *out)
+{
+	uint64_t pos;
+	enum im_err err = offsets_check_file(s->offsets, tx, out);
+
+	if (err != IM_ERR_CORRUPT)
+		return err;
+	/* Memory may have it still. */
+	err = offsets_get(s->offsets, tx, false, &pos);
+	return err == IM_ERR_CORRUPT
+	    ? mend_page(s, (tx - 1) / OFFSETS_PAGE_TXS * OFFSETS_PAGE_TXS + 1)
+	    : err;
+}

@@ -104,6 +104,17 @@ offsets_replace(struct offsets *o, uint64_t first_tx, const uint64_t positions[O
 	return pageset_replace(o->pages, 0, first_tx / PAGE_POSITIONS, data);
 }
 
+enum im_err
+offsets_check_file(struct offsets *o, uint64_t tx, struct page_seen *out)
+{
+	uint64_t index = (tx - 1) / PAGE_POSITIONS;
+
+	*out = (struct page_seen){0};
+	return index < offsets_size(o) / PAGE_POSITIONS
+	    ? pageset_check_file(o->pages, 0, index, out)
+	    : IM_OK;
+}
+
 /* ---- The unfinished page on disk ---- */
 
 static enum im_err

@@ -1,6 +1,7 @@
 #ifndef STORE_OFFSETS_H
 #define STORE_OFFSETS_H
 
+#include "store/pageset.h"
 #include "store/vfs.h"
 
 /*
@@ -72,6 +73,14 @@ enum im_err offsets_get(struct offsets *o, uint64_t tx, bool nowait, uint64_t *p
  */
 enum im_err
 offsets_replace(struct offsets *o, uint64_t first_tx, const uint64_t positions[OFFSETS_PAGE_TXS]);
+
+/*
+ * Any thread: reads the page of a transaction from the file, past all memory, and checks it, if it is full
+ * and written; out->bytes is 0 if not. IM_ERR_CORRUPT naming file and offset: if memory has it, it is
+ * written again by the next sync, else whoever reads it next finds it damaged. IM_ERR_IO, IM_ERR_VERSION,
+ * IM_ERR_NOMEM.
+ */
+enum im_err offsets_check_file(struct offsets *o, uint64_t tx, struct page_seen *out);
 
 /* Bytes of all files of the table. IM_ERR_IO. */
 enum im_err offsets_disk_bytes(struct offsets *o, uint64_t *bytes);

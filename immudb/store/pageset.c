@@ -604,6 +604,71 @@ pageset_replace(struct pageset *p, uint8_t level, uint64_t index, const void *da
 	return IM_OK;
 }
 
+/* ---- Checking files ---- */
+
+static bool
+list_has(const struct page_list *list, const struct page *page)
+{
+	const struct page *p = list->first;
+
+	while (p && p != page)
+		p = p->next;
+	return p != NULL;
+}
+
+/* Under lock, of a full page. */
+static bool
+is_waiting(const struct pageset *p, const struct page *page)
+{
+	/* One that is not in the ring waits, unless it is kept for good. */
+	return page && !page->cached && (page->level < KEPT_LEVEL || list_has(&p->waiting, page));
+}
+
+/* The file lost a page that memory may still have. */
+static void
+write_again(struct pageset *p, uint8_t level, uint64_t index)
+{
+	struct page *page;
+
+	pthread_mutex_lock(&p->lock);
+	page = find_page(p, level, index);
+	if (page && !is_waiting(p, page)) {
+		if (page->cached)
+			list_remove(&p->cache, page);
+		page->cached = false;
+		list_add(&p->waiting, page);
+	}
+	pthread_mutex_unlock(&p->lock);
+}
+
+enum im_err
+pageset_check_file(struct pageset *p, uint8_t level, uint64_t index, struct page_seen *out)
+{
+	const struct vfs_file *f = &p->files[level];
+	struct page *page;
+	enum im_err err;
+	bool waits;
+
+	pthread_mutex_lock(&p->lock);
+	waits = is_waiting(p, find_page(p, level, index));
+	pthread_mutex_unlock(&p->lock);
+	*out = (struct page_seen){0};
+	if (waits)
+		return IM_OK;
+	page = new_page(p);
+	if (!page)
+		return IM_ERR_NOMEM;
+	page->level = level;
+	page->index = index;
+	err = read_page(p, page, false);
+	free(page);
+	*out = (struct page_seen){f->fd >= 0 ? f->path : NULL, page_offset(p, index),
+	    p->options.page_bytes, err == IM_ERR_CORRUPT};
+	if (err == IM_ERR_CORRUPT)
+		write_again(p, level, index);
+	return err;
+}
+
 enum im_err
 pageset_disk_bytes(struct pageset *p, uint64_t *bytes)
 {

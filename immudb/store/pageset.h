@@ -97,6 +97,22 @@ enum im_err pageset_read(
  */
 enum im_err pageset_replace(struct pageset *p, uint8_t level, uint64_t index, const void *data);
 
+/* A page as a check of files sees it. */
+struct page_seen {
+	const char *file; /* path; NULL while there is none */
+	uint64_t offset;
+	uint64_t bytes; /* read; 0 when it is not on the disk yet */
+	bool damaged;
+};
+
+/*
+ * Any thread: reads a full page from its file, whether or not memory has it, and checks it, unless it
+ * still waits to be written. One that is damaged and that memory has is written again by the next
+ * pageset_sync(). IM_ERR_CORRUPT naming file and offset, IM_ERR_VERSION, IM_ERR_IO, IM_ERR_NOMEM.
+ */
+enum im_err
+pageset_check_file(struct pageset *p, uint8_t level, uint64_t index, struct page_seen *out);
+
 /* Bytes of the set's files. IM_ERR_IO. */
 enum im_err pageset_disk_bytes(struct pageset *p, uint64_t *bytes);
 

@@ -6,6 +6,7 @@
 #include "crypto/metadata.h"
 #include "crypto/proof.h"
 #include "crypto/rawkey.h"
+#include "store/index.h"
 #include "store/vfs.h"
 #include "util/arena.h"
 #include "util/bytes.h"
@@ -374,9 +375,16 @@ struct store_fault {
 
 struct store_check {
 	uint64_t from_tx; /* in: where to start, 1 = all; out: where to go on */
+	uint64_t to_tx;   /* in: the last transaction to check; 0: the newest one */
 	uint64_t max_txs; /* stop after that many; 0: none */
+	uint64_t
+	    max_bytes;    /* stop after so many were read, but for one transaction more; 0: none */
 	uint64_t checked; /* out: transactions checked by this call */
+	uint64_t bytes;   /* out: bytes of log, tree, offsets and index checked by this call */
 	uint64_t faults;  /* out: faults reported by this call */
+	bool done;        /* out: all is checked; else call again */
+	/* In and out: how far the index is checked, which comes last; all zero at the start. */
+	struct index_check_place index;
 	/* Called for each fault; may be NULL. A non-zero result ends the check. */
 	int (*fault)(void *ctx, const struct store_fault *fault);
 	void *ctx;
@@ -385,8 +393,11 @@ struct store_check {
 /*
  * Recomputes everything from the log: record checksums, entry trees, the chain of Alhs, tree roots,
  * values against their hashes, offsets, and that the index finds each entry; of a damaged log also where
- * it had to be left. Resumable. IM_OK also
- * when faults were found; an error only when checking itself failed.
+ * it had to be left. The files are read, whatever memory has. Resumable, also after the database was
+ * closed: what is in and out is all that has to be kept. Others may read and write meanwhile. Pages of
+ * tree and offsets that are damaged are written again, from memory or from the log; nothing else is
+ * changed. IM_OK also when faults were found; an error only when checking itself failed: from_tx is then
+ * the transaction at which it did.
  */
 enum im_err store_check(struct store *s, struct store_check *check);
 

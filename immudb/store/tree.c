@@ -362,6 +362,42 @@ tree_view_reader(struct tree_view *view)
 	return (struct ahtree_reader){view_range_root, view, view_range_roots};
 }
 
+static enum im_err
+check_tile(struct tree *t, uint8_t level, uint64_t index, struct page_seen *out)
+{
+	uint8_t root[HASH_SIZE];
+	struct page_part part = {level, index, node_offset(TILE_HEIGHT, 0), sizeof root, root};
+	size_t done;
+	enum im_err err = pageset_check_file(t->tiles, level, index, out);
+
+	if (err != IM_ERR_CORRUPT)
+		return err;
+	/* Memory may have it still: then it waits to be written again. */
+	err = pageset_read(t->tiles, &part, 1, false, &done);
+	return err == IM_ERR_CORRUPT && t->options.alh ? repair_tile(t, level, index) : err;
+}
+
+enum im_err
+tree_check_files(
+    struct tree *t, uint64_t leaf, bool within, struct page_seen tiles[TREE_HOLDING_MAX], size_t *n)
+{
+	uint64_t size = tree_size(t), at = leaf - 1;
+	enum im_err err = IM_OK;
+
+	*n = 0;
+	for (uint8_t level = 0; err == IM_OK && level < LEVELS; level++) {
+		uint64_t full = full_tiles(size, level);
+		unsigned shift = TILE_HEIGHT * (level + 1u);
+
+		/* Without full tiles the shift may be out of range. */
+		if (full == 0 || at >> shift >= full || (!within && at >> shift << shift != at))
+			break;
+		err = check_tile(t, level, at >> shift, &tiles[*n]);
+		++*n;
+	}
+	return err;
+}
+
 uint64_t
 tree_repairs(const struct tree *t)
 {

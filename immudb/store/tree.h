@@ -3,6 +3,7 @@
 
 #include "crypto/ahtree.h"
 #include "crypto/hash.h"
+#include "store/pageset.h"
 #include "store/vfs.h"
 
 /*
@@ -105,6 +106,18 @@ struct tree_view {
 
 /* Any thread. Errors as tree_range_root(), and IM_ERR_TX_NOT_FOUND above the view's size. */
 struct ahtree_reader tree_view_reader(struct tree_view *view);
+
+/* So many tiles hold a leaf at most, on all levels. */
+#define TREE_HOLDING_MAX PAGESET_LEVELS_MAX
+
+/*
+ * Any thread: reads from the files, past all memory, the full tiles that begin with leaf, or with within
+ * all that hold it, and checks them: tiles[0..*n). Those that are damaged are written again by the next
+ * tree_sync(), from memory or made anew from the log. IM_ERR_IO, IM_ERR_VERSION, IM_ERR_NOMEM, and what
+ * tree_range_root() says when one cannot be made.
+ */
+enum im_err tree_check_files(struct tree *t, uint64_t leaf, bool within,
+    struct page_seen tiles[TREE_HOLDING_MAX], size_t *n);
 
 /* Any thread: damaged tiles that were made anew from the log since open. */
 uint64_t tree_repairs(const struct tree *t);

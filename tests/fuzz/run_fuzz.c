@@ -163,7 +163,7 @@ check_index(struct index *idx)
 	struct index_range range = {.read.as_of = UINT64_MAX};
 	struct index_history history = {.key = bytes_str("key-00001"), .read.as_of = UINT64_MAX};
 	struct index_iter *it;
-	uint64_t faults;
+	struct index_check check = {.fault = ignore_fault};
 
 	if (index_scan(idx, &range, &it) == IM_OK)
 		check_walk(it, idx);
@@ -172,7 +172,7 @@ check_index(struct index *idx)
 		check_walk(it, NULL);
 	if (index_versions(idx, &history, &it) == IM_OK)
 		check_walk(it, NULL);
-	assert(index_check(idx, ignore_fault, NULL, &faults) == IM_OK);
+	assert(index_check(idx, &check) == IM_OK);
 }
 
 static void

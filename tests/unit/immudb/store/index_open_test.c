@@ -122,8 +122,8 @@ block_found_bad_is_repaired_by_the_next_open(void **state)
 	struct index_iter *it;
 	enum im_err err = IM_OK;
 	char path[VFS_PATH_MAX];
-	uint64_t faults;
 	unsigned reported = 0;
+	struct index_check check = {.fault = fault_count, .ctx = &reported};
 	struct model m;
 	bool did;
 
@@ -142,8 +142,9 @@ block_found_bad_is_repaired_by_the_next_open(void **state)
 	assert_int_equal(index_iter_next(it, &e), IM_ERR_CORRUPT);
 	index_iter_close(it);
 	assert_true(index_damaged(m.idx));
-	assert_int_equal(index_check(m.idx, fault_count, &reported, &faults), IM_OK);
-	assert_int_equal(faults, 1);
+	assert_int_equal(index_check(m.idx, &check), IM_OK);
+	assert_true(check.done);
+	assert_int_equal(check.faults, 1);
 	assert_int_equal(reported, 1);
 	/* Maintenance takes note; new runs are not relied upon either. */
 	assert_int_equal(index_flush(m.idx, &did), IM_OK);

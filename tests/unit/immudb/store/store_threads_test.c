@@ -21,6 +21,7 @@
 #define WRITERS 3
 #define READERS 2
 #define KEYS 50u
+#define CHECK_BYTES 20000u
 #define ARENA_CAP (16u * 1024 * 1024)
 
 static unsigned
@@ -150,9 +151,34 @@ reader_main(void *arg)
 	return NULL;
 }
 
+/* A check in pieces, again and again, finds no fault in what the others are changing. */
+static void *
+checker_main(void *arg)
+{
+	struct shared *x = ((struct worker *)arg)->shared;
+
+	while (atomic_load(&x->running) > 0) {
+		struct store_check check = {.from_tx = 1, .max_bytes = CHECK_BYTES};
+		struct store_state state;
+
+		store_state(x->s, &state);
+		check.to_tx = state.tx;
+		do {
+			if (state.tx > 0 && store_check(x->s, &check) != IM_OK)
+				atomic_fetch_add(&x->faults, 1);
+			atomic_fetch_add(&x->faults, (unsigned)check.faults);
+		} while (state.tx > 0 && !check.done);
+	}
+	return NULL;
+}
+
 static void
 start(struct shared *x, struct worker *workers)
 {
+	workers[WRITERS + READERS] = (struct worker){.shared = x};
+	assert_int_equal(pthread_create(&workers[WRITERS + READERS].thread, NULL, checker_main,
+			     &workers[WRITERS + READERS]),
+	    0);
 	for (unsigned i = 0; i < WRITERS + READERS; i++) {
 		workers[i] = (struct worker){.shared = x, .number = i < WRITERS ? i : i - WRITERS};
 		assert_int_equal(pthread_create(&workers[i].thread, NULL,
@@ -164,7 +190,7 @@ start(struct shared *x, struct worker *workers)
 static void
 run(const char *dir, bool unsynced)
 {
-	struct worker workers[WRITERS + READERS];
+	struct worker workers[WRITERS + READERS + 1];
 	struct shared *x = (struct shared *)calloc(1, sizeof *x);
 	struct store_check check = {.from_tx = 1};
 	char path[TEMP_DIR_MAX + 8];
@@ -179,7 +205,7 @@ run(const char *dir, bool unsynced)
 	assert_int_equal(store_open(&options, &x->s), IM_OK);
 	atomic_store(&x->running, WRITERS);
 	start(x, workers);
-	for (unsigned i = 0; i < WRITERS + READERS; i++)
+	for (unsigned i = 0; i < WRITERS + READERS + 1; i++)
 		pthread_join(workers[i].thread, NULL);
 	assert_int_equal(atomic_load(&x->faults), 0);
 	assert_int_equal(store_check(x->s, &check), IM_OK);

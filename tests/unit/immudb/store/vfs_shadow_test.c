@@ -377,10 +377,38 @@ test_repair_of_checkpoint(void **state)
 	expect_repair((struct fixture *)*state, "checkpoint", 30);
 }
 
+static int
+keep_fault(void *ctx, const struct store_fault *fault)
+{
+	char *said = (char *)ctx;
+
+	assert_true(fault->derived);
+	snprintf(said, 256, "%s %llu", fault->file, (unsigned long long)fault->offset);
+	return 0;
+}
+
+/* A page is damaged: that is one fault, which names file and page, and what is read is whole. */
+static void
+expect_page(struct fixture *f, const char *name, uint64_t offset, const char *page)
+{
+	char said[256] = "";
+	struct store_check check = {.from_tx = 1, .fault = keep_fault, .ctx = said};
+
+	make_base(f);
+	damage(f, name, offset);
+	open_on(f, vfs_shadow_table(f->shadow));
+	assert_int_equal(store_check(f->s, &check), IM_OK);
+	assert_int_equal(check.faults, 1);
+	assert_non_null(strstr(said, page));
+	assert_int_equal(f->derived, 0);
+	check_store(f, BASE_TXS, 0);
+	assert_false(f->touched);
+}
+
 static void
 test_repair_of_tree(void **state)
 {
-	expect_repair((struct fixture *)*state, "tree.0", 5000);
+	expect_page((struct fixture *)*state, "tree.0", 5000, "/tree.0 0");
 }
 
 static void
@@ -400,7 +428,7 @@ test_repair_of_tree_tail(void **state)
 static void
 test_repair_of_offsets(void **state)
 {
-	expect_repair((struct fixture *)*state, "offsets", 800);
+	expect_page((struct fixture *)*state, "offsets", 800, "/offsets 0");
 }
 
 static void
