@@ -47,6 +47,9 @@ int command_verify(struct command_call *call);
 
 /* admin_service.c */
 int command_service(struct command_call *call);
+/* admin_cold_backup.c, admin_cold_restore.c */
+int command_backup(struct command_call *call);
+int command_restore(struct command_call *call);
 
 /* admin_stats.c */
 int command_stats(struct command_call *call);

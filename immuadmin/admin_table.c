@@ -246,6 +246,41 @@ static const struct command service_commands[] = {
 	.command_count = COUNT(auditor_service_commands)},
 };
 
+/* Of backup and restore. */
+#define COLD_OPTIONS \
+	{.name = "dbdir", \
+	    .type = OPTION_PATH, \
+	    .default_text = "./data", \
+	    .help = "data folder of the server"}, \
+	    {.name = "manual-stop-start", \
+		.type = OPTION_BOOL, \
+		.flags = OPTION_FLAG_ONLY, \
+		.help = "neither stop nor start the server: refuse to work while it runs"}, \
+	    {.name = "yes", \
+		.short_name = 'y', \
+		.type = OPTION_BOOL, \
+		.flags = OPTION_FLAG_ONLY, \
+		.help = "do not ask whether to proceed"},
+
+static const struct option_def backup_options[] = {
+    COLD_OPTIONS{.name = "uncompressed",
+	.short_name = 'u',
+	.type = OPTION_BOOL,
+	.flags = OPTION_FLAG_ONLY,
+	.help = "make a folder and not an archive"},
+    {.name = "to",
+	.type = OPTION_PATH,
+	.value_name = "FOLDER",
+	.help = "folder to put the backup into; the working folder if not set"},
+    {.name = "pidfile",
+	.type = OPTION_PATH,
+	.help =
+	    "pid file of the server, unless it is a service; immudb.pid in the data folder if not "
+	    "set"},
+};
+
+static const struct option_def restore_options[] = {COLD_OPTIONS};
+
 static const struct command commands[] = {
     {.name = "login",
 	.aliases = "l",
@@ -339,6 +374,35 @@ static const struct command commands[] = {
 	.min_args = 1,
 	.max_args = 1,
 	.run = command_verify},
+    {.name = "backup",
+	.group = "Files",
+	.summary = "copy the data folder of a server on this machine, which is stopped meanwhile",
+	.help =
+	    "Stops the server if it runs, makes DIR_bkp_TIME.tar.gz, and starts it again: as the service "
+	    "immudb, or, if its pid file tells who it is, in the background with the options it had. It "
+	    "asks for the superadmin's password then. The backup has the state of each database and the "
+	    "digest of each file in it, for restore to check. It gets its name when it is complete.",
+	.examples = "immuadmin backup --dbdir /var/lib/immudb --to /srv/backups\n"
+		    "immuadmin backup --uncompressed --manual-stop-start",
+	.options = backup_options,
+	.option_count = COUNT(backup_options),
+	.run = command_backup},
+    {.name = "restore",
+	.args = "BACKUP",
+	.group = "Files",
+	.summary = "put a backup in the place of a data folder that no server uses",
+	.help =
+	    "BACKUP is what \"immuadmin backup\" made, or a tar archive or a copy of a stopped server's "
+	    "data folder, made by hand. Every file is compared with its digest, every transaction is "
+	    "checked and the state of each database compared with the one it had; only then the folder "
+	    "is replaced, in one step. The former one stays beside it as DIR_bkp_before_restore_TIME. "
+	    "The restore is written into the folder, so that the server announces it to auditors.",
+	.examples = "immuadmin restore data_bkp_2024-02-29_12-00-00.tar.gz --dbdir ./data",
+	.min_args = 1,
+	.max_args = 1,
+	.options = restore_options,
+	.option_count = COUNT(restore_options),
+	.run = command_restore},
     {.name = "version", .group = "Server", .summary = "show the version", .run = cli_version},
 };
 

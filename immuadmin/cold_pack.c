@@ -23,6 +23,7 @@
 #include "cold_folder.h"
 #include "cold_signals.h"
 #include "cold_tree.h"
+#include "util/clock.h"
 #include "util/file.h"
 
 #define BLOCK_BYTES (256u * 1024)
@@ -71,6 +72,7 @@ begin_entry(struct packing *k, const char *path, uint64_t size, mode_t type)
 	archive_entry_set_filetype(entry, type);
 	archive_entry_set_perm(entry, type == AE_IFDIR ? FOLDER_MODE_PRIVATE : FILE_MODE_PRIVATE);
 	archive_entry_set_size(entry, (int64_t)size);
+	archive_entry_set_mtime(entry, (time_t)clock_wall_s(), 0);
 	archive_entry_set_uid(entry, (int64_t)geteuid());
 	archive_entry_set_gid(entry, (int64_t)getegid());
 	status = archive_write_header(k->archive, entry);

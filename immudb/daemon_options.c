@@ -222,6 +222,15 @@ static const struct option_def daemon_verify_options[] = {
 	.choices = "text,json",
 	.default_text = "text",
 	.help = "Form of the result"},
+    /* For backups, which need to know what is there and not yet whether it is whole. */
+    {.name = "states",
+	.type = OPTION_BOOL,
+	.flags = OPTION_FLAG_ONLY | OPTION_HIDDEN,
+	.help = "Only what opening a database checks"},
+    {.name = "identity",
+	.type = OPTION_BOOL,
+	.flags = OPTION_FLAG_ONLY | OPTION_HIDDEN,
+	.help = "Show the server's identity, too"},
 };
 
 static const struct command daemon_commands[] = {

@@ -35,6 +35,8 @@ struct verifying {
 	struct vfs_shadow *shadow;
 	struct store *system; /* kept open for its lock */
 	bool faulty;          /* anywhere */
+	bool states_only;     /* what opening a database checks, and no more */
+	bool identity;        /* show the server's identity, too */
 	/* Of the database that is being checked. */
 	const char *name;
 	uint64_t lost;
@@ -112,6 +114,8 @@ check_store(struct verifying *v, struct store *s)
 	struct store_state state;
 	enum im_err err = IM_OK;
 
+	if (v->states_only)
+		return IM_OK;
 	store_state(s, &state);
 	do {
 		output_progress(v->out, "%s: transaction %llu of %llu", v->name,
@@ -252,9 +256,18 @@ on_metadata_fault(void *ctx, const char *what)
 static enum im_err
 check_metadata(struct verifying *v)
 {
+	char identity[XID_TEXT_LEN + 1];
+	enum im_err err;
+
 	v->name = NULL;
 	v->lost = v->derived = 0;
-	return verify_metadata(v->dir, on_metadata_fault, v);
+	err = verify_metadata(v->dir, identity, on_metadata_fault, v);
+	if (err == IM_OK && v->identity && identity[0]) {
+		output_record_begin(v->out, NULL);
+		output_string(v->out, "server", identity);
+		output_record_end(v->out);
+	}
+	return err;
 }
 
 static enum im_err
@@ -277,6 +290,8 @@ int
 verify_folder_run(struct command_call *call)
 {
 	struct verifying v = {.dir = call->args[0],
+	    .states_only = options_bool(call->options, "states"),
+	    .identity = options_bool(call->options, "identity"),
 	    .out = output_new((enum output_format)options_enum(call->options, "output"),
 		STDOUT_FILENO, STDERR_FILENO, "immudb"),
 	    .shadow = vfs_shadow_new(NULL)};

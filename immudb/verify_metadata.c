@@ -18,6 +18,7 @@
 
 struct metadata_check {
 	const char *dir;
+	char *identity;
 	void (*fault)(void *ctx, const char *what);
 	void *ctx;
 };
@@ -76,10 +77,14 @@ check_copy(struct metadata_check *c, const char *copy)
 {
 	char text[VFS_PATH_MAX + 512];
 	struct meta *m = NULL;
+	struct xid identity;
 	enum im_err err = meta_open(copy, &m);
 
-	if (err == IM_OK)
+	if (err == IM_OK) {
+		memcpy(identity.data, meta_identity(m), sizeof identity.data);
+		xid_format(&identity, c->identity);
 		err = meta_database_list(m, check_named, c);
+	}
 	meta_close(m);
 	if (err != IM_ERR_CORRUPT)
 		return err;
@@ -90,13 +95,15 @@ check_copy(struct metadata_check *c, const char *copy)
 }
 
 enum im_err
-verify_metadata(const char *dir, void (*fault)(void *ctx, const char *what), void *ctx)
+verify_metadata(const char *dir, char identity[XID_TEXT_LEN + 1],
+    void (*fault)(void *ctx, const char *what), void *ctx)
 {
-	struct metadata_check c = {dir, fault, ctx};
+	struct metadata_check c = {dir, identity, fault, ctx};
 	const char *temporary = getenv("TMPDIR");
 	char copy[VFS_PATH_MAX], text[VFS_PATH_MAX + 128];
 	enum im_err err;
 
+	identity[0] = '\0';
 	snprintf(copy, sizeof copy, "%s/immudb-verify-XXXXXX",
 	    temporary && temporary[0] ? temporary : "/tmp");
 	if (!mkdtemp(copy))

@@ -372,8 +372,8 @@ check_same_server(const struct session *s)
 	return IM_OK;
 }
 
-static enum im_err
-connect_by_options(struct session *s)
+enum im_err
+session_connect(struct session *s)
 {
 	const struct options *o = s->options;
 	int64_t timeout_ms = options_duration_ms(o, "timeout");
@@ -498,7 +498,7 @@ run_linked(struct session *s, enum session_need need, session_work *work)
 
 	arena_init(&s->memory, MEMORY_MAX_BYTES);
 	if (need != SESSION_OFFLINE)
-		err = connect_by_options(s);
+		err = session_connect(s);
 	if (!err)
 		err = run_work(s, need, work);
 	if (!err)

@@ -63,6 +63,9 @@ typedef enum im_err session_work(struct session *s);
  */
 int session_run(struct command_call *call, enum session_need need, session_work *work);
 
+/* Connects by the options: for a SESSION_OFFLINE command that finds out by itself that it needs the server. */
+enum im_err session_connect(struct session *s);
+
 /* Logs in as the user, with the password of the options or asked for, and stores the session. */
 enum im_err session_login(struct session *s, const char *user, const char **warning);
 

@@ -1,0 +1,220 @@
+/*
+ * "immuadmin backup": stops the server, copies its data folder, starts it again. Neighbours: cold_server.c (the
+ * server), cold_states.c (what is in the folder), cold_pack.c (the copy).
+ *
+ * Invariant: a server that was stopped here is started again, whatever happens in between, except that this
+ * process is killed.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "admin_commands.h"
+#include "cold_pack.h"
+#include "cold_place.h"
+#include "cold_server.h"
+#include "cold_signals.h"
+#include "cold_states.h"
+#include "util/clock.h"
+#include "util/prompt.h"
+
+#define ADMIN_NAME "immudb"
+#define STOP_TIMEOUT_MS 120000u
+#define ERROR_TEXT_MAX 1024
+
+struct backup {
+	struct session *s;
+	char dir[PATH_MAX];
+	char folder[PATH_MAX]; /* where the backup goes */
+	char base[PATH_MAX];   /* what its name begins with */
+	char target[PATH_MAX];
+	bool as_folder;
+	bool is_manual;
+	bool is_written;
+	struct cold_server server;
+	pid_t started;
+};
+
+/* ---- Before anything is touched ---- */
+
+static enum im_err
+find_target(struct backup *b)
+{
+	const char *to = options_string(b->s->options, "to");
+	char stamp[COLD_STAMP_SIZE];
+	size_t n, dir_len = strlen(b->dir);
+
+	if (!realpath(*to ? to : ".", b->folder))
+		return err_set_errno(IM_ERR_NOT_FOUND, "cannot find the folder for the backup", to);
+	if (strncmp(b->folder, b->dir, dir_len) == 0 &&
+	    (b->folder[dir_len] == '\0' || b->folder[dir_len] == '/'))
+		return err_set(IM_ERR_ARGUMENT, "the backup of %s cannot lie in it", b->dir);
+	n = (size_t)snprintf(b->base, sizeof b->base, "%s_bkp_", strrchr(b->dir, '/') + 1);
+	if (n < sizeof b->base)
+		n = (size_t)snprintf(b->target, sizeof b->target, "%s/%s%s%s", b->folder, b->base,
+		    cold_stamp(stamp), b->as_folder ? "" : ".tar.gz");
+	if (n >= sizeof b->target)
+		return err_set(IM_ERR_ARGUMENT, "the path of the backup is too long");
+	if (access(b->target, F_OK) == 0)
+		return err_set(IM_ERR_EXISTS, "%s is there already", b->target);
+	return access(b->folder, W_OK) == 0
+	    ? IM_OK
+	    : err_set_errno(IM_ERR_IO, "cannot write into", b->folder);
+}
+
+/* The password of the superadmin, as the server has it. */
+static enum im_err
+prove_admin(struct session *s)
+{
+	const char *user = options_string(s->options, "username");
+	const char *given = options_string(s->options, "password");
+	struct buf password;
+	enum im_err err = session_connect(s);
+
+	if (err != IM_OK)
+		return err;
+	buf_init(&password, PROMPT_MAX_BYTES + 1);
+	if (*given)
+		buf_append_str(&password, given);
+	else
+		err = prompt_password("Enter admin password:", &password);
+	if (err == IM_ERR_FORMAT)
+		err = err_set(IM_ERR_CREDENTIALS, "no password was given");
+	buf_append_u8(&password, '\0');
+	if (err == IM_OK)
+		err = password.err;
+	if (err == IM_OK)
+		err =
+		    immu_login(s->c, *user ? user : ADMIN_NAME, (const char *)password.data, NULL);
+	buf_wipe(&password);
+	if (err == IM_OK)
+		(void)immu_logout(s->c);
+	/* Whoever may read its files needs no password of a server that has none. */
+	return err == IM_ERR_AUTH_DISABLED ? IM_OK : err;
+}
+
+static enum im_err
+agree(struct backup *b)
+{
+	bool is_running = b->server.kind != COLD_SERVER_NONE;
+	enum im_err err;
+
+	if (b->is_manual && is_running)
+		return err_set(IM_ERR_LOCKED, "a server uses %s: stop it first", b->dir);
+	if (b->is_manual)
+		return cold_place_confirm(b->s,
+		    "Please make sure the immudb server is not running before proceeding. Are you sure "
+		    "you want to proceed? [y/N]: ");
+	if (!is_running)
+		return IM_OK;
+	err = cold_place_confirm(b->s,
+	    "The immudb server will be stopped for the backup and started again afterwards. Are you "
+	    "sure you want to proceed? [y/N]: ");
+	return err == IM_OK ? prove_admin(b->s) : err;
+}
+
+/* ---- The work ---- */
+
+static enum im_err
+write_backup(struct backup *b)
+{
+	struct cold_manifest manifest;
+	struct cold_pack pack = {b->dir, b->target, &manifest, b->s->out};
+	enum im_err err;
+
+	cold_manifest_init(&manifest);
+	clock_format_s(clock_wall_s(), manifest.created);
+	cold_pack_clean(b->folder, b->base, b->s->out);
+	err = cold_states_find(b->dir, false, &manifest.states);
+	if (err == IM_OK)
+		err = cold_pack(&pack, b->as_folder);
+	b->is_written = err == IM_OK;
+	cold_manifest_free(&manifest);
+	return err;
+}
+
+/* Starts the server again; of two errors the first is told first. */
+static enum im_err
+start_again(struct backup *b, enum im_err err)
+{
+	char text[ERROR_TEXT_MAX];
+	enum im_err start_err;
+
+	if (err != IM_OK)
+		snprintf(text, sizeof text, "%s", err_detail(err));
+	start_err = cold_server_start(&b->server, &b->started);
+	if (err == IM_OK)
+		return start_err;
+	if (start_err == IM_OK)
+		return err_set(err, "%s", text);
+	return err_set(err, "%s; and the server does not run: %s", text, err_detail(start_err));
+}
+
+static enum im_err
+stop_and_write(struct backup *b)
+{
+	enum im_err err = cold_signals_begin();
+
+	if (err == IM_OK)
+		err = cold_server_stop(&b->server, STOP_TIMEOUT_MS);
+	if (err == IM_OK)
+		err = cold_signals_check();
+	if (err == IM_OK)
+		err = write_backup(b);
+	err = start_again(b, err);
+	cold_signals_end();
+	return err;
+}
+
+static void
+tell(const struct backup *b)
+{
+	struct output *out = b->s->out;
+
+	if (output_format(out) == OUTPUT_JSON) {
+		output_record_begin(out, NULL);
+		output_string(out, "backup", b->target);
+		output_bool(out, "restarted", b->started >= 0);
+		output_record_end(out);
+		return;
+	}
+	output_message(out, "Database backup created: %s", b->target);
+	if (b->started > 0)
+		output_message(out, "immudb has been started again with PID %ld", (long)b->started);
+	else if (b->started == 0)
+		output_message(out, "immudb has been started again");
+}
+
+static enum im_err
+backup(struct session *s)
+{
+	const struct options *o = s->options;
+	struct backup b = {.s = s,
+	    .as_folder = options_bool(o, "uncompressed"),
+	    .is_manual = options_bool(o, "manual-stop-start"),
+	    .server = {.lock_fd = -1},
+	    .started = -1};
+	enum im_err err = cold_place_check_local(s);
+
+	if (err == IM_OK)
+		err = cold_place_data(s, true, b.dir);
+	if (err == IM_OK)
+		err = find_target(&b);
+	if (err == IM_OK)
+		err = cold_server_find(&b.server, b.dir, options_string(o, "pidfile"));
+	if (err == IM_OK)
+		err = agree(&b);
+	if (err == IM_OK)
+		err = stop_and_write(&b);
+	/* Also when the server could not be started again. */
+	if (b.is_written)
+		tell(&b);
+	cold_server_free(&b.server);
+	return err;
+}
+
+int
+command_backup(struct command_call *call)
+{
+	return session_run(call, SESSION_OFFLINE, backup);
+}
