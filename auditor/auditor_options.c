@@ -12,6 +12,7 @@
 #include "cli/audit_options.h"
 #include "cli/cli_trust.h"
 #include "client/trust_file.h"
+#include "util/daemon_main.h"
 #include "util/file.h"
 #include "util/service_command.h"
 #include "util/version.h"
@@ -67,13 +68,7 @@ static const struct option_def auditor_option_table[] = {
 	.default_text = "immuclient",
 	.group = "Monitoring",
 	.help = "whose names the metrics have, and whose port is the default"},
-    AUDIT_OPTIONS{.name = "detached",
-	.short_name = 'd',
-	.type = OPTION_BOOL,
-	.default_text = "false",
-	.group = "Process",
-	.help = "run in the background"},
-    {.name = "once",
+    AUDIT_OPTIONS DAEMON_DETACHED_ROW("Process"){.name = "once",
 	.type = OPTION_BOOL,
 	.flags = OPTION_FLAG_ONLY,
 	.group = "Process",
@@ -320,10 +315,6 @@ fill_rest(const struct options *o, struct auditor_settings *s)
 	    .evidence_dir = options_bool(o, "audit-monitoring-evidence")
 		? (const char *)s->evidence_text.data
 		: NULL};
-	s->log = (struct log_config){.program = "auditor",
-	    .path = options_string(o, "logfile"),
-	    .level = (enum log_level)options_enum(o, "log-level"),
-	    .format = (enum log_format)options_enum(o, "log-format")};
 }
 
 enum im_err

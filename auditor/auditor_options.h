@@ -2,7 +2,6 @@
 #define AUDITOR_AUDITOR_OPTIONS_H
 
 #include "audit.h"
-#include "util/log.h"
 #include "util/options.h"
 #include "web.h"
 
@@ -22,9 +21,8 @@ struct auditor_settings {
 	struct alert_options alert;
 	struct peers_options peers; /* without each and its argument */
 	struct web_options web;     /* without the report */
-	struct log_config log;
-	const char *dir;     /* of everything that is kept; NUL-terminated */
-	const char *address; /* of the server, as metrics and files have it */
+	const char *dir;            /* of everything that is kept; NUL-terminated */
+	const char *address;        /* of the server, as metrics and files have it */
 	struct buf dir_text, address_text, evidence_text, queue_text;
 };
 

@@ -1,6 +1,7 @@
 /*
- * The auditing daemon. This file is the order of things at start and stop; auditor_options.c has the
- * options, audit.h does the work, and web.h, alert.h and peers.h tell others.
+ * The auditing daemon. util/daemon_main.h is the order of things; this file says what starts and stops, and
+ * runs single rounds. auditor_options.c has the options, audit.h does the work, and web.h, alert.h and
+ * peers.h tell others.
  *
  * Invariants: what cannot work however long one waits (a key, a filter, a port, another auditor in the
  * same folder) ends the start with one clear line; a server that is not there does not.
@@ -14,9 +15,10 @@
 
 #include "auditor_commands.h"
 #include "auditor_options.h"
-#include "util/daemon.h"
+#include "util/daemon_main.h"
 #include "util/duration.h"
 #include "util/file.h"
+#include "util/log.h"
 
 #define MAIN_LOCK_NAME "auditor.lock"
 #define MAIN_PATH_MAX 8192
@@ -38,19 +40,8 @@ struct auditor {
 	pthread_mutex_t lock; /* of audit, for whoever asks from a thread of peers */
 	struct audit *audit;
 	int folder_lock;
+	bool has_report;
 };
-
-/* One line for the user, in the log as well when that is a file. */
-static void
-main_fail(const struct options *o, enum im_err err)
-{
-	char text[1024];
-
-	snprintf(text, sizeof text, "%s", err_detail(err));
-	fprintf(stderr, "auditor: %s\n", text);
-	if (options_string(o, "logfile")[0])
-		log_error("%s", text);
-}
 
 /* The folder, and that no other auditor has it. */
 static enum im_err
@@ -126,6 +117,14 @@ main_start(struct auditor *a, bool once)
 	return err ? err : audit_begin(a->audit);
 }
 
+static bool
+main_answers(void *context, unsigned int timeout_ms)
+{
+	const struct auditor *a = context;
+
+	return web_answers(a->web, timeout_ms);
+}
+
 static void
 main_stop(struct auditor *a, unsigned int alerts_wait_ms)
 {
@@ -144,12 +143,14 @@ main_stop(struct auditor *a, unsigned int alerts_wait_ms)
 }
 
 static void
-main_say_started(const struct auditor *a)
+main_say_started(void *context, const struct options *o)
 {
 	char interval[DURATION_TEXT_SIZE];
+	const struct auditor *a = context;
 	const struct auditor_settings *s = &a->settings;
 	const char *host = s->web.address[0] ? s->web.address : "0.0.0.0";
 
+	(void)o;
 	duration_format((int64_t)s->audit.interval_ms * 1000000, interval);
 	printf("Auditing %s every %s; what is remembered is in %s\n", s->address, interval, s->dir);
 	if (a->web)
@@ -161,26 +162,64 @@ main_say_started(const struct auditor *a)
 	log_info("auditing %s every %s", s->address, interval);
 }
 
-static int
-main_serve(struct auditor *a)
+/* The folder is ours, and what is found is remembered. */
+static enum im_err
+main_open(struct auditor *a)
 {
-	enum im_err err = main_start(a, false);
-	int signal_number;
+	struct auditor_settings *s = &a->settings;
+	enum im_err err = main_take_folder(a);
 
-	if (err) {
-		main_fail(a->options, err);
-		main_stop(a, 0);
-		return IM_EXIT_ERROR;
-	}
-	main_say_started(a);
-	daemon_ready();
-	signal_number = daemon_wait_stop(-1);
-	log_info("Caught %s", signal_number == SIGINT ? "SIGINT" : "SIGTERM");
-	daemon_stopping();
-	main_stop(a, MAIN_ALERTS_WAIT_MS);
-	log_info("Shutdown completed");
-	return IM_EXIT_OK;
+	if (!err)
+		err = report_init(&a->report, s->address, (double)s->audit.interval_ms / 1000.0);
+	a->has_report = !err;
+	return err;
 }
+
+static void
+main_close(struct auditor *a)
+{
+	if (a->has_report)
+		report_free(&a->report);
+	file_unlock(&a->folder_lock);
+}
+
+static enum im_err
+main_start_daemon(void *context, const struct options *o)
+{
+	struct auditor *a = context;
+	enum im_err err = main_open(a);
+
+	(void)o;
+	if (!err)
+		err = main_start(a, false);
+	if (err) {
+		main_stop(a, 0);
+		main_close(a);
+	}
+	return err;
+}
+
+static void
+main_stop_daemon(void *context)
+{
+	struct auditor *a = context;
+
+	main_stop(a, MAIN_ALERTS_WAIT_MS);
+	main_close(a);
+}
+
+static enum im_err
+main_folder(const struct options *o, struct buf *out)
+{
+	return auditor_folder(o, out);
+}
+
+static const struct daemon_main main_life = {.name = "auditor",
+    .folder = main_folder,
+    .start = main_start_daemon,
+    .started = main_say_started,
+    .answers = main_answers,
+    .stop = main_stop_daemon};
 
 /* One round or several, and what was found. */
 static int
@@ -198,7 +237,7 @@ main_once(struct auditor *a)
 	for (i = 0; i < rounds && !err; i++)
 		err = audit_run_round(a->audit, &worst);
 	if (err)
-		main_fail(a->options, err);
+		daemon_main_fail(a->options, "auditor", err);
 	main_stop(a, err ? 0 : MAIN_ALERTS_WAIT_ONCE_MS);
 	code = err ? (int)err_exit_code(err) : (int)auditor_exit_code(worst);
 	if (!err)
@@ -212,67 +251,53 @@ main_once(struct auditor *a)
 	return code;
 }
 
+/* One round is interrupted as any command: files are replaced in one step. */
 static int
-main_run(struct auditor *a)
-{
-	struct auditor_settings *s = &a->settings;
-	bool once = options_bool(a->options, "once");
-	enum im_err err;
-	int code = IM_EXIT_ERROR;
-
-	a->folder_lock = -1;
-	err = main_take_folder(a);
-	if (!err)
-		err = report_init(&a->report, s->address, (double)s->audit.interval_ms / 1000.0);
-	if (err) {
-		main_fail(a->options, err);
-	} else {
-		code = once ? main_once(a) : main_serve(a);
-		report_free(&a->report);
-	}
-	file_unlock(&a->folder_lock);
-	return code;
-}
-
-static enum im_err
-main_prepare(struct auditor *a)
+main_run_once(struct auditor *a)
 {
 	const struct options *o = a->options;
-	bool once = options_bool(o, "once");
-	enum im_err err = auditor_settings_init(o, &a->settings);
+	struct log_config log = {.program = "auditor",
+	    .path = options_string(o, "logfile"),
+	    .level = (enum log_level)options_enum(o, "log-level"),
+	    .format = (enum log_format)options_enum(o, "log-format")};
+	int code = IM_EXIT_ERROR;
+	enum im_err err = log_open(&log);
 
-	if (!err && options_bool(o, "detached") && !once)
-		err = daemon_detach("auditor");
-	/* One round is interrupted as any command: files are replaced in one step. */
-	if (!err && !once)
-		err = daemon_init();
-	if (!err)
-		err = log_open(&a->settings.log);
 	if (!err)
 		err = daemon_pidfile_create(options_string(o, "pidfile"));
-	return err;
+	if (!err)
+		err = main_open(a);
+	if (err) {
+		daemon_main_fail(o, "auditor", err);
+	} else {
+		daemon_raise_nofile();
+		code = main_once(a);
+	}
+	main_close(a);
+	daemon_pidfile_remove();
+	log_close();
+	return code;
 }
 
 int
 auditor_run(struct command_call *call)
 {
-	struct auditor a = {.options = call->options, .lock = PTHREAD_MUTEX_INITIALIZER};
+	struct auditor a = {
+	    .options = call->options, .lock = PTHREAD_MUTEX_INITIALIZER, .folder_lock = -1};
 	enum im_err err;
 	int code;
 
 	mallopt(M_MMAP_THRESHOLD, MAIN_HEAP_BLOCK_MAX);
 	mallopt(M_TRIM_THRESHOLD, MAIN_HEAP_FREE_MAX);
-	err = main_prepare(&a);
+	err = auditor_settings_init(call->options, &a.settings);
 	if (err) {
-		main_fail(call->options, err);
+		daemon_main_fail(call->options, "auditor", err);
 		code = (int)err_exit_code(err);
+	} else if (options_bool(call->options, "once")) {
+		code = main_run_once(&a);
 	} else {
-		daemon_raise_nofile();
-		code = main_run(&a);
-		daemon_pidfile_remove();
+		code = daemon_main_run(&main_life, call, &a);
 	}
-	daemon_free();
-	log_close();
 	auditor_settings_free(&a.settings);
 	return code;
 }

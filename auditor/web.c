@@ -241,6 +241,12 @@ web_start(const struct web_options *options, struct web **out)
 	return IM_OK;
 }
 
+bool
+web_answers(const struct web *web, unsigned int timeout_ms)
+{
+	return !web || http_server_answers(web->http, timeout_ms);
+}
+
 uint16_t
 web_port(const struct web *web)
 {

@@ -41,6 +41,9 @@ enum im_err web_start(const struct web_options *options, struct web **out);
 /* The port that is served; 0 for NULL. */
 uint16_t web_port(const struct web *web);
 
+/* Whether it answers within timeout_ms; see http_server_answers(). True for NULL. */
+bool web_answers(const struct web *web, unsigned int timeout_ms);
+
 /* Finishes the requests under way and releases. NULL is accepted. */
 void web_stop(struct web *web);
 

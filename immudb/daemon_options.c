@@ -7,9 +7,8 @@
  */
 #include "daemon_options.h"
 
-#include <stdio.h>
-
 #include "server/databases.h"
+#include "util/daemon_main.h"
 #include "util/service_command.h"
 #include "util/version.h"
 #include "verify_folder.h"
@@ -56,13 +55,7 @@ static const struct option_def daemon_option_table[] = {
 	.help = "Largest request and answer, in bytes",
 	.min = DAEMON_MESSAGE_MIN,
 	.max = DAEMON_MESSAGE_MAX},
-    {.name = "pidfile", .type = OPTION_PATH, .help = "Write the process id to this file"},
-    {.name = "detached",
-	.short_name = 'd',
-	.type = OPTION_BOOL,
-	.default_text = "false",
-	.help = "Run in the background"},
-    {.name = "auth",
+    DAEMON_PIDFILE_ROW(NULL) DAEMON_DETACHED_ROW(NULL){.name = "auth",
 	.short_name = 's',
 	.type = OPTION_BOOL,
 	.default_text = "true",
@@ -177,43 +170,10 @@ static const struct option_def daemon_option_table[] = {
 	.default_text = "false",
 	.help = "Leave out the latency histograms of the metrics",
 	.group = "Monitoring"},
-    {.name = "logfile",
-	.type = OPTION_PATH,
-	.help = "Log to this file instead of standard error",
-	.group = "Monitoring"},
-    {.name = "log-level",
-	.type = OPTION_ENUM,
-	.default_text = "info",
-	.choices = "error,warn,info,debug",
-	.aliases = "loglevel",
-	.env = "LOG_LEVEL",
-	.help = "Least important lines to log",
-	.group = "Monitoring"},
-    {.name = "log-format",
-	.type = OPTION_ENUM,
-	.default_text = "text",
-	.choices = "text,json",
-	.aliases = "logformat",
-	.help = "Form of the log's lines",
-	.group = "Monitoring"},
-};
+    DAEMON_LOG_ROWS("Monitoring")};
 
 /* Options that may be present, but not switched on. */
 static const char *const daemon_not_implemented[] = {"mtls"};
-
-static int
-daemon_version(struct command_call *call)
-{
-	(void)call;
-	printf("immudb %s\n", IMMUDB_VERSION);
-	if (IMMUDB_COMMIT[0])
-		printf("%-8s: %s\n", "Commit", IMMUDB_COMMIT);
-	printf("%-8s: %s\n", "Built at", IMMUDB_BUILT_AT);
-	if (fflush(stdout) == 0)
-		return IM_EXIT_OK;
-	perror("immudb: cannot write to standard output");
-	return IM_EXIT_ERROR;
-}
 
 static const struct option_def daemon_verify_options[] = {
     {.name = "output",
@@ -249,7 +209,7 @@ static const struct command daemon_commands[] = {
 	.option_count = sizeof daemon_verify_options / sizeof *daemon_verify_options,
 	.run = verify_folder_run},
     SERVICE_COMMAND("Install"),
-    {.name = "version", .summary = "Show the version", .run = daemon_version},
+    {.name = "version", .summary = "Show the version", .run = program_version},
 };
 
 static const struct command daemon_root = {
@@ -270,22 +230,25 @@ static const struct command daemon_root = {
     .run = daemon_run,
 };
 
-const struct program daemon_program = {
-    .root = &daemon_root, .env_prefix = "IMMUDB_", .version = IMMUDB_VERSION, .man_section = 8};
-
-enum im_err
-daemon_options_check(const struct options *o)
+static void
+daemon_check(const struct options *o, struct options_check *to)
 {
 	size_t i;
 
 	for (i = 0; i < sizeof daemon_not_implemented / sizeof *daemon_not_implemented; i++)
 		if (options_bool(o, daemon_not_implemented[i]))
-			return err_set(IM_ERR_CONFIG,
-			    "%s is switched on, but it is not implemented: leave it out or set it to "
-			    "false",
-			    daemon_not_implemented[i]);
-	return IM_OK;
+			options_check_add(to, daemon_not_implemented[i],
+			    "is switched on, but it is not implemented: leave it out or set it to false");
+	if (options_int(o, "port") != 0 && options_int(o, "port") == options_int(o, "metrics-port"))
+		options_check_add(to, "metrics-port", "is the port of the server as well");
+	daemon_main_check(o, to);
 }
+
+const struct program daemon_program = {.root = &daemon_root,
+    .check = daemon_check,
+    .env_prefix = "IMMUDB_",
+    .version = IMMUDB_VERSION,
+    .man_section = 8};
 
 void
 daemon_server_options(const struct options *o, struct server_options *out)
@@ -313,16 +276,5 @@ daemon_server_options(const struct options *o, struct server_options *out)
 	    .histograms = !options_bool(o, "no-histograms"),
 	    .metrics_address = options_string(o, "metrics-address"),
 	    .metrics_port = (uint16_t)options_int(o, "metrics-port"),
-	};
-}
-
-void
-daemon_log_config(const struct options *o, struct log_config *out)
-{
-	*out = (struct log_config){
-	    .program = "immudb",
-	    .path = options_string(o, "logfile"),
-	    .level = (enum log_level)options_enum(o, "log-level"),
-	    .format = (enum log_format)options_enum(o, "log-format"),
 	};
 }

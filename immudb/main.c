@@ -1,6 +1,6 @@
 /*
- * The storage daemon. This file is the order of things at start and stop; daemon_options.c has the
- * options, server/ does the work.
+ * The storage daemon. util/daemon_main.h is the order of things; this file says what starts, stops and
+ * can be reloaded. daemon_options.c has the options, server/ does the work.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -10,24 +10,19 @@
 
 #include "banner.h"
 #include "daemon_options.h"
-#include "util/daemon.h"
+#include "util/daemon_main.h"
+#include "util/log.h"
 
 #define MAIN_BANNER_MAX 65536
 /* Blocks of this size are mapped one by one; so much free memory may stay at the end of each heap. */
 #define MAIN_HEAP_BLOCK_MAX (1024 * 1024)
 #define MAIN_HEAP_FREE_MAX (8 * 1024 * 1024)
 
-/* One line for the user, in the log as well when that is a file. */
-static void
-main_fail(const struct options *o, enum im_err err)
-{
-	char text[1024];
-
-	snprintf(text, sizeof text, "%s", err_detail(err));
-	fprintf(stderr, "immudb: %s\n", text);
-	if (options_string(o, "logfile")[0])
-		log_error("%s", text);
-}
+/* Everything that runs. */
+struct daemon {
+	struct server_options options;
+	struct server *server;
+};
 
 static bool
 main_is_colour(void)
@@ -39,9 +34,11 @@ main_is_colour(void)
 }
 
 static void
-main_fill_banner(const struct options *o, const struct server *s, const struct server_options *so,
-    struct banner *b)
+main_fill_banner(const struct options *o, const struct daemon *d, struct banner *b)
 {
+	const struct server_options *so = &d->options;
+	const struct server *s = d->server;
+
 	*b = (struct banner){.dir = so->dir,
 	    .address = so->address[0] ? so->address : "::",
 	    .port = server_port(s),
@@ -71,13 +68,14 @@ main_log_banner(char *text)
 }
 
 static void
-main_say_started(const struct options *o, const struct server *s, const struct server_options *so)
+main_say_started(void *context, const struct options *o)
 {
+	const struct daemon *d = context;
 	const char *on = main_is_colour() ? "\033[32m" : "", *off = *on ? "\033[0m" : "";
 	struct banner b;
 	struct buf text;
 
-	main_fill_banner(o, s, so, &b);
+	main_fill_banner(o, d, &b);
 	buf_init(&text, MAIN_BANNER_MAX);
 	banner_write(&b, &text);
 	buf_append_u8(&text, '\0');
@@ -91,38 +89,56 @@ main_say_started(const struct options *o, const struct server *s, const struct s
 			main_log_banner((char *)text.data);
 	}
 	buf_free(&text);
-	if (so->maintenance)
+	if (d->options.maintenance)
 		log_warn(
 		    "maintenance mode: whoever is on this machine may read all data and change "
 		    "users without login; nothing else is written");
 	if (b.default_password)
 		log_warn("user %s has the default password: change it%s", SERVER_ADMIN,
-		    so->devmode ? "" : "; until then it can log in from this machine only");
+		    d->options.devmode ? "" : "; until then it can log in from this machine only");
 }
 
-/* From the first file to the last answer. */
-static int
-main_serve(const struct options *o)
+static enum im_err
+main_start(void *context, const struct options *o)
 {
-	struct server_options so;
-	struct server *s = NULL;
-	enum im_err err;
-	int signal_number;
+	struct daemon *d = context;
 
-	daemon_server_options(o, &so);
-	err = server_start(&so, &s);
-	if (err != IM_OK) {
-		main_fail(o, err);
-		return IM_EXIT_ERROR;
-	}
-	main_say_started(o, s, &so);
-	daemon_ready();
-	signal_number = daemon_wait_stop(-1);
-	log_info("Caught %s", signal_number == SIGINT ? "SIGINT" : "SIGTERM");
-	daemon_stopping();
-	server_stop(s);
-	log_info("Shutdown completed");
-	return IM_EXIT_OK;
+	daemon_server_options(o, &d->options);
+	return server_start(&d->options, &d->server);
+}
+
+static enum im_err
+main_reload(void *context, const struct options *o)
+{
+	struct daemon *d = context;
+
+	(void)o;
+	return server_reload_key(d->server, d->options.signing_key);
+}
+
+static bool
+main_answers(void *context, unsigned int timeout_ms)
+{
+	struct daemon *d = context;
+
+	return server_answers(d->server, timeout_ms);
+}
+
+static void
+main_stop(void *context)
+{
+	struct daemon *d = context;
+
+	server_stop(d->server);
+}
+
+static enum im_err
+main_folder(const struct options *o, struct buf *out)
+{
+	const char *dir = options_string(o, "dir");
+
+	buf_append(out, dir, strlen(dir) + 1);
+	return out->err;
 }
 
 /*
@@ -138,34 +154,21 @@ main_bound_heap(void)
 	mallopt(M_TRIM_THRESHOLD, MAIN_HEAP_FREE_MAX);
 }
 
+static const struct daemon_main main_life = {.name = "immudb",
+    .folder = main_folder,
+    .start = main_start,
+    .started = main_say_started,
+    .reload = main_reload,
+    .answers = main_answers,
+    .stop = main_stop};
+
 int
 daemon_run(struct command_call *call)
 {
-	const struct options *o = call->options;
-	struct log_config log;
-	enum im_err err = daemon_options_check(o);
-	int code = IM_EXIT_ERROR;
+	struct daemon d = {0};
 
 	main_bound_heap();
-	daemon_log_config(o, &log);
-	if (err == IM_OK && options_bool(o, "detached"))
-		err = daemon_detach("immudb");
-	if (err == IM_OK)
-		err = daemon_init();
-	if (err == IM_OK)
-		err = log_open(&log);
-	if (err == IM_OK)
-		err = daemon_pidfile_create(options_string(o, "pidfile"));
-	if (err == IM_OK) {
-		daemon_raise_nofile();
-		code = main_serve(o);
-		daemon_pidfile_remove();
-	} else {
-		main_fail(o, err);
-	}
-	daemon_free();
-	log_close();
-	return code;
+	return daemon_main_run(&main_life, call, &d);
 }
 
 int

@@ -179,6 +179,12 @@ gateway_port(const struct gateway *g)
 	return http_server_port(g->http);
 }
 
+bool
+gateway_answers(const struct gateway *g, unsigned int timeout_ms)
+{
+	return http_server_answers(g->http, timeout_ms);
+}
+
 void
 gateway_stop(struct gateway *g)
 {

@@ -45,6 +45,9 @@ enum im_err gateway_start(const struct gateway_settings *settings, struct gatewa
 /* The port that is served. */
 uint16_t gateway_port(const struct gateway *g);
 
+/* Whether it answers within timeout_ms; see http_server_answers(). */
+bool gateway_answers(const struct gateway *g, unsigned int timeout_ms);
+
 /* Ends running requests and releases everything. NULL is accepted. */
 void gateway_stop(struct gateway *g);
 

@@ -7,10 +7,9 @@
  */
 #include "gateway_options.h"
 
-#include <stdio.h>
-
 #include "cors.h"
 #include "upstream.h"
+#include "util/daemon_main.h"
 #include "util/service_command.h"
 #include "util/version.h"
 
@@ -31,13 +30,7 @@ static const struct option_def gateway_option_table[] = {
 	.help = "Port to serve on; 0 takes a free one",
 	.min = 0,
 	.max = 65535},
-    {.name = "pidfile", .type = OPTION_PATH, .help = "Write the process id to this file"},
-    {.name = "detached",
-	.short_name = 'd',
-	.type = OPTION_BOOL,
-	.default_text = "false",
-	.help = "Run in the background"},
-    {.name = "threads",
+    DAEMON_PIDFILE_ROW(NULL) DAEMON_DETACHED_ROW(NULL){.name = "threads",
 	.type = OPTION_INT,
 	.default_text = "64",
 	.help = "Requests answered at the same time; further ones wait",
@@ -167,47 +160,14 @@ static const struct option_def gateway_option_table[] = {
 	.default_text = "false",
 	.group = "Monitoring",
 	.help = "A line in the log for each request: route, status, bytes, time"},
-    {.name = "logfile",
-	.type = OPTION_PATH,
-	.group = "Monitoring",
-	.help = "Log to this file instead of standard error"},
-    {.name = "log-level",
-	.type = OPTION_ENUM,
-	.default_text = "info",
-	.choices = "error,warn,info,debug",
-	.aliases = "loglevel",
-	.env = "LOG_LEVEL",
-	.group = "Monitoring",
-	.help = "Least important lines to log"},
-    {.name = "log-format",
-	.type = OPTION_ENUM,
-	.default_text = "text",
-	.choices = "text,json",
-	.aliases = "logformat",
-	.group = "Monitoring",
-	.help = "Form of the log's lines"},
-};
+    DAEMON_LOG_ROWS("Monitoring")};
 
 /* Options that may be present, but not switched on. */
 static const char *const gateway_not_implemented[] = {"mtls"};
 
-static int
-gateway_version(struct command_call *call)
-{
-	(void)call;
-	printf("immugw %s\n", IMMUDB_VERSION);
-	if (IMMUDB_COMMIT[0])
-		printf("%-8s: %s\n", "Commit", IMMUDB_COMMIT);
-	printf("%-8s: %s\n", "Built at", IMMUDB_BUILT_AT);
-	if (fflush(stdout) == 0)
-		return IM_EXIT_OK;
-	perror("immugw: cannot write to standard output");
-	return IM_EXIT_ERROR;
-}
-
 static const struct command gateway_commands[] = {
     SERVICE_COMMAND("Install"),
-    {.name = "version", .summary = "Show the version", .run = gateway_version},
+    {.name = "version", .summary = "Show the version", .run = program_version},
 };
 
 static const struct command gateway_root = {
@@ -229,26 +189,31 @@ static const struct command gateway_root = {
     .run = gateway_run,
 };
 
-const struct program gateway_program = {
-    .root = &gateway_root, .env_prefix = "IMMUGW_", .version = IMMUDB_VERSION, .man_section = 8};
-
-enum im_err
-gateway_options_check(const struct options *o)
+static void
+gateway_check(const struct options *o, struct options_check *to)
 {
 	size_t i, count;
 	const char *const *origins = options_list(o, "cors-origins", &count);
-	enum im_err err = IM_OK;
 
 	for (i = 0; i < sizeof gateway_not_implemented / sizeof *gateway_not_implemented; i++)
 		if (options_bool(o, gateway_not_implemented[i]))
-			return err_set(IM_ERR_CONFIG,
-			    "%s is switched on, but it is not implemented: leave it out or set it to "
-			    "false",
-			    gateway_not_implemented[i]);
-	for (i = 0; i < count && err == IM_OK; i++)
-		err = cors_check_origin(origins[i]);
-	return err;
+			options_check_add(to, gateway_not_implemented[i],
+			    "is switched on, but it is not implemented: leave it out or set it to false");
+	for (i = 0; i < count; i++)
+		if (cors_check_origin(origins[i]) != IM_OK)
+			options_check_add(to, "cors-origins", "%s", err_detail(IM_ERR_CONFIG));
+	if (strcmp(options_string(o, "audit-signature"), "validate") == 0 &&
+	    !options_string(o, "server-signing-pub-key")[0])
+		options_check_add(to, "audit-signature",
+		    "is validate, but server-signing-pub-key does not name the server's key");
+	daemon_main_check(o, to);
 }
+
+const struct program gateway_program = {.root = &gateway_root,
+    .check = gateway_check,
+    .env_prefix = "IMMUGW_",
+    .version = IMMUDB_VERSION,
+    .man_section = 8};
 
 void
 gateway_settings_get(const struct options *o, struct gateway_settings *out)
@@ -266,15 +231,4 @@ gateway_settings_get(const struct options *o, struct gateway_settings *out)
 	    .access_log = options_bool(o, "access-log"),
 	    .threads = (size_t)options_int(o, "threads")};
 	out->origins = options_list(o, "cors-origins", &out->origins_len);
-}
-
-void
-gateway_log_config(const struct options *o, struct log_config *out)
-{
-	*out = (struct log_config){
-	    .program = "immugw",
-	    .path = options_string(o, "logfile"),
-	    .level = (enum log_level)options_enum(o, "log-level"),
-	    .format = (enum log_format)options_enum(o, "log-format"),
-	};
 }

@@ -1,6 +1,6 @@
 /*
- * The REST gateway. This file is the order of things at start and stop; gateway_options.c has the
- * options, gateway.c and rest.c do the work.
+ * The REST gateway. util/daemon_main.h is the order of things; this file says what starts and stops.
+ * gateway_options.c has the options, gateway.c and rest.c do the work.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -8,91 +8,91 @@
 
 #include "audit_child.h"
 #include "gateway_options.h"
-#include "util/daemon.h"
+#include "util/daemon_main.h"
+#include "util/file.h"
+#include "util/log.h"
 
-/* One line for the user, in the log as well when that is a file. */
-static void
-main_fail(const struct options *o, enum im_err err)
-{
-	char text[1024];
-
-	snprintf(text, sizeof text, "%s", err_detail(err));
-	fprintf(stderr, "immugw: %s\n", text);
-	if (options_string(o, "logfile")[0])
-		log_error("%s", text);
-}
+/* Everything that runs. */
+struct daemon {
+	struct gateway_settings settings;
+	struct gateway *gateway;
+};
 
 static void
-main_say_started(const struct gateway_settings *settings, const struct gateway *g)
+main_say_started(void *context, const struct options *o)
 {
-	const char *socket = settings->server_socket;
+	const struct daemon *d = context;
+	const char *socket = d->settings.server_socket;
 
-	printf("immugw serves http://%s:%u for the server at ", settings->address, gateway_port(g));
+	(void)o;
+	printf("immugw serves http://%s:%u for the server at ", d->settings.address,
+	    gateway_port(d->gateway));
 	if (socket[0])
 		printf("unix:%s\n", socket);
 	else
-		printf("%s:%u\n", settings->server_address, settings->server_port);
+		printf("%s:%u\n", d->settings.server_address, d->settings.server_port);
 	if (fflush(stdout) != 0)
 		log_warn("cannot write to standard output: %s", strerror(errno));
 }
 
-/* From the first connection to the last answer. */
-static int
-main_serve(const struct options *o)
+static enum im_err
+main_start(void *context, const struct options *o)
 {
-	struct gateway_settings settings;
-	struct gateway *g = NULL;
+	struct daemon *d = context;
 	enum im_err err;
-	int signal_number;
 
-	gateway_settings_get(o, &settings);
+	gateway_settings_get(o, &d->settings);
 	/* Before any thread of the gateway, and before the first nng call. */
-	err = audit_child_start(o, &settings.auditor);
+	err = audit_child_start(o, &d->settings.auditor);
 	if (err == IM_OK)
-		err = gateway_start(&settings, &g);
-	if (err != IM_OK) {
-		audit_child_stop(settings.auditor);
-		main_fail(o, err);
-		return IM_EXIT_ERROR;
-	}
-	main_say_started(&settings, g);
-	daemon_ready();
-	signal_number = daemon_wait_stop(-1);
-	log_info("Caught %s", signal_number == SIGINT ? "SIGINT" : "SIGTERM");
-	daemon_stopping();
-	gateway_stop(g);
-	audit_child_stop(settings.auditor);
-	log_info("Shutdown completed");
-	return IM_EXIT_OK;
+		err = gateway_start(&d->settings, &d->gateway);
+	if (err != IM_OK)
+		audit_child_stop(d->settings.auditor);
+	return err;
 }
+
+static bool
+main_answers(void *context, unsigned int timeout_ms)
+{
+	const struct daemon *d = context;
+
+	return gateway_answers(d->gateway, timeout_ms);
+}
+
+static void
+main_stop(void *context)
+{
+	struct daemon *d = context;
+
+	gateway_stop(d->gateway);
+	audit_child_stop(d->settings.auditor);
+}
+
+/* The folder of trusted states. */
+static enum im_err
+main_folder(const struct options *o, struct buf *out)
+{
+	const char *dir = options_string(o, "dir");
+
+	if (!dir[0])
+		return file_state_folder(out);
+	buf_append(out, dir, strlen(dir) + 1);
+	return out->err;
+}
+
+static const struct daemon_main main_life = {.name = "immugw",
+    .folder = main_folder,
+    .start = main_start,
+    .started = main_say_started,
+    .answers = main_answers,
+    .stop = main_stop};
 
 int
 gateway_run(struct command_call *call)
 {
-	const struct options *o = call->options;
-	enum im_err err = gateway_options_check(o);
-	struct log_config log;
-	int code = IM_EXIT_ERROR;
+	struct daemon d = {0};
 
-	gateway_log_config(o, &log);
-	if (err == IM_OK && options_bool(o, "detached"))
-		err = daemon_detach("immugw");
-	if (err == IM_OK)
-		err = daemon_init();
-	if (err == IM_OK)
-		err = log_open(&log);
-	if (err == IM_OK)
-		err = daemon_pidfile_create(options_string(o, "pidfile"));
-	if (err == IM_OK) {
-		daemon_raise_nofile();
-		code = main_serve(o);
-		daemon_pidfile_remove();
-	} else {
-		main_fail(o, err);
-	}
-	daemon_free();
-	log_close();
-	return code;
+	return daemon_main_run(&main_life, call, &d);
 }
 
 int

@@ -7,27 +7,23 @@
 enum im_err
 proving_sign(struct call *c, uint64_t tx, const struct hash *alh, Immudb__Schema__Signature **out)
 {
-	const struct sign_private_key *key = c->server->key;
 	struct sign_state state = {bytes_str(c->database->name), tx, *alh};
 	Immudb__Schema__Signature *m;
-	uint8_t *point, *der;
+	struct server_signature *signature;
 	enum im_err err;
-	size_t len;
 
 	*out = NULL;
-	if (!key)
+	if (!c->server->is_signing)
 		return IM_OK;
 	m = message_new(call_arena(c), &immudb__schema__signature__descriptor);
-	point = arena_alloc(call_arena(c), SIGN_POINT_SIZE);
-	der = arena_alloc(call_arena(c), SIGN_DER_MAX);
-	if (!m || !point || !der)
+	signature = arena_alloc(call_arena(c), sizeof *signature);
+	if (!m || !signature)
 		return IM_ERR_NOMEM;
-	err = sign_make(key, &state, der, &len);
+	err = server_sign(c->server, &state, signature);
 	if (err != IM_OK)
 		return err;
-	sign_private_key_point(key, point);
-	m->publickey = message_data(bytes_of(point, SIGN_POINT_SIZE));
-	m->signature = message_data(bytes_of(der, len));
+	m->publickey = message_data(bytes_of(signature->point, SIGN_POINT_SIZE));
+	m->signature = message_data(bytes_of(signature->der, signature->der_len));
 	*out = m;
 	return IM_OK;
 }
@@ -68,7 +64,7 @@ proving_answer(
 	if (!m->dualproof)
 		return IM_ERR_NOMEM;
 	*out = m;
-	if (!c->server->key)
+	if (!c->server->is_signing)
 		return IM_OK;
 	tx_header_alh(&proof->target, &alh);
 	return proving_sign(c, proof->target.id, &alh, &m->signature);

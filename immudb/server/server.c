@@ -21,7 +21,6 @@
 #include "server/server_state.h"
 #include "util/clock.h"
 #include "util/file.h"
-#include "util/keyfile.h"
 #include "util/log.h"
 #include "util/text.h"
 #include "util/version.h"
@@ -43,21 +42,6 @@
 #define SERVER_CONNECTIONS_MAX 16384
 #define SERVER_DRAIN_MS 10000
 #define SERVER_URL_MAX 512
-
-static enum im_err
-server_load_key(struct server *s)
-{
-	const char *path = s->options.signing_key;
-	bool world_readable = false;
-	enum im_err err;
-
-	if (!path || !path[0])
-		return IM_OK;
-	err = keyfile_load_private(path, &world_readable, &s->key);
-	if (err == IM_OK && world_readable)
-		log_warn("signing key %s can be read by everybody", path);
-	return err;
-}
 
 /* Invariant 1. */
 static enum im_err
@@ -351,7 +335,7 @@ server_start(const struct server_options *options, struct server **out)
 	s->lock_fd = -1;
 	s->started_s = clock_wall_s();
 	s->started_ns = clock_monotonic_ns();
-	err = server_load_key(s);
+	err = server_running_begin(s);
 	if (err == IM_OK)
 		err = server_open_folder(s);
 	if (err == IM_OK)
@@ -398,8 +382,7 @@ server_stop(struct server *s)
 	throttle_free(s->throttle);
 	sessions_free(s->sessions);
 	meta_close(s->meta);
-	if (s->key)
-		sign_private_key_free(s->key);
+	server_running_end(s);
 	file_unlock(&s->lock_fd);
 	free(s);
 }

@@ -52,6 +52,16 @@ enum im_err server_start(const struct server_options *options, struct server **o
  */
 void server_stop(struct server *s);
 
+/*
+ * Reads the signing key from a file: states are signed with it from then on; the log says so when it is
+ * another key than before. Errors of keyfile_load_private(): the key stays. A server that does not sign
+ * goes on so. Not while server_stop() runs.
+ */
+enum im_err server_reload_key(struct server *s, const char *path);
+
+/* Whether a read would be answered within timeout_ms: what the readers do is done. */
+bool server_answers(struct server *s, unsigned int timeout_ms);
+
 /* The port of the transport and of HTTP (0 without HTTP). */
 uint16_t server_port(const struct server *s);
 uint16_t server_metrics_port(const struct server *s);

@@ -1,6 +1,8 @@
 #ifndef SERVER_SERVER_STATE_H
 #define SERVER_SERVER_STATE_H
 
+#include <pthread.h>
+
 #include "crypto/sign.h"
 #include "http/http_server.h"
 #include "rpc/rpc_server.h"
@@ -43,7 +45,10 @@ struct server {
 	struct workers *passwords;
 	struct workers *compactors;     /* flush and merge indexes */
 	struct workers *administrators; /* creates, loads, unloads, deletes databases */
-	struct sign_private_key *key;   /* NULL: states are not signed */
+	bool is_signing;                /* states are signed; never changes while serving */
+	pthread_rwlock_t key_lock;      /* of key, which may be replaced while serving */
+	struct sign_private_key *key;
+	struct server_probe *probe; /* server_running.c */
 	struct metrics *metrics;
 	struct server_metrics series;
 	struct rpc_server *rpc;
@@ -54,6 +59,21 @@ struct server {
 	int64_t started_s;  /* wall clock */
 	int64_t started_ns; /* monotonic */
 };
+
+/* server_running.c: the signing key of the options, and what server_answers() needs. At start. */
+enum im_err server_running_begin(struct server *s);
+void server_running_end(struct server *s);
+
+/* A signature and whose it is. */
+struct server_signature {
+	uint8_t point[SIGN_POINT_SIZE]; /* of the public key */
+	uint8_t der[SIGN_DER_MAX];
+	size_t der_len;
+};
+
+/* Signs a state with the key of this moment. Only when is_signing. Errors of sign_make(). From any thread. */
+enum im_err
+server_sign(struct server *s, const struct sign_state *state, struct server_signature *out);
 
 /* dispatch.c: the entry of every request, for rpc_server_options. */
 void dispatch_request(void *ctx, struct rpc_request *request);

@@ -136,7 +136,7 @@ writing_proof_done(struct store_write *w)
 	if (err == IM_OK)
 		err_clear();
 	if (err == IM_OK)
-		err = c->server->key ? IM_ERR_WOULD_BLOCK : writing_prove(c);
+		err = c->server->is_signing ? IM_ERR_WOULD_BLOCK : writing_prove(c);
 	if (err == IM_ERR_WOULD_BLOCK)
 		call_queue(c, c->server->readers);
 	else

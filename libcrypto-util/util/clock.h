@@ -11,6 +11,7 @@
  * other machines read. Every function is safe from any thread and touches no time zone.
  */
 
+#define CLOCK_NS_PER_US INT64_C(1000)
 #define CLOCK_NS_PER_MS INT64_C(1000000)
 #define CLOCK_NS_PER_S INT64_C(1000000000)
 

@@ -1,7 +1,7 @@
 /*
- * A daemon and the system around it. Neighbours: daemon_pidfile (who runs), supervise (the parent of a
- * daemon that is somebody's child), log (opened again on SIGHUP); used by immudb, the auditor and the
- * gateway.
+ * A daemon and the system around it. Neighbours: daemon_pidfile (who runs), daemon_guard (signals while
+ * nobody waits for them), supervise (the parent of a daemon that is somebody's child), log (opened again
+ * on SIGHUP and SIGUSR1); used by daemon_main, which is the life of every daemon.
  *
  * Invariants: forking happens before any thread exists; the stop signals are blocked in every
  * thread, so they arrive only through the signal descriptor.
@@ -39,7 +39,12 @@ static struct {
 	int request_fd;    /* eventfd of daemon_request_stop() */
 	int supervisor_fd; /* of util/supervise.h, when there is one */
 	sigset_t old_mask;
-} daemon_state = {DAEMON_NO_FD, DAEMON_NO_FD, DAEMON_NO_FD, DAEMON_NO_FD, {{0}}};
+	void (*reload)(void *arg);
+	void *reload_arg;
+} daemon_state = {.ready_fd = DAEMON_NO_FD,
+    .signal_fd = DAEMON_NO_FD,
+    .request_fd = DAEMON_NO_FD,
+    .supervisor_fd = DAEMON_NO_FD};
 
 static void
 daemon_close(int *fd)
@@ -166,6 +171,12 @@ daemon_detach(const char *program)
 	return IM_OK;
 }
 
+bool
+daemon_is_detaching(void)
+{
+	return daemon_state.ready_fd >= 0;
+}
+
 /* Our end of a supervisor's socket, which our own children shall not have. */
 static void
 daemon_find_supervisor(void)
@@ -195,6 +206,7 @@ daemon_init(void)
 	sigaddset(&stop, SIGTERM);
 	sigaddset(&stop, SIGINT);
 	sigaddset(&stop, SIGHUP);
+	sigaddset(&stop, SIGUSR1);
 	if (pthread_sigmask(SIG_BLOCK, &stop, &daemon_state.old_mask) != 0)
 		return err_set(IM_ERR_IO, "cannot block signals");
 	daemon_state.signal_fd = signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -212,6 +224,7 @@ daemon_free(void)
 	daemon_close(&daemon_state.signal_fd);
 	daemon_close(&daemon_state.request_fd);
 	daemon_close(&daemon_state.supervisor_fd);
+	daemon_on_reload(NULL, NULL);
 	(void)pthread_sigmask(SIG_SETMASK, &daemon_state.old_mask, NULL);
 }
 
@@ -289,7 +302,29 @@ daemon_stopping(void)
 	daemon_tell_manager("STOPPING=1");
 }
 
-/* Takes one signal off the descriptor: its number, 0 when there is none or it was SIGHUP. */
+void
+daemon_on_reload(void (*reload)(void *arg), void *arg)
+{
+	daemon_state.reload = reload;
+	daemon_state.reload_arg = arg;
+}
+
+/* The manager wants the time, so that it can tell this reload from an earlier one. */
+static void
+daemon_reload(void)
+{
+	char state[64];
+
+	if (!daemon_state.reload)
+		return;
+	snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%lld",
+	    (long long)(clock_monotonic_ns() / CLOCK_NS_PER_US));
+	daemon_tell_manager(state);
+	daemon_state.reload(daemon_state.reload_arg);
+	daemon_tell_manager("READY=1");
+}
+
+/* Takes one signal off the descriptor: its number, 0 when there is none or it was not to stop. */
 static int
 daemon_take_signal(void)
 {
@@ -298,12 +333,36 @@ daemon_take_signal(void)
 
 	if (read(daemon_state.signal_fd, &info, sizeof info) != (ssize_t)sizeof info)
 		return 0;
-	if (info.ssi_signo != SIGHUP)
+	if (info.ssi_signo != SIGHUP && info.ssi_signo != SIGUSR1)
 		return (int)info.ssi_signo;
 	err = log_reopen();
 	if (err)
 		log_error("%s", err_detail(err));
+	if (info.ssi_signo == SIGHUP)
+		daemon_reload();
 	return 0;
+}
+
+unsigned int
+daemon_watchdog_ms(void)
+{
+	const char *period = getenv("WATCHDOG_USEC"), *whose = getenv("WATCHDOG_PID");
+	char *end;
+	unsigned long long us;
+
+	if (!period || !period[0] || (whose && strtol(whose, NULL, 10) != (long)getpid()))
+		return 0;
+	errno = 0;
+	us = strtoull(period, &end, 10);
+	if (errno || *end || us / 2000 > INT32_MAX)
+		return 0;
+	return us && us < 2000 ? 1 : (unsigned int)(us / 2000);
+}
+
+void
+daemon_watchdog_alive(void)
+{
+	daemon_tell_manager("WATCHDOG=1");
 }
 
 /* Whether the supervisor's end of the socket is closed: it is gone, or wants us to stop. */

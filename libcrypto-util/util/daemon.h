@@ -2,6 +2,7 @@
 #define UTIL_DAEMON_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "util/err.h"
@@ -13,12 +14,14 @@
  *	daemon_detach()		before any thread, before the first nng call
  *	daemon_init()		before any thread
  *	daemon_pidfile_create()
- *	... open, listen ...
+ *	... open, listen, under daemon_guard_begin() ...
  *	daemon_ready()
  *	daemon_wait_stop()
  *	daemon_stopping()
- *	... close ...
+ *	... close, under daemon_guard_begin() ...
  *	daemon_pidfile_remove(), daemon_free()
+ *
+ * util/daemon_main.h does all of that.
  */
 
 /*
@@ -42,8 +45,11 @@ size_t daemon_raise_nofile(void);
  */
 enum im_err daemon_detach(const char *program);
 
+/* Whether daemon_detach() has gone to the background and the caller's process still waits. */
+bool daemon_is_detaching(void);
+
 /*
- * Blocks SIGTERM, SIGINT and SIGHUP in the calling thread and those it starts, ignores SIGPIPE, takes
+ * Blocks SIGTERM, SIGINT, SIGHUP and SIGUSR1 in the calling thread and those it starts, ignores SIGPIPE, takes
  * the socket of a supervisor (util/supervise.h) out of the environment, and prepares daemon_wait_stop().
  * IM_ERR_IO.
  */
@@ -92,10 +98,30 @@ enum im_err daemon_notify(const char *state);
 
 /*
  * Waits until SIGTERM, SIGINT, daemon_request_stop() or the end of the supervisor, at most timeout_ms
- * (-1: for ever). Returns the signal's number, SIGTERM for what is no signal, 0 when the time is over. SIGHUP opens the log again
- * and the wait goes on.
+ * (-1: for ever). Returns the signal's number, SIGTERM for what is no signal, 0 when the time is over.
+ * SIGHUP and SIGUSR1 open the log again, SIGHUP also calls what daemon_on_reload() set, and the wait goes on.
  */
 int daemon_wait_stop(int timeout_ms);
+
+/* What daemon_wait_stop() calls on SIGHUP, between RELOADING=1 and READY=1 to the service manager. */
+void daemon_on_reload(void (*reload)(void *arg), void *arg);
+
+/*
+ * How often the service manager wants to hear that the daemon is alive, in milliseconds: half of
+ * WATCHDOG_USEC, if that is meant for us; 0: it does not.
+ */
+unsigned int daemon_watchdog_ms(void);
+
+/* Says so. */
+void daemon_watchdog_alive(void);
+
+/*
+ * From here to daemon_guard_end() a thread hears SIGTERM and SIGINT: they end the process at once, as if
+ * nobody had blocked them, and without its pid file. So does the end of deadline_ms (0: there is none),
+ * with IM_EXIT_ERROR. doing is said in the log: "starting". IM_ERR_NOMEM, IM_ERR_IO: signals wait.
+ */
+enum im_err daemon_guard_begin(const char *doing, unsigned int deadline_ms);
+void daemon_guard_end(void);
 
 /* Makes daemon_wait_stop() return, now or when it is next called. From any thread or handler. */
 void daemon_request_stop(void);

@@ -42,6 +42,11 @@ const struct option_def option_builtins[OPTION_BUILTIN_COUNT] = {
 	.type = OPTION_BOOL,
 	.flags = OPTION_FLAG_ONLY,
 	.help = "Show every setting with its origin, and exit"},
+    [OPTION_BUILTIN_CHECK_CONFIG] = {.name = "check-config",
+	.type = OPTION_BOOL,
+	.flags = OPTION_FLAG_ONLY,
+	.help = "Say everything that is wrong with environment and configuration file, and exit: "
+		"with 0 if nothing is, 2 otherwise"},
     [OPTION_BUILTIN_PRINT_MAN] = {.name = "print-man",
 	.type = OPTION_BOOL,
 	.flags = OPTION_FLAG_ONLY | OPTION_HIDDEN,
@@ -426,7 +431,7 @@ options_init(struct options *o)
 	return err;
 }
 
-static struct option_value *
+struct option_value *
 options_find_active(const struct options *o, const char *name)
 {
 	for (size_t i = 0; i < o->count; i++)
@@ -463,14 +468,14 @@ options_read_secret(struct options *o, const struct option_value *v)
 	return IM_OK;
 }
 
-static enum im_err
+enum im_err
 options_read_secrets(struct options *o)
 {
 	enum im_err err = IM_OK;
 
 	for (size_t i = 0; i < o->count && !err; i++)
 		if (o->values[i].active && o->values[i].def->type == OPTION_SECRET_FILE)
-			err = options_read_secret(o, &o->values[i]);
+			err = options_fault(o, options_read_secret(o, &o->values[i]));
 	return err;
 }
 
@@ -512,8 +517,7 @@ options_check_call(const struct options *o)
 	    IM_ERR_USAGE, "%s: accepts at most %u arg(s), received %zu", c->name, c->max_args, n);
 }
 
-/* The defaults, in *out; NULL there without memory. */
-static enum im_err
+enum im_err
 options_new(const struct program *program, struct options **out)
 {
 	struct options *o = (struct options *)calloc(1, sizeof *o);
@@ -541,7 +545,9 @@ options_load(
 
 	if (!err)
 		err = options_read_args(o, argc, argv);
-	if (err || (o->action != OPTIONS_RUN && o->action != OPTIONS_PRINT_CONFIG))
+	if (err ||
+	    (o->action != OPTIONS_RUN && o->action != OPTIONS_PRINT_CONFIG &&
+		o->action != OPTIONS_CHECK_CONFIG))
 		return err;
 	flags_only = options_command(o)->flags_only;
 	if (env && !flags_only)

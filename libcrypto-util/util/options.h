@@ -105,9 +105,14 @@ struct command_call {
 	void *context; /* as given to program_main() */
 };
 
+/* What is wrong with values that are each right by themselves; see options_check(). */
+struct options_check;
+
 /* A program: its root command and what only a whole program has. */
 struct program {
 	const struct command *root;
+	/* Says by options_check_add() which values cannot be or do not go together. NULL: all do. */
+	void (*check)(const struct options *o, struct options_check *to);
 	const char *env_prefix;    /* "IMMUDB_" */
 	const char *version;       /* printed by --version, put into the man page */
 	const char *config_folder; /* NULL: "/etc/immudb" */
@@ -121,6 +126,7 @@ enum options_action {
 	OPTIONS_HELP,         /* --help, -h, "help" */
 	OPTIONS_VERSION,      /* --version */
 	OPTIONS_PRINT_CONFIG, /* --print-config */
+	OPTIONS_CHECK_CONFIG, /* --check-config */
 	OPTIONS_PRINT_MAN,    /* --print-man (hidden) */
 	OPTIONS_PRINT_WORDS   /* --print-words (hidden) */
 };
@@ -142,6 +148,32 @@ enum im_err options_load(
  */
 enum im_err
 options_load_line(const struct options *earlier, int argc, char **argv, struct options **out);
+
+/*
+ * Reads the configuration file and the secret files again; what command line and environment said stays.
+ * earlier must outlive *out. Errors and *out as options_load().
+ */
+enum im_err options_reload(const struct options *earlier, struct options **out);
+
+/*
+ * Calls tell for each option of the named command whose value differs, with both values as
+ * --print-config shows them, secrets as "***".
+ */
+void options_each_change(const struct options *before, const struct options *after,
+    void (*tell)(void *arg, const char *name, const char *was, const char *is), void *arg);
+
+/*
+ * Whether the values go together, by the program's check. IM_ERR_CONFIG with the first fault as
+ * detail. programs of util/daemon_main.h are checked before they start.
+ */
+enum im_err options_check(const struct options *o);
+
+/*
+ * For a program's check: one more fault, about the option of that name; the text begins with where its
+ * value comes from: "FILE:3: port: ".
+ */
+void options_check_add(struct options_check *to, const char *name, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Wipes and releases. NULL is accepted. */
 void options_free(struct options *o);
@@ -180,6 +212,13 @@ bool options_has(const struct options *o, const char *name);
 bool options_is_set(const struct options *o, const char *name);
 enum option_origin options_origin(const struct options *o, const char *name);
 
+/*
+ * --check-config: every fault of environment and files that loading found and of options_check(), each
+ * with its source, FILE:LINE: KEY for a file. False when there is one; say is called for each.
+ */
+bool
+options_check_all(const struct options *o, void (*say)(void *arg, const char *fault), void *arg);
+
 /* --print-config: a TOML line for each option with its origin as comment; secrets as "***". */
 void options_print_config(const struct options *o, FILE *to);
 
@@ -217,6 +256,9 @@ void options_print_words(const struct program *program, FILE *to);
  * command. Returns the exit code.
  */
 int program_main(const struct program *program, int argc, char **argv, void *context);
+
+/* The command "version" of a program that prints text only: name, version, commit, time of building. */
+int program_version(struct command_call *call);
 
 /*
  * Runs one more command line inside a command of a running program: by options_load_line(), then as

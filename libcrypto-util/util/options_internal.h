@@ -6,7 +6,8 @@
 
 /*
  * Between options.c (values), options_args.c (command line), options_sources.c (environment and
- * files), options_help.c, options_man.c, options_file.c and options_words.c. Not for programs.
+ * files), options_check.c (faults), options_help.c, options_man.c, options_file.c and options_words.c. Not
+ * for programs.
  */
 
 #define OPTIONS_MAX_DEPTH 4
@@ -46,6 +47,7 @@ struct options {
 	enum options_action action;
 	struct option_texts args;
 	struct option_texts warnings;
+	struct option_texts faults; /* with --check-config, which goes on after a fault */
 	const char *config_file;
 };
 
@@ -54,6 +56,7 @@ enum option_builtin {
 	OPTION_BUILTIN_HELP,
 	OPTION_BUILTIN_VERSION,
 	OPTION_BUILTIN_PRINT_CONFIG,
+	OPTION_BUILTIN_CHECK_CONFIG,
 	OPTION_BUILTIN_PRINT_MAN,
 	OPTION_BUILTIN_PRINT_WORDS,
 	OPTION_BUILTIN_CONFIG,
@@ -85,6 +88,21 @@ options_text(struct options *o, const char *fmt, ...) __attribute__((format(prin
  */
 enum im_err option_set(struct options *o, struct option_value *v, enum option_origin origin,
     const char *text, const char *where);
+
+/*
+ * After a failed step of loading: with --check-config the detail is kept and loading goes on, IM_OK;
+ * otherwise, and without memory, err.
+ */
+enum im_err options_fault(struct options *o, enum im_err err);
+
+/* Gives each secret the content of its file. */
+enum im_err options_read_secrets(struct options *o);
+
+/* The option of that name that the named command or one above it has, or NULL. */
+struct option_value *options_find_active(const struct options *o, const char *name);
+
+/* A set of the program's options with their defaults; *out is NULL without memory. */
+enum im_err options_new(const struct program *program, struct options **out);
 
 /* Whether name is the option's name or one of its aliases. */
 bool option_has_name(const struct option_def *def, const char *name);

@@ -136,7 +136,7 @@ options_read_env(struct options *o, char *const *env)
 
 	for (size_t i = 0; i < o->count && !err; i++)
 		if (o->values[i].active && !(o->values[i].def->flags & OPTION_FLAG_ONLY))
-			err = env_read_option(o, &o->values[i], env);
+			err = options_fault(o, env_read_option(o, &o->values[i], env));
 	return err ? err : env_warn_unknown(o, env);
 }
 
@@ -268,8 +268,9 @@ file_read_config(struct options *o)
 		err = err_set(IM_ERR_CONFIG, "%s", err_detail(err));
 	else
 		err = file_parse(o->config_file, buf_bytes(&text), &doc);
+	err = options_fault(o, err);
 	for (size_t i = 0; i < doc.count && !err; i++)
-		err = file_take_entry(o, &doc.entries[i], readable_by_all);
+		err = options_fault(o, file_take_entry(o, &doc.entries[i], readable_by_all));
 	config_doc_free(&doc);
 	buf_wipe(&text);
 	return err;

@@ -14,6 +14,7 @@
 
 #include "util/options_internal.h"
 #include "util/text.h"
+#include "util/version.h"
 
 #define PROGRAM_MAX_MESSAGE 16384u
 #define PROGRAM_DEFAULT_WIDTH 80u
@@ -96,6 +97,27 @@ program_run(const struct program *p, const struct options *o, void *context)
 	return call.command->run(&call);
 }
 
+static void
+program_say_fault(void *arg, const char *fault)
+{
+	program_say(arg, "", fault);
+}
+
+/* Whether the configuration is right, by the exit code and a line on standard output. */
+static int
+program_check_config(const struct program *p, const struct options *o)
+{
+	const char *file = options_config_file(o);
+
+	if (!options_check_all(o, program_say_fault, (void *)(uintptr_t)p))
+		return IM_EXIT_USAGE;
+	if (file)
+		printf("The configuration is right: %s\n", file);
+	else
+		puts("The configuration is right; there is no configuration file");
+	return IM_EXIT_OK;
+}
+
 /* Does what the command line asks for. */
 static int
 program_act(const struct program *p, const struct options *o, void *context)
@@ -110,6 +132,8 @@ program_act(const struct program *p, const struct options *o, void *context)
 	case OPTIONS_PRINT_CONFIG:
 		options_print_config(o, stdout);
 		break;
+	case OPTIONS_CHECK_CONFIG:
+		return program_check_config(p, o);
 	case OPTIONS_PRINT_MAN:
 		options_print_man(p, stdout);
 		break;
@@ -142,6 +166,16 @@ program_main(const struct program *program, int argc, char **argv, void *context
 	code = program_close_stdout(program, code);
 	options_free(o);
 	return code;
+}
+
+int
+program_version(struct command_call *call)
+{
+	printf("%s %s\n", call->program->root->name, IMMUDB_VERSION);
+	if (IMMUDB_COMMIT[0])
+		printf("%-8s: %s\n", "Commit", IMMUDB_COMMIT);
+	printf("%-8s: %s\n", "Built at", IMMUDB_BUILT_AT);
+	return IM_EXIT_OK;
 }
 
 int

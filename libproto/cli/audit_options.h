@@ -1,7 +1,7 @@
 #ifndef CLI_AUDIT_OPTIONS_H
 #define CLI_AUDIT_OPTIONS_H
 
-#include "util/options.h"
+#include "util/daemon_main.h"
 
 /*
  * The options of auditing, for the table of `auditor` and for that of `immuclient audit-mode`, which hands
@@ -146,29 +146,8 @@
 	.group = "Monitoring", \
 	.help = "let evidence be fetched from there, by whoever reaches it; it holds the entries in " \
 		"question"}, \
-    {.name = "logfile", \
-	.type = OPTION_PATH, \
-	.group = "Process", \
-	.help = "log to this file instead of standard error"}, \
-    {.name = "log-level", \
-	.type = OPTION_ENUM, \
-	.default_text = "info", \
-	.choices = "error,warn,info,debug", \
-	.aliases = "loglevel", \
-	.env = "LOG_LEVEL", \
-	.group = "Process", \
-	.help = "least important lines to log"}, \
-    {.name = "log-format", \
-	.type = OPTION_ENUM, \
-	.default_text = "text", \
-	.choices = "text,json", \
-	.aliases = "logformat", \
-	.group = "Process", \
-	.help = "form of the log's lines"}, \
-    {.name = "pidfile", \
-	.type = OPTION_PATH, \
-	.group = "Process", \
-	.help = "write the process id to this file, and hold a lock on it"},
+    DAEMON_LOG_ROWS("Process") \
+    DAEMON_PIDFILE_ROW("Process")
 /* clang-format on */
 
 #endif

@@ -23,6 +23,7 @@
 
 #include "http/http_exchange_internal.h"
 #include "http/http_framing.h"
+#include "http/http_get.h"
 #include "http/http_health.h"
 #include "util/log.h"
 
@@ -48,6 +49,8 @@ struct http_server {
 	struct mg_context *ctx;
 	size_t threads;
 	_Atomic size_t open;         /* connections */
+	_Atomic uint64_t begun;      /* requests */
+	uint64_t begun_before;       /* when http_server_answers() was asked last */
 	struct http_options options; /* routes and program are borrowed */
 	struct http_health health;
 	struct http_route builtin[HTTP_HEALTH_ROUTES];
@@ -240,6 +243,7 @@ http_begin_request(struct mg_connection *conn)
 	char allow[HTTP_METHODS_MAX];
 	const struct http_route *route;
 
+	atomic_fetch_add(&s->begun, 1);
 	if (!http_framing_is_sound(info)) {
 		http_refuse(conn, 400);
 		return 1;
@@ -384,6 +388,24 @@ uint16_t
 http_server_port(const struct http_server *server)
 {
 	return server->port;
+}
+
+bool
+http_server_answers(struct http_server *server, unsigned int timeout_ms)
+{
+	const char *host = strcmp(server->address, "0.0.0.0") == 0 ? "127.0.0.1" : server->address;
+	uint64_t begun;
+	struct buf body;
+	enum im_err err;
+
+	buf_init(&body, HTTP_GET_MAX);
+	err = http_get(host, server->port, "/livez", (int)timeout_ms, &body);
+	buf_free(&body);
+	begun = atomic_load(&server->begun);
+	if (err != IM_OK && begun != server->begun_before)
+		err = IM_OK;
+	server->begun_before = begun;
+	return err == IM_OK;
 }
 
 /* Connects and hangs up, again and again until the server has stopped. */

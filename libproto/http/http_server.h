@@ -91,6 +91,12 @@ enum im_err http_server_start(const struct http_options *options, struct http_se
 /* The port that is served. */
 uint16_t http_server_port(const struct http_server *server);
 
+/*
+ * Whether it does its work: it answers a request of ours within timeout_ms, or has begun another request
+ * since this was asked last. Blocks; for one thread, none of the server's own.
+ */
+bool http_server_answers(struct http_server *server, unsigned int timeout_ms);
+
 /* Finishes the running handlers, closes all connections, joins all threads. NULL is accepted. */
 void http_server_stop(struct http_server *server);
 

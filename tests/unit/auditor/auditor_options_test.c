@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "auditor_commands.h"
+#include "util/log.h"
 
 #define ARGS_MAX 24
 
@@ -77,7 +78,7 @@ defaults(void **state)
 	assert_string_equal(s.web.profile, "immuclient");
 	assert_int_equal(s.web.port, 9477);
 	assert_string_equal(s.web.address, "0.0.0.0");
-	assert_int_equal(s.log.level, LOG_LEVEL_INFO);
+	assert_int_equal(options_enum(o, "log-level"), LOG_LEVEL_INFO);
 	done(o, &s);
 }
 

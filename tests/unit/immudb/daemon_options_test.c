@@ -13,6 +13,7 @@
 
 #include "temp_dir.h"
 #include "util/file.h"
+#include "util/log.h"
 
 #define ARGS_MAX 16
 
@@ -76,7 +77,6 @@ defaults(void **state)
 {
 	struct options *o = load_ok((const char *[]){NULL}, NULL);
 	struct server_options so;
-	struct log_config log;
 
 	(void)state;
 	daemon_server_options(o, &so);
@@ -94,10 +94,9 @@ defaults(void **state)
 	assert_int_equal(so.metrics_port, 9497);
 	assert_int_equal(so.token_life_ms, 1440 * 60000);
 	assert_int_equal(so.session_idle_ms, 120000);
-	assert_int_equal(daemon_options_check(o), IM_OK);
-	daemon_log_config(o, &log);
-	assert_int_equal(log.level, LOG_LEVEL_INFO);
-	assert_int_equal(log.format, LOG_FORMAT_TEXT);
+	assert_int_equal(options_check(o), IM_OK);
+	assert_int_equal(options_enum(o, "log-level"), LOG_LEVEL_INFO);
+	assert_int_equal(options_enum(o, "log-format"), LOG_FORMAT_TEXT);
 	options_free(o);
 }
 
@@ -111,7 +110,7 @@ sample_file(void **state)
 	snprintf(path, sizeof path, "%s/immudb.toml", (const char *)*state);
 	assert_int_equal(file_replace(path, bytes_str(sample)), IM_OK);
 	o = load_ok((const char *[]){"--config", path, NULL}, NULL);
-	assert_int_equal(daemon_options_check(o), IM_OK);
+	assert_int_equal(options_check(o), IM_OK);
 	daemon_server_options(o, &so);
 	assert_string_equal(so.dbname, "immudb");
 	assert_true(so.devmode);
@@ -124,14 +123,12 @@ names(void **state)
 {
 	char *env[] = {strdup("IMMUDB_SIGNING_KEY=from-env.key"), strdup("LOG_LEVEL=debug"), NULL};
 	struct server_options so;
-	struct log_config log;
 	struct options *o = load_ok((const char *[]){NULL}, env);
 
 	(void)state;
 	daemon_server_options(o, &so);
-	daemon_log_config(o, &log);
 	assert_string_equal(so.signing_key, "from-env.key");
-	assert_int_equal(log.level, LOG_LEVEL_DEBUG);
+	assert_int_equal(options_enum(o, "log-level"), LOG_LEVEL_DEBUG);
 	options_free(o);
 	o = load_ok(
 	    (const char *[]){"--signing-key", "a.key", "-a", "::1", "-p", "1", "-s=false",
@@ -161,7 +158,7 @@ not_implemented(void **state)
 	(void)state;
 	for (i = 0; i < sizeof flags / sizeof *flags; i++) {
 		o = load_ok((const char *[]){flags[i], NULL}, NULL);
-		assert_int_equal(daemon_options_check(o), IM_ERR_CONFIG);
+		assert_int_equal(options_check(o), IM_ERR_CONFIG);
 		assert_non_null(
 		    strstr(err_detail(IM_ERR_CONFIG), flags[i][1] == '-' ? flags[i] + 2 : "mtls"));
 		options_free(o);
