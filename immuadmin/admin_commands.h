@@ -51,6 +51,9 @@ int command_service(struct command_call *call);
 int command_backup(struct command_call *call);
 int command_restore(struct command_call *call);
 
+/* admin_hot_backup.c */
+int command_hot_backup(struct command_call *call);
+
 /* admin_stats.c */
 int command_stats(struct command_call *call);
 

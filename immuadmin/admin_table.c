@@ -281,6 +281,31 @@ static const struct option_def backup_options[] = {
 
 static const struct option_def restore_options[] = {COLD_OPTIONS};
 
+static const struct option_def hot_backup_options[] = {
+    {.name = "output-file",
+	.short_name = 'o',
+	.type = OPTION_PATH,
+	.flags = OPTION_FLAG_ONLY,
+	.default_text = "-",
+	.help = "where the archive is written; - is stdout, which must not be a terminal"},
+    {.name = "append",
+	.type = OPTION_BOOL,
+	.flags = OPTION_FLAG_ONLY,
+	.help = "continue the archive in that file behind its last transaction"},
+    {.name = "start-tx",
+	.type = OPTION_INT,
+	.flags = OPTION_FLAG_ONLY,
+	.default_text = "1",
+	.min = 1,
+	.max = INT64_MAX,
+	.help = "first transaction of a new archive"},
+    {.name = "progress-bar",
+	.type = OPTION_BOOL,
+	.flags = OPTION_FLAG_ONLY,
+	.default_text = "true",
+	.help = "show progress when stderr is a terminal"},
+};
+
 static const struct command commands[] = {
     {.name = "login",
 	.aliases = "l",
@@ -360,6 +385,23 @@ static const struct command commands[] = {
 	.flags_only = true,
 	.commands = service_commands,
 	.command_count = COUNT(service_commands)},
+    {.name = "hot-backup",
+	.args = "DATABASE",
+	.group = "Backup",
+	.summary = "write a database to an archive while it is in use",
+	.help =
+	    "The archive has all transactions up to the newest one when the backup begins, and ends "
+	    "with the state there, signed if the server signs. Everything in it is verified before "
+	    "it is written; under its name a file is always whole. With --append the archive goes on "
+	    "where it ends, provided that the server still has the same history.",
+	.examples = "immuadmin hot-backup defaultdb -o defaultdb.archive\n"
+		    "immuadmin hot-backup defaultdb -o defaultdb.archive --append\n"
+		    "immuadmin hot-backup defaultdb | zstd > defaultdb.archive.zst",
+	.min_args = 1,
+	.max_args = 1,
+	.options = hot_backup_options,
+	.option_count = COUNT(hot_backup_options),
+	.run = command_hot_backup},
     {.name = "verify",
 	.args = "DIR",
 	.group = "Files",

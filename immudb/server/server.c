@@ -34,6 +34,10 @@
 #define SERVER_ADMIN_QUEUE 256
 #define SERVER_COMPACT_THREADS 2
 #define SERVER_COMPACT_QUEUE 64
+#define SERVER_EXPORT_THREADS 2
+#define SERVER_EXPORT_QUEUE 64
+/* A backup takes what reads and writes leave. */
+#define SERVER_EXPORT_NICE 15
 #define SERVER_READ_THREADS_MIN 4
 #define SERVER_READ_QUEUE 4096
 #define SERVER_THROTTLE_ENTRIES 8192
@@ -187,6 +191,8 @@ server_start_workers(struct server *s)
 	} pools[] = {{{"reader", readers, SERVER_READ_QUEUE, 0}, &s->readers},
 	    {{"password", SERVER_PASSWORD_THREADS, SERVER_PASSWORD_QUEUE, SERVER_PASSWORD_NICE},
 		&s->passwords},
+	    {{"exporter", SERVER_EXPORT_THREADS, SERVER_EXPORT_QUEUE, SERVER_EXPORT_NICE},
+		&s->exporters},
 	    {{"admin", SERVER_ADMIN_THREADS, SERVER_ADMIN_QUEUE, 0}, &s->administrators},
 	    {{"compactor", SERVER_COMPACT_THREADS, SERVER_COMPACT_QUEUE, 0}, &s->compactors}};
 	enum im_err err = IM_OK;
@@ -364,6 +370,7 @@ server_stop(struct server *s)
 	if (s->rpc)
 		rpc_server_stop(s->rpc, SERVER_DRAIN_MS);
 	http_server_stop(s->http);
+	workers_stop(s->exporters);
 	workers_stop(s->compactors);
 	workers_stop(s->administrators);
 	workers_stop(s->passwords);
@@ -373,6 +380,7 @@ server_stop(struct server *s)
 	/* Closing answers the writes under way, which may still ask for a pool and be told no. */
 	databases_close(s->databases);
 	rpc_server_free(s->rpc);
+	workers_free(s->exporters);
 	workers_free(s->compactors);
 	workers_free(s->administrators);
 	workers_free(s->passwords);

@@ -44,6 +44,7 @@ struct server {
 	struct workers *readers;
 	struct workers *passwords;
 	struct workers *compactors;     /* flush and merge indexes */
+	struct workers *exporters;      /* read whole databases for backups */
 	struct workers *administrators; /* creates, loads, unloads, deletes databases */
 	bool is_signing;                /* states are signed; never changes while serving */
 	pthread_rwlock_t key_lock;      /* of key, which may be replaced while serving */

@@ -100,7 +100,7 @@ stream_answer_resume(struct rpc_request *request)
 
 	c->job.run = stream_answer_job;
 	/* How many there are the transport bounds. */
-	if (workers_submit_always(c->server->readers, &c->job) != IM_OK)
+	if (workers_submit_always(s->pool ? s->pool : c->server->readers, &c->job) != IM_OK)
 		stream_answer_finish(s, IM_ERR_SHUTDOWN);
 }
 

@@ -22,6 +22,7 @@ struct stream_answer {
 	enum im_err (*next)(struct stream_answer *s);
 	/* Releases what the stream holds besides the arena; once, in any case. NULL: nothing. */
 	void (*close)(struct stream_answer *s);
+	struct workers *pool; /* where it goes on; NULL: the read pool */
 
 	/* Private: what of the present entry is still to be sent, each message behind its length. */
 	struct arena_mark mark;

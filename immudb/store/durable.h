@@ -1,7 +1,7 @@
 #ifndef STORE_DURABLE_H
 #define STORE_DURABLE_H
 
-#include "store/record.h"
+#include "crypto/record.h"
 #include "store/vfs.h"
 
 /*

@@ -10,7 +10,7 @@
 #include "store/hot_cache.h"
 #include "store/index.h"
 #include "store/offsets.h"
-#include "store/record.h"
+#include "crypto/record.h"
 #include "store/store.h"
 #include "store/tree.h"
 #include "store/txlog.h"

@@ -1,7 +1,7 @@
 #ifndef STORE_LOGSCAN_H
 #define STORE_LOGSCAN_H
 
-#include "store/record.h"
+#include "crypto/record.h"
 #include "store/txlog.h"
 
 /*

@@ -23,7 +23,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "store/record.h"
+#include "crypto/record.h"
 #include "util/crc32c.h"
 
 #define MIB (1024u * 1024u)

@@ -57,6 +57,17 @@ hash_stream_end(struct hash_stream *s, struct hash *out)
 	hash_stream_begin(s);
 }
 
+enum im_err
+hash_stream_get(const struct hash_stream *s, struct hash *out)
+{
+	EVP_MD_CTX *copy = EVP_MD_CTX_new();
+	bool done = copy && EVP_MD_CTX_copy_ex(copy, s->context) == 1 &&
+	    EVP_DigestFinal_ex(copy, out->b, NULL) == 1;
+
+	EVP_MD_CTX_free(copy);
+	return done ? IM_OK : err_set(IM_ERR_NOMEM, "%s", err_text(IM_ERR_NOMEM));
+}
+
 void
 hash_stream_free(struct hash_stream *s)
 {

@@ -18,6 +18,9 @@ void hash_stream_add(struct hash_stream *s, struct bytes piece);
 /* The digest of all pieces; the stream then begins anew, empty. */
 void hash_stream_end(struct hash_stream *s, struct hash *out);
 
+/* The digest of all pieces so far; more may follow. IM_ERR_NOMEM. */
+enum im_err hash_stream_get(const struct hash_stream *s, struct hash *out);
+
 /* NULL is accepted. */
 void hash_stream_free(struct hash_stream *s);
 

@@ -136,6 +136,18 @@ enum im_err immu_delete_database(struct immu *c, const char *name);
 enum im_err immu_flush_index(struct immu *c);
 enum im_err immu_compact_index(struct immu *c);
 
+/* ---- Backups ---- */
+
+typedef enum im_err immu_part_fn(void *arg, struct immu_bytes part);
+
+/*
+ * Gives the transactions of the selected database from from_tx (0: the first one) to the newest one as a
+ * part of an archive (immudb/store/FORMAT.md), piece by piece, until fn returns an error. What is given is not
+ * verified, and the digest of its trailer is zero. IM_ERR_STATE_OLDER (the database does not reach
+ * to from_tx - 1), IM_ERR_PROTOCOL, what fn returns.
+ */
+enum im_err immu_hot_backup(struct immu *c, uint64_t from_tx, immu_part_fn *fn, void *arg);
+
 /* ---- Sessions ---- */
 
 struct immu_session_info {

@@ -84,6 +84,7 @@ static const struct row rows[] = {
     SELECTED(VerifiableTxById, READ),
     SELECTED(TxScan, READ),
     SELECTED(ExportTx, ADMIN),
+    SELECTED(HotBackup, ADMIN),
     SELECTED(DatabaseHealth, READ),
     SELECTED(GetDatabaseSettingsV2, READ),
     SELECTED(FlushIndex, ADMIN),

@@ -1,5 +1,5 @@
-#ifndef STORE_RECORD_H
-#define STORE_RECORD_H
+#ifndef CRYPTO_RECORD_H
+#define CRYPTO_RECORD_H
 
 #include "crypto/hash.h"
 #include "crypto/header.h"
@@ -78,6 +78,12 @@ size_t record_entry_put(uint8_t *out, const struct record_entry *e);
 
 /* Writes the head of a transaction record; out has RECORD_HEAD_MAX bytes. Returns its length. */
 size_t record_tx_put(uint8_t *out, const struct record_tx *r, uint32_t salt);
+
+/*
+ * Puts the checksum that a head read with record_tx_get() has under another salt, in place. head_len is
+ * that of the record_tx.
+ */
+void record_tx_reseal(uint8_t *head, size_t head_len, uint32_t salt);
 
 void record_mark_put(uint8_t out[RECORD_MARK_SIZE], const struct record_mark *m, uint32_t salt);
 void record_seal_put(uint8_t out[RECORD_SEAL_SIZE], uint32_t next_segment, uint32_t salt);

@@ -1,7 +1,7 @@
 /*
  * The records of the log, as bytes.
  *
- * Neighbours: txlog.c finds records, commit.c makes them, recover.c and read.c read them.
+ * Neighbours: the engine makes and finds them in its log; archive.c has them in archives.
  * Invariants: a record read here is accepted only if its checksum holds and every length in it lies
  * within the record; the prefix alone is unchecked and must only be used to find the rest.
  *
@@ -12,7 +12,7 @@
  * Layout of an entry: 0 key_len u16, 2 metadata_len u8, 3 zero u8, 4 value_len u32, 8 value_offset
  *   u32, 12 hval, 44 key, metadata, value if inline.
  */
-#include "store/record.h"
+#include "crypto/record.h"
 
 #include "crypto/rawkey.h"
 #include "util/crc32c.h"
@@ -88,6 +88,12 @@ record_tx_put(uint8_t *out, const struct record_tx *r, uint32_t salt)
 	memcpy(out + RECORD_TX_FIXED, h->md, h->md_len);
 	prefix_put(out, len, r->length, salt);
 	return len;
+}
+
+void
+record_tx_reseal(uint8_t *head, size_t head_len, uint32_t salt)
+{
+	be32_put(head + PREFIX_CRC_AT, salted_crc(head, head_len, salt));
 }
 
 void

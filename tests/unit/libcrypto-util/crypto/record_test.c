@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-#include "store/record.h"
+#include "crypto/record.h"
 #include "util/crc32c.h"
 
 #define SALT 0x12345678u
