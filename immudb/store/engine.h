@@ -5,12 +5,12 @@
 #include <stdatomic.h>
 #include <sys/uio.h>
 
+#include "crypto/record.h"
 #include "store/durable.h"
 #include "store/header_cache.h"
 #include "store/hot_cache.h"
 #include "store/index.h"
 #include "store/offsets.h"
-#include "crypto/record.h"
 #include "store/store.h"
 #include "store/tree.h"
 #include "store/txlog.h"
