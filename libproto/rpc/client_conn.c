@@ -10,6 +10,8 @@
 #include "rpc/client_conn.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <semaphore.h>
 #include <stdlib.h>
 
 #include "rpc/client_dial.h"
@@ -571,11 +573,12 @@ rpc_call_start(struct rpc_client_conn *c, const struct rpc_call *call, rpc_answe
 	return client_start_call(c, &(struct client_start){.call = call, .cb = cb, .ctx = ctx});
 }
 
-/* A caller that waits; it lives on the caller's stack. */
+/*
+ * A caller that waits; it lives on the caller's stack. A semaphore: one system call wakes it, and none of
+ * the two threads then waits for the other to let go of a lock.
+ */
 struct call_wait {
-	pthread_mutex_t lock;
-	pthread_cond_t done_cond;
-	bool done;
+	sem_t done;
 	const struct rpc_method *method;
 	struct arena *arena;
 	ProtobufCMessage **answer;
@@ -598,10 +601,7 @@ call_wait_done(void *ctx, const struct rpc_answer *answer)
 		text = err_detail(w->err);
 	}
 	strncpy(w->text, text, sizeof w->text - 1);
-	pthread_mutex_lock(&w->lock);
-	w->done = true;
-	pthread_cond_signal(&w->done_cond);
-	pthread_mutex_unlock(&w->lock);
+	sem_post(&w->done);
 }
 
 enum im_err
@@ -614,16 +614,13 @@ rpc_call_wait(struct rpc_client_conn *c, const struct rpc_call *call, struct are
 
 	assert(!link_in_callback());
 	*answer = NULL;
-	pthread_mutex_init(&w.lock, NULL);
-	pthread_cond_init(&w.done_cond, NULL);
+	sem_init(&w.done, 0, 0);
 	err = rpc_call_start(c, call, call_wait_done, &w);
 	if (err == IM_OK) {
 		/* The request must not wait in a batch of this thread. */
 		link_flush(&c->link);
-		pthread_mutex_lock(&w.lock);
-		while (!w.done)
-			pthread_cond_wait(&w.done_cond, &w.lock);
-		pthread_mutex_unlock(&w.lock);
+		while (sem_wait(&w.done) != 0)
+			assert(errno == EINTR);
 		err = w.err;
 		if (err != IM_OK)
 			err_set(err, "%s", w.text);
@@ -632,8 +629,7 @@ rpc_call_wait(struct rpc_client_conn *c, const struct rpc_call *call, struct are
 	}
 	if (status)
 		*status = w.status;
-	pthread_cond_destroy(&w.done_cond);
-	pthread_mutex_destroy(&w.lock);
+	sem_destroy(&w.done);
 	return err;
 }
 
