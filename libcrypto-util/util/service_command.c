@@ -345,13 +345,10 @@ command_uninstall(struct service_call *c, const struct command *program)
 	bool asks = isatty(STDIN_FILENO) && !options_bool(c->options, "yes");
 	struct service_uninstall un = {
 	    .def = c->def, .root = c->root, .erase = options_bool(c->options, "erase-data")};
-	char question[128];
-	struct service_status s;
-	enum im_err err = service_may_change(c->root);
+	char question[128], data[PATH_MAX];
+	enum im_err err = service_uninstall_check(&un, data);
 
 	(void)program;
-	if (!err)
-		err = command_ask_status(c, &s);
 	if (err)
 		return err;
 	snprintf(question, sizeof question, "Are you sure you want to uninstall %s? [y/N] ",
@@ -367,7 +364,7 @@ command_uninstall(struct service_call *c, const struct command *program)
 	if (un.erase)
 		output_message(c->out, "Data folder removed");
 	else
-		output_message(c->out, "No data removed: they are in %s", s.dir);
+		output_message(c->out, "No data removed: they are in %s", data);
 	return IM_OK;
 }
 

@@ -461,12 +461,10 @@ uninstall_data(const struct service_uninstall *un, const struct service_place *p
 }
 
 static enum im_err
-uninstall(const struct service_uninstall *un, const struct service_place *p, struct buf *unit)
+uninstall(const struct service_uninstall *un, const struct service_place *p, const struct buf *unit)
 {
-	enum im_err err = uninstall_check(p, un->def, unit);
+	enum im_err err = service_stop(un->def->name, un->root);
 
-	if (!err)
-		err = service_stop(un->def->name, un->root);
 	if (!err && !un->root)
 		err = service_systemctl("disable", un->def->name);
 	if (!err && un->erase)
@@ -478,17 +476,42 @@ uninstall(const struct service_uninstall *un, const struct service_place *p, str
 	return err;
 }
 
+/* Opens the root, and reads the unit if it is ours. */
+static enum im_err
+uninstall_open(const struct service_uninstall *un, struct service_place *place, struct buf *unit)
+{
+	enum im_err err = service_may_change(un->root);
+
+	place->fd = -1;
+	buf_init(unit, SERVICE_UNIT_MAX);
+	if (!err)
+		err = service_place_open(place, un->root);
+	return err ? err : uninstall_check(place, un->def, unit);
+}
+
+enum im_err
+service_uninstall_check(const struct service_uninstall *un, char data[PATH_MAX])
+{
+	char path[SERVICE_PATH_MAX];
+	struct service_place place;
+	struct buf unit;
+	enum im_err err = uninstall_open(un, &place, &unit);
+
+	install_path(path, "/var/lib/", un->def->name, "");
+	if (!err)
+		err = service_place_path(&place, path, data);
+	buf_free(&unit);
+	service_place_close(&place);
+	return err;
+}
+
 enum im_err
 service_uninstall(const struct service_uninstall *un)
 {
 	struct service_place place;
 	struct buf unit;
-	enum im_err err = service_may_change(un->root);
+	enum im_err err = uninstall_open(un, &place, &unit);
 
-	if (err)
-		return err;
-	buf_init(&unit, SERVICE_UNIT_MAX);
-	err = service_place_open(&place, un->root);
 	if (!err)
 		err = uninstall(un, &place, &unit);
 	buf_free(&unit);

@@ -226,7 +226,13 @@ struct service_uninstall {
 	bool erase; /* data, logs and settings too */
 };
 
-/* Stops and removes a service that service_install() has installed. */
+/*
+ * IM_OK when a service can be removed; IM_ERR_NOT_FOUND, IM_ERR_EXISTS when it was not service_install() that
+ * installed it. data, as others see it.
+ */
+enum im_err service_uninstall_check(const struct service_uninstall *un, char data[PATH_MAX]);
+
+/* Stops and removes a service that service_install() has installed. Errors as above. */
 enum im_err service_uninstall(const struct service_uninstall *un);
 
 #endif

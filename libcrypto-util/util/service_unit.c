@@ -199,7 +199,8 @@ exec_split(const char *line, struct service_exec *out)
 		out->words[out->count] = NULL;
 		if (!*line)
 			return out->count && out->words[0][0] == '/';
-		if (out->count == SERVICE_WORDS_MAX || (line[0] == ';' && !line[1]))
+		if (out->count == SERVICE_WORDS_MAX ||
+		    (line[0] == ';' && (!line[1] || isspace((unsigned char)line[1]))))
 			return false;
 		out->words[out->count] = to;
 		/* A word is never longer than what it is made of, with the blank or end behind it. */

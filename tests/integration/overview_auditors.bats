@@ -2,6 +2,7 @@
 # The overview page, section "Auditors": the command lines as printed, on the default ports, and the
 # metrics that it prints.
 load helpers
+load services
 
 # normalised: without what differs from one server and moment to another.
 normalised() {
@@ -57,9 +58,43 @@ expect_printed() {
 	grep -q '^immuclient_audit_result_per_server{.*} 0$' metrics
 }
 
-@test "what needs a service manager is refused and never silently accepted" {
-	run -2 immuclient audit-mode install
-	expect_text "install is not matching with any valid arguments"
+@test "the auditor is installed as a service, and looked after, as on the page" {
+	as_installed '
+		./immudb service install
+		./immuclient login immudb <<<immudb
+		./immuclient set k 1
+		immuclient audit-mode install
+		"$WAIT" port 127.0.0.1 9477 60
+		immuclient audit-mode status
+		curl -fsS http://127.0.0.1:9477/metrics >metrics
+		immuclient audit-mode stop
+		! immuclient audit-mode status
+		stat -c "%a %U:%G %n" /etc/immudb/auditor.toml /var/lib/immudb-auditor
+		immuclient audit-mode uninstall'
+	expect_status 0
+	expect_text "set audit-username and audit-password in /etc/immudb/auditor.toml"
+	expect_text "Service immudb-auditor is running with PID"
+	expect_text "640 root:immu /etc/immudb/auditor.toml"
+	expect_text "700 immu:immu /var/lib/immudb-auditor"
+	grep -q '^immuclient_audit_result_per_server{server_address="127.0.0.1:3322"' metrics
+}
+
+@test "the gateway as a service takes its auditor from the settings after a restart, as on the page" {
+	as_installed '
+		./immudb service install
+		./immugw service install
+		"$WAIT" port 127.0.0.1 3323 60
+		! curl -fsS http://127.0.0.1:9476/metrics
+		cat >>/etc/immudb/immugw.toml <<\EOF
+audit = true # false is default
+audit-interval = "5m" # suffixes: "s", "m", "h", examples: 10s, 5m 1h
+audit-username = "" # when immudb authentication is enabled, use read-only user credentials here
+audit-password = "" # and the password
+EOF
+		immuadmin service immugw restart
+		"$WAIT" metric 9476 "^immugw_audit_result_per_server" 60'
+	expect_status 0
+	expect_text "Service immugw is running with PID"
 }
 
 @test "the gateway with its auditor, interactively and by the section of immugw.toml" {
