@@ -13,7 +13,7 @@
  */
 int announce_restore_run(struct command_call *call);
 
-/* The row of the command, for the table of commands. */
-extern const struct command announce_restore_command;
+#define ANNOUNCE_RESTORE_OPTIONS 6
+extern const struct option_def announce_restore_options[ANNOUNCE_RESTORE_OPTIONS];
 
 #endif

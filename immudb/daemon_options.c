@@ -7,6 +7,7 @@
  */
 #include "daemon_options.h"
 
+#include "announce_restore.h"
 #include "server/databases.h"
 #include "util/daemon_main.h"
 #include "util/service_command.h"
@@ -209,6 +210,15 @@ static const struct command daemon_commands[] = {
 	.option_count = sizeof daemon_verify_options / sizeof *daemon_verify_options,
 	.run = verify_folder_run},
     SERVICE_COMMAND("Install"),
+    {.name = "announce-restore",
+	.hidden = true,
+	.summary = "Write into a stopped data folder that a database was restored",
+	.help = "The next start of the server signs and journals it, and tells auditors that ask "
+		"why the database is not what it was. The same announcement given again changes "
+		"nothing.",
+	.options = announce_restore_options,
+	.option_count = ANNOUNCE_RESTORE_OPTIONS,
+	.run = announce_restore_run},
     {.name = "version", .summary = "Show the version", .run = program_version},
 };
 

@@ -14,7 +14,7 @@
 
 /* Of one member's text; escaped it takes up to six times as much. */
 #define META_JOURNAL_TEXT_MAX 160
-#define META_JOURNAL_DETAIL_MAX 320
+#define META_JOURNAL_DETAIL_MAX 400
 
 static void
 meta_journal_member(struct buf *b, const char *name, const char *text, size_t max)

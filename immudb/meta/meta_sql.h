@@ -12,6 +12,9 @@
  * columns from 0, as in SQLite.
  */
 
+#define META_RESTORE_COLUMNS \
+	"number, database, from_tx, from_hash, to_tx, to_hash, at, actor, pending, signature, point"
+
 #define META_STATEMENTS(X) \
 	X(IDENTITY_GET, "SELECT id FROM identity") \
 	X(IDENTITY_PUT, "INSERT INTO identity (one, id, created_at) VALUES (1, ?1, ?2)") \
@@ -77,7 +80,23 @@
 	X(JOURNAL_SKIPPED, "DELETE FROM journal WHERE number = ?1 AND length(entry) = 0") \
 	X(JOURNAL_COPY, \
 	    "INSERT INTO journal (at, entry) SELECT at, entry FROM journal WHERE number = ?1") \
-	X(JOURNAL_REMOVE, "DELETE FROM journal WHERE number = ?1")
+	X(JOURNAL_REMOVE, "DELETE FROM journal WHERE number = ?1") \
+	X(RESTORE_ADD, \
+	    "INSERT INTO restores (database, from_tx, from_hash, to_tx, to_hash, at, actor, " \
+	    "pending, signature, point) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, " \
+	    "coalesce(?9, x''), coalesce(?10, x'') FROM databases WHERE name = ?1") \
+	X(RESTORE_SAME, \
+	    "SELECT number FROM restores WHERE database = ?1 AND from_tx = ?2 AND from_hash = ?3 " \
+	    "AND to_tx = ?4 AND to_hash = ?5 AND pending = 1") \
+	X(RESTORE_SETTLE, \
+	    "UPDATE restores SET pending = 0, signature = coalesce(?2, x''), " \
+	    "point = coalesce(?3, x'') WHERE number = ?1 AND pending = 1") \
+	X(RESTORE_PENDING, \
+	    "SELECT " META_RESTORE_COLUMNS " FROM restores WHERE pending = 1 ORDER BY number LIMIT 1") \
+	X(RESTORE_LIST, \
+	    "SELECT " META_RESTORE_COLUMNS " FROM restores WHERE database = ?1 AND pending = 0 " \
+	    "AND (?2 = 0 OR (to_tx < ?2 AND (from_tx = 0 OR from_tx >= ?2))) " \
+	    "ORDER BY number DESC LIMIT ?3")
 
 enum meta_statement {
 #define X(name, sql) META_SQL_##name,

@@ -18,6 +18,7 @@
 
 #include "crypto/password.h"
 #include "meta/meta_change.h"
+#include "server/restores.h"
 #include "server/server_state.h"
 #include "util/clock.h"
 #include "util/file.h"
@@ -48,19 +49,16 @@
 #define SERVER_URL_MAX 512
 
 /* Invariant 1. */
-static enum im_err
-server_lock_folder(struct server *s)
+enum im_err
+server_lock_folder(const char *dir, int *fd)
 {
-	const char *dir = s->options.dir;
-	enum im_err err = file_make_folder(dir);
 	struct buf path;
+	enum im_err err;
 
-	if (err != IM_OK)
-		return err;
 	buf_init(&path, 4096);
 	err = file_join(&path, dir, SERVER_LOCK_NAME);
 	if (err == IM_OK)
-		err = file_lock((const char *)path.data, false, &s->lock_fd);
+		err = file_lock((const char *)path.data, false, fd);
 	buf_free(&path);
 	if (err == IM_ERR_LOCKED)
 		err = err_set(err, "data folder %s is in use by another process", dir);
@@ -159,8 +157,10 @@ server_open_folder(struct server *s)
 	    .max_open = s->options.max_active_databases,
 	    .idle_ms = s->options.database_idle_ms};
 	struct xid id;
-	enum im_err err = server_lock_folder(s);
+	enum im_err err = file_make_folder(s->options.dir);
 
+	if (err == IM_OK)
+		err = server_lock_folder(s->options.dir, &s->lock_fd);
 	if (err == IM_OK)
 		err = meta_open(s->options.dir, &s->meta);
 	options.meta = s->meta;
@@ -214,8 +214,9 @@ static enum im_err
 server_start_journal(struct server *s)
 {
 	struct database *db = databases_find(s->databases, bytes_str(DATABASE_SYSTEM));
+	enum im_err err = restores_take(s);
 
-	return journal_start(s->meta, db->store, &s->journal);
+	return err == IM_OK ? journal_start(s->meta, db->store, &s->journal) : err;
 }
 
 /* What the heaps kept for the next requests (main.c) goes back to the system. */

@@ -76,6 +76,12 @@ struct server_signature {
 enum im_err
 server_sign(struct server *s, const struct sign_state *state, struct server_signature *out);
 
+/*
+ * server.c: takes the lock of a data folder that is there, to be given back with file_unlock().
+ * IM_ERR_LOCKED when another process has it, IM_ERR_IO.
+ */
+enum im_err server_lock_folder(const char *dir, int *fd);
+
 /* dispatch.c: the entry of every request, for rpc_server_options. */
 void dispatch_request(void *ctx, struct rpc_request *request);
 enum im_err dispatch_authenticate(

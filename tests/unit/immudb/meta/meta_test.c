@@ -476,7 +476,7 @@ meta_database_names(void **state)
 static void
 meta_newer_version_is_refused(void **state)
 {
-	static const uint8_t newer[4] = {0, 0, 0, 99}, present[4] = {0, 0, 0, 1};
+	static const uint8_t newer[4] = {0, 0, 0, 99}, present[4] = {0, 0, 0, 2};
 	const struct folder *f = *state;
 	struct meta_user user = user_of("alice"), found;
 	struct meta *m = open_ok(f);

@@ -83,6 +83,7 @@ static const struct row rows[] = {
     SELECTED(TxById, READ),
     SELECTED(VerifiableTxById, READ),
     SELECTED(TxScan, READ),
+    SELECTED(RestoreNotices, READ),
     SELECTED(ExportTx, ADMIN),
     SELECTED(HotBackup, ADMIN),
     SELECTED(DatabaseHealth, READ),
