@@ -26,7 +26,7 @@ struct backup {
 	struct session *s;
 	char dir[PATH_MAX];
 	char folder[PATH_MAX]; /* where the backup goes */
-	char base[PATH_MAX];   /* what its name begins with */
+	char begin[PATH_MAX];  /* what the paths of its backups begin with */
 	char target[PATH_MAX];
 	bool as_folder;
 	bool is_manual;
@@ -41,22 +41,20 @@ static enum im_err
 find_target(struct backup *b)
 {
 	const char *to = options_string(b->s->options, "to");
-	char stamp[COLD_STAMP_SIZE];
-	size_t n, dir_len = strlen(b->dir);
+	size_t dir_len = strlen(b->dir);
+	enum im_err err;
 
 	if (!realpath(*to ? to : ".", b->folder))
 		return err_set_errno(IM_ERR_NOT_FOUND, "cannot find the folder for the backup", to);
 	if (strncmp(b->folder, b->dir, dir_len) == 0 &&
 	    (b->folder[dir_len] == '\0' || b->folder[dir_len] == '/'))
 		return err_set(IM_ERR_ARGUMENT, "the backup of %s cannot lie in it", b->dir);
-	n = (size_t)snprintf(b->base, sizeof b->base, "%s_bkp_", strrchr(b->dir, '/') + 1);
-	if (n < sizeof b->base)
-		n = (size_t)snprintf(b->target, sizeof b->target, "%s/%s%s%s", b->folder, b->base,
-		    cold_stamp(stamp), b->as_folder ? "" : ".tar.gz");
-	if (n >= sizeof b->target)
+	if (snprintf(b->begin, sizeof b->begin, "%s/%s_bkp_", b->folder,
+		strrchr(b->dir, '/') + 1) >= (int)sizeof b->begin)
 		return err_set(IM_ERR_ARGUMENT, "the path of the backup is too long");
-	if (access(b->target, F_OK) == 0)
-		return err_set(IM_ERR_EXISTS, "%s is there already", b->target);
+	err = cold_place_name(b->begin, b->as_folder ? "" : ".tar.gz", b->target);
+	if (err != IM_OK)
+		return err;
 	return access(b->folder, W_OK) == 0
 	    ? IM_OK
 	    : err_set_errno(IM_ERR_IO, "cannot write into", b->folder);
@@ -124,7 +122,7 @@ write_backup(struct backup *b)
 
 	cold_manifest_init(&manifest);
 	clock_format_s(clock_wall_s(), manifest.created);
-	cold_pack_clean(b->folder, b->base, b->s->out);
+	cold_pack_clean(b->folder, strrchr(b->begin, '/') + 1, b->s->out);
 	err = cold_states_find(b->dir, false, &manifest.states);
 	if (err == IM_OK)
 		err = cold_pack(&pack, b->as_folder);

@@ -45,7 +45,7 @@ struct restore {
 static enum im_err
 find_places(struct restore *r)
 {
-	char stamp[COLD_STAMP_SIZE];
+	char begin[PATH_MAX];
 	const char *source = r->s->call->args[0];
 	enum im_err err = cold_place_data(r->s, false, r->dir);
 	size_t n;
@@ -59,11 +59,14 @@ find_places(struct restore *r)
 	if (strncmp(r->source, r->dir, n) == 0 && (r->source[n] == '\0' || r->source[n] == '/'))
 		return err_set(
 		    IM_ERR_ARGUMENT, "the backup %s lies in the folder to be replaced", r->source);
+	/* What a killed restore left may take a name, and has to be told whatever comes next. */
+	err = cold_swap_recover(r->dir, r->s->out);
+	if (err != IM_OK)
+		return err;
 	r->is_there = access(r->dir, F_OK) == 0;
-	n = (size_t)snprintf(
-	    r->kept, sizeof r->kept, "%s_bkp_before_restore_%s", r->dir, cold_stamp(stamp));
-	return n < sizeof r->kept
-	    ? IM_OK
+	n = (size_t)snprintf(begin, sizeof begin, "%s_bkp_before_restore_", r->dir);
+	return n < sizeof begin
+	    ? cold_place_name(begin, "", r->kept)
 	    : err_set(IM_ERR_ARGUMENT, "the path of the data folder is too long");
 }
 

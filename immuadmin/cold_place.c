@@ -17,15 +17,27 @@
 #include "util/clock.h"
 #include "util/prompt.h"
 
-char *
-cold_stamp(char out[COLD_STAMP_SIZE])
+#define STAMP_SIZE 32
+#define NAMES_OF_A_SECOND 100
+
+enum im_err
+cold_place_name(const char *begin, const char *end, char out[PATH_MAX])
 {
 	time_t now = (time_t)clock_wall_s();
+	char stamp[STAMP_SIZE], number[16] = "";
+	struct stat st;
 	struct tm tm;
 
 	gmtime_r(&now, &tm);
-	strftime(out, COLD_STAMP_SIZE, "%Y-%m-%d_%H-%M-%S", &tm);
-	return out;
+	strftime(stamp, sizeof stamp, "%Y-%m-%d_%H-%M-%S", &tm);
+	for (int i = 2; i < NAMES_OF_A_SECOND; i++) {
+		if (snprintf(out, PATH_MAX, "%s%s%s%s", begin, stamp, number, end) >= PATH_MAX)
+			return err_set(IM_ERR_ARGUMENT, "the path %s is too long", begin);
+		if (lstat(out, &st) != 0 && errno == ENOENT)
+			return IM_OK;
+		snprintf(number, sizeof number, "_%d", i);
+	}
+	return err_set(IM_ERR_EXISTS, "%s is there already", out);
 }
 
 /* ---- The data folder ---- */

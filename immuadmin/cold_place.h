@@ -7,9 +7,11 @@
 
 /* Where a backup or a restore works, and whether it may; what the two commands have in common. */
 
-/* Of a path and of the names of backups in it: "2024-02-29_12-00-00", UTC. */
-#define COLD_STAMP_SIZE 32
-char *cold_stamp(char out[COLD_STAMP_SIZE]);
+/*
+ * A name that is not taken: what it begins with, the time (UTC, "2024-02-29_12-00-00", with a number behind it
+ * when that second is taken), and what it ends with. IM_ERR_ARGUMENT when it gets too long, IM_ERR_EXISTS.
+ */
+enum im_err cold_place_name(const char *begin, const char *end, char out[PATH_MAX]);
 
 /*
  * The data folder of --dbdir as an absolute path without links; it exists, or its parent does if must_exist is

@@ -1,43 +1,55 @@
 /*
  * Signals during a backup and a restore. Neighbours: admin_cold_backup.c and admin_cold_restore.c, which look
- * between two steps, and cold_states.c, whose wait for another program ends with one.
+ * between two steps, and immudb_program.c, whose wait for another program ends with one.
  *
- * Invariant: once a signal was seen it stays seen, so that every step after it is left out.
+ * Invariants: a handler takes them, because a thread of the transport may be the one that gets them; once a
+ * signal was seen it stays seen, so that every step after it is left out.
  */
 #include "cold_signals.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/signalfd.h>
+#include <stdint.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
+
+static const int taken[] = {SIGINT, SIGTERM, SIGHUP};
+static const int ignored[] = {SIGPIPE, SIGXFSZ};
+#define TAKEN (sizeof taken / sizeof *taken)
+#define IGNORED (sizeof ignored / sizeof *ignored)
 
 static struct {
 	int fd;
-	sigset_t before;
+	struct sigaction before[TAKEN + IGNORED];
 } signals = {.fd = -1};
 
 static void
-stop_signals(sigset_t *out)
+on_signal(int number)
 {
-	sigemptyset(out);
-	sigaddset(out, SIGINT);
-	sigaddset(out, SIGTERM);
-	sigaddset(out, SIGHUP);
+	uint64_t one = 1;
+	int e = errno;
+
+	(void)number;
+	/* A counter that is full has been seen. */
+	(void)!write(signals.fd, &one, sizeof one);
+	errno = e;
 }
 
 enum im_err
 cold_signals_begin(void)
 {
-	sigset_t stop;
+	struct sigaction take = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
 
-	stop_signals(&stop);
-	(void)signal(SIGPIPE, SIG_IGN);
-	(void)signal(SIGXFSZ, SIG_IGN);
-	if (sigprocmask(SIG_BLOCK, &stop, &signals.before) != 0)
-		return err_set_errno(IM_ERR_IO, "cannot block", "signals");
-	signals.fd = signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
-	return signals.fd < 0 ? err_set_errno(IM_ERR_IO, "cannot wait for", "signals") : IM_OK;
+	signals.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (signals.fd < 0)
+		return err_set_errno(IM_ERR_IO, "cannot wait for", "signals");
+	for (size_t i = 0; i < TAKEN; i++)
+		(void)sigaction(taken[i], &take, &signals.before[i]);
+	for (size_t i = 0; i < IGNORED; i++)
+		(void)sigaction(ignored[i], &ignore, &signals.before[TAKEN + i]);
+	return IM_OK;
 }
 
 enum im_err
@@ -59,13 +71,14 @@ cold_signals_fd(void)
 void
 cold_signals_end(void)
 {
-	struct signalfd_siginfo info;
+	int fd = signals.fd;
 
-	if (signals.fd < 0)
+	if (fd < 0)
 		return;
-	while (read(signals.fd, &info, sizeof info) > 0)
-		continue;
-	close(signals.fd);
+	for (size_t i = 0; i < TAKEN; i++)
+		(void)sigaction(taken[i], &signals.before[i], NULL);
+	for (size_t i = 0; i < IGNORED; i++)
+		(void)sigaction(ignored[i], &signals.before[TAKEN + i], NULL);
 	signals.fd = -1;
-	(void)sigprocmask(SIG_SETMASK, &signals.before, NULL);
+	close(fd);
 }
