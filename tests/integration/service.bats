@@ -2,6 +2,7 @@
 # The service commands below a root, where no systemd runs: what is laid out, who owns it, what runs, what is
 # kept, and what is refused.
 load helpers
+load services
 
 setup() {
 	private_home "$BATS_TEST_TMPDIR"
@@ -256,4 +257,26 @@ expect_mode() {
 	[[ -d /run/systemd/system || $EUID -ne 0 ]] && return
 	run -2 immudb service install
 	expect_text "systemd does not run here"
+}
+
+# blocks HEADING: the commands in the section of README.md below that heading.
+blocks() {
+	awk -v heading="$1" '
+		/^## / { in_section = ($0 == "## " heading); in_block = 0; next }
+		in_section && /^```/ { in_block = !in_block; next }
+		in_section && in_block' "$TEST_SOURCE/README.md"
+}
+
+@test "the commands of the README" {
+	[[ $(blocks "As a service" | wc -l) -ge 12 ]]
+	as_installed "
+		sudo() { \"\$@\"; }
+		echo geheim >watcher.pw
+		set -x
+		$(blocks "As a service")"
+	expect_status 0
+	expect_text "Service immugw is running with PID"
+	expect_text "Service immudb-auditor is running with PID"
+	expect_text "Data folder removed"
+	[[ ! -e image/var/lib/immudb && -x image/usr ]]
 }

@@ -65,7 +65,9 @@ exposure() {
 		grep -qx "StateDirectory=$name" "units/$name.service"
 		grep -qx "LogsDirectory=$name" "units/$name.service"
 		grep -qF "/var/log/$name/*.log {" prefix/share/immudb/logrotate.d/immudb
-		grep -qF "kill-whom=main $name.service" prefix/share/immudb/logrotate.d/immudb
+		# What opens the log again, and reloads nothing.
+		grep -qF -- "--signal=USR1 --kill-whom=main $name.service" prefix/share/immudb/logrotate.d/immudb
+		grep -qx "WatchdogSec=60" "units/$name.service"
 	done
 	run ! "$TEST_BUILD/bin/immudb" --dirr /var/lib/immudb --print-config
 }
