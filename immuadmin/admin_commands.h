@@ -35,6 +35,9 @@ int command_database_delete(struct command_call *call);
 int command_database_flush(struct command_call *call);
 int command_database_compact(struct command_call *call);
 
+/* admin_scrub.c */
+int command_database_scrub(struct command_call *call);
+
 /* admin_sessions.c */
 int command_session_list(struct command_call *call);
 int command_session_kill(struct command_call *call);

@@ -109,6 +109,24 @@ static const struct option_def delete_options[] = {
 	.help = "do not ask for the name once more"},
 };
 
+static const struct option_def scrub_options[] = {
+    {.name = "rate",
+	.type = OPTION_SIZE,
+	.flags = OPTION_FLAG_ONLY,
+	.default_text = "0",
+	.min = 0,
+	.max = INT64_MAX,
+	.help = "bytes a second to read at most; 0: as the server is configured"},
+    {.name = "no-wait",
+	.type = OPTION_BOOL,
+	.flags = OPTION_FLAG_ONLY,
+	.help = "begin it and do not wait for its end"},
+    {.name = "stop",
+	.type = OPTION_BOOL,
+	.flags = OPTION_FLAG_ONLY,
+	.help = "end the one that is under way"},
+};
+
 static const struct command database_commands[] = {
     {.name = "list",
 	.aliases = "ls,l",
@@ -167,6 +185,24 @@ static const struct command database_commands[] = {
 	.summary = "merge the index of a database into one run",
 	.max_args = 1,
 	.run = command_database_compact},
+    {.name = "scrub",
+	.args = "[DATABASE]",
+	.summary =
+	    "check a database completely while it is in service; without DATABASE, how it stands "
+	    "with all",
+	.help =
+	    "The server recomputes every transaction from the log, reads tree, offsets and index from "
+	    "their files, and says of each fault file, offset, transaction and key, and whether it is "
+	    "lost or is made anew. It reads at a bounded rate, behind everybody else; what is written "
+	    "meanwhile is left to the next time. Ctrl-C ends it. It goes on when the server is started "
+	    "again. The faults are in the server's log, too. Exit code 10: faults were found.",
+	.examples = "immuadmin database scrub defaultdb\n"
+		    "immuadmin database scrub defaultdb --rate 100M --no-wait\n"
+		    "immuadmin database scrub",
+	.max_args = 1,
+	.options = scrub_options,
+	.option_count = COUNT(scrub_options),
+	.run = command_database_scrub},
 };
 
 static const struct command session_commands[] = {

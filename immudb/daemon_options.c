@@ -9,6 +9,7 @@
 
 #include "announce_restore.h"
 #include "server/databases.h"
+#include "server/scrub.h"
 #include "util/daemon_main.h"
 #include "util/service_command.h"
 #include "util/version.h"
@@ -17,6 +18,7 @@
 #define DAEMON_MESSAGE_MIN 16384
 #define DAEMON_MESSAGE_MAX (INT64_C(1) << 30)
 #define DAEMON_MINUTE_MS INT64_C(60000)
+#define DAEMON_SECOND_MS 1000
 
 static const struct option_def daemon_option_table[] = {
     {.name = "dir", .type = OPTION_PATH, .default_text = "./data", .help = "Data folder"},
@@ -130,6 +132,22 @@ static const struct option_def daemon_option_table[] = {
 	.help = "Databases open at the same time; others are opened when they are used",
 	.min = 3,
 	.max = DATABASES_MAX},
+    {.name = "scrub-interval",
+	.type = OPTION_DURATION,
+	.default_text = "7d",
+	.help =
+	    "How often each database is checked completely while it is in service; 0 leaves it to "
+	    "\"immuadmin database scrub\"",
+	.group = "Monitoring",
+	.min = 0,
+	.max = INT64_C(365) * 86400000},
+    {.name = "scrub-rate",
+	.type = OPTION_SIZE,
+	.default_text = "16777216",
+	.help = "Bytes a second that such a check reads at most",
+	.group = "Monitoring",
+	.min = SCRUB_RATE_MIN,
+	.max = INT64_MAX},
     {.name = "mtls",
 	.short_name = 'm',
 	.type = OPTION_BOOL,
@@ -283,6 +301,8 @@ daemon_server_options(const struct options *o, struct server_options *out)
 	    .max_active_databases = (size_t)options_int(o, "max-active-databases"),
 	    .token_life_ms = options_int(o, "token-expiry-time") * DAEMON_MINUTE_MS,
 	    .session_idle_ms = options_duration_ms(o, "session-timeout"),
+	    .scrub_interval_s = options_duration_ms(o, "scrub-interval") / DAEMON_SECOND_MS,
+	    .scrub_rate = (uint64_t)options_size(o, "scrub-rate"),
 	    .histograms = !options_bool(o, "no-histograms"),
 	    .metrics_address = options_string(o, "metrics-address"),
 	    .metrics_port = (uint16_t)options_int(o, "metrics-port"),

@@ -58,6 +58,13 @@ void call_queue(struct call *c, struct workers *pool);
  */
 enum im_err call_check_session(const struct call *c);
 
+/*
+ * The database that a request names, which the caller may administer. IM_ERR_DATABASE_RESERVED for the
+ * system database, with *out, if the caller is a sysadmin; IM_ERR_PERMISSION, IM_ERR_DATABASE_NOT_FOUND.
+ * In a pool.
+ */
+enum im_err database_named(struct call *c, const char *name, struct database **out);
+
 /* IM_OK with an answer that says nothing; IM_ERR_NOMEM. */
 enum im_err call_answer_empty(struct call *c);
 

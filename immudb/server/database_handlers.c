@@ -35,8 +35,7 @@ database_level(const struct call *c, const char *name, enum meta_level *out)
 				 : meta_permission(c->server->meta, c->session.user, name, out);
 }
 
-/* The database that a request names, which the caller may administer. */
-static enum im_err
+enum im_err
 database_named(struct call *c, const char *name, struct database **out)
 {
 	enum meta_level all, level;

@@ -41,6 +41,8 @@ struct databases;
 #define JOURNAL_DATABASE_DELETE "delete database"
 #define JOURNAL_FLUSH_INDEX "flush index"
 #define JOURNAL_COMPACT_INDEX "compact index"
+#define JOURNAL_SCRUB "scrub database"
+#define JOURNAL_SCRUB_STOP "stop scrub"
 
 /* What can be set of a database. It holds from the next time it is loaded. */
 struct database_settings {

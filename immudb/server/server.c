@@ -219,6 +219,28 @@ server_start_journal(struct server *s)
 	return err == IM_OK ? journal_start(s->meta, db->store, &s->journal) : err;
 }
 
+/* Requests that wait for a thread go first. */
+static bool
+server_is_busy(void *ctx)
+{
+	struct server *s = ctx;
+
+	return workers_waiting(s->readers) > 0;
+}
+
+static enum im_err
+server_start_scrubber(struct server *s)
+{
+	struct scrub_options options = {.databases = s->databases,
+	    .meta = s->meta,
+	    .interval_s = s->options.scrub_interval_s,
+	    .rate = s->options.scrub_rate,
+	    .busy = server_is_busy,
+	    .ctx = s};
+
+	return scrubber_start(&options, &s->scrubber);
+}
+
 /* What the heaps kept for the next requests (main.c) goes back to the system. */
 static void
 server_give_back_memory(void *ctx)
@@ -350,6 +372,8 @@ server_start(const struct server_options *options, struct server **out)
 	if (err == IM_OK)
 		err = server_start_journal(s);
 	if (err == IM_OK)
+		err = server_start_scrubber(s);
+	if (err == IM_OK)
 		err = server_start_http(s);
 	if (err == IM_OK)
 		err = server_start_transport(s);
@@ -372,11 +396,13 @@ server_stop(struct server *s)
 		rpc_server_stop(s->rpc, SERVER_DRAIN_MS);
 	http_server_stop(s->http);
 	workers_stop(s->exporters);
+	scrubber_stop(s->scrubber);
 	workers_stop(s->compactors);
 	workers_stop(s->administrators);
 	workers_stop(s->passwords);
 	workers_stop(s->readers);
 	databases_stop(s->databases);
+	scrubber_free(s->scrubber);
 	journal_stop(s->journal);
 	/* Closing answers the writes under way, which may still ask for a pool and be told no. */
 	databases_close(s->databases);

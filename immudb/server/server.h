@@ -32,6 +32,8 @@ struct server_options {
 	int64_t database_idle_ms;     /* closed after so long; 0: DATABASES_IDLE_MS_DEFAULT */
 	int64_t token_life_ms;
 	int64_t session_idle_ms;
+	int64_t scrub_interval_s; /* databases are scrubbed so often; 0: only when asked for */
+	uint64_t scrub_rate;      /* bytes a second; 0: SCRUB_RATE_DEFAULT */
 	bool histograms;
 	const char *metrics_address; /* "": as address */
 	uint16_t metrics_port;       /* 0: no HTTP */

@@ -8,6 +8,7 @@
 #include "rpc/rpc_server.h"
 #include "server/databases.h"
 #include "server/journal.h"
+#include "server/scrub.h"
 #include "server/server.h"
 #include "server/sessions.h"
 #include "server/throttle.h"
@@ -39,6 +40,7 @@ struct server {
 	struct meta *meta;
 	struct databases *databases;
 	struct journal *journal;
+	struct scrubber *scrubber;
 	struct sessions *sessions;
 	struct throttle *throttle;
 	struct workers *readers;

@@ -310,6 +310,108 @@ immu_compact_index(struct immu *c)
 	return tell(c, RPC_METHOD_CompactIndex, &m.base);
 }
 
+/* ---- Scrubs ---- */
+
+enum im_err
+immu_scrub_begin(struct immu *c, const char *database, uint64_t rate)
+{
+	Immudb__Schema__ScrubDatabaseRequest m = IMMUDB__SCHEMA__SCRUB_DATABASE_REQUEST__INIT;
+
+	m.database = text(database);
+	m.rate = rate;
+	return tell(c, RPC_METHOD_ScrubDatabase, &m.base);
+}
+
+enum im_err
+immu_scrub_stop(struct immu *c, const char *database)
+{
+	Immudb__Schema__StopScrubRequest m = IMMUDB__SCHEMA__STOP_SCRUB_REQUEST__INIT;
+
+	m.database = text(database);
+	return tell(c, RPC_METHOD_StopScrub, &m.base);
+}
+
+struct scrub_listing {
+	struct listing base;
+	immu_scrub_fn *fn;
+};
+
+static enum im_err
+fill_faults(
+    struct arena *a, const Immudb__Schema__ScrubInfo *m, const struct immu_scrub_fault **out)
+{
+	struct immu_scrub_fault *faults = arena_calloc(a, m->n_faults, sizeof *faults);
+
+	*out = faults;
+	if (m->n_faults && !faults)
+		return err_set(IM_ERR_NOMEM, "out of memory");
+	for (size_t i = 0; i < m->n_faults; i++) {
+		const Immudb__Schema__ScrubFault *f = m->faults[i];
+
+		faults[i] = (struct immu_scrub_fault){.tx = f->tx,
+		    .raw_key = f->rawkey.data,
+		    .raw_key_len = f->rawkey.len,
+		    .file = f->file,
+		    .offset = f->offset,
+		    .what = f->what,
+		    .derived = f->derived};
+	}
+	return IM_OK;
+}
+
+static struct immu_scrub_info
+scrub_of(const Immudb__Schema__ScrubInfo *m)
+{
+	return (struct immu_scrub_info){.database = m->database,
+	    .state = m->state,
+	    .error = m->error,
+	    .periodic = m->periodic,
+	    .rate = m->rate,
+	    .next_tx = m->nexttx,
+	    .last_tx = m->lasttx,
+	    .bytes = m->bytes,
+	    .lost = m->lost,
+	    .derived = m->derived,
+	    .began_at = m->beganat,
+	    .ended_at = m->endedat,
+	    .finished_at = m->finishedat,
+	    .finished_transactions = m->finishedtransactions,
+	    .finished_bytes = m->finishedbytes,
+	    .finished_lost = m->finishedlost,
+	    .finished_derived = m->finishedderived,
+	    .faults_len = m->n_faults};
+}
+
+static enum im_err
+take_scrubs(struct listing *base, const ProtobufCMessage *answer)
+{
+	struct scrub_listing *l = (struct scrub_listing *)base;
+	const Immudb__Schema__ScrubStatusResponse *m =
+	    (const Immudb__Schema__ScrubStatusResponse *)answer;
+
+	for (size_t i = 0; i < m->n_scrubs; i++) {
+		struct immu_scrub_info info = scrub_of(m->scrubs[i]);
+		enum im_err err = fill_faults(&base->arena, m->scrubs[i], &info.faults);
+
+		if (err)
+			return err;
+		if (!l->fn(base->arg, &info))
+			break;
+	}
+	return IM_OK;
+}
+
+enum im_err
+immu_each_scrub(struct immu *c, const char *database, immu_scrub_fn *fn, void *arg)
+{
+	Immudb__Schema__ScrubStatusRequest m = IMMUDB__SCHEMA__SCRUB_STATUS_REQUEST__INIT;
+	struct scrub_listing l = {.base = {.c = c, .arg = arg}, .fn = fn};
+
+	if (database)
+		m.database = text(database);
+	return list(&l.base, RPC_METHOD_ScrubStatus, &m.base, take_scrubs);
+}
+
 /* ---- Sessions ---- */
 
 struct session_listing {

@@ -148,6 +148,53 @@ typedef enum im_err immu_part_fn(void *arg, struct immu_bytes part);
  */
 enum im_err immu_hot_backup(struct immu *c, uint64_t from_tx, immu_part_fn *fn, void *arg);
 
+/* ---- Scrubs: a database in service is checked completely ---- */
+
+struct immu_scrub_fault {
+	uint64_t tx;            /* 0: none */
+	const uint8_t *raw_key; /* its first byte says what the key is for */
+	size_t raw_key_len;     /* 0: none */
+	const char *file;       /* path on the server */
+	uint64_t offset;
+	const char *what;
+	bool derived; /* nothing is lost: the file is made from the log */
+};
+
+struct immu_scrub_info {
+	const char *database;
+	const char *state;      /* "never", "waiting", "running", "finished", "stopped", "failed" */
+	const char *error;      /* of "failed"; else "" */
+	bool periodic;          /* begun by time */
+	uint64_t rate;          /* bytes a second */
+	uint64_t next_tx;       /* to be checked */
+	uint64_t last_tx;       /* to be checked; 0 before it runs */
+	uint64_t bytes;         /* checked */
+	uint64_t lost, derived; /* faults */
+	int64_t began_at, ended_at; /* Unix seconds; 0: not yet */
+	/* The last one that came to its end; finished_at is 0 if there is none. */
+	int64_t finished_at;
+	uint64_t finished_transactions, finished_bytes, finished_lost, finished_derived;
+	const struct immu_scrub_fault *faults; /* the first ones, when one database was asked for */
+	size_t faults_len;
+};
+
+typedef bool immu_scrub_fn(void *arg, const struct immu_scrub_info *scrub);
+
+/*
+ * Begins a scrub; one that is under way goes on at the new rate, in bytes a second; 0 is the server's.
+ * IM_ERR_DATABASE_NOT_FOUND, IM_ERR_DATABASE_NOT_LOADED, IM_ERR_ARGUMENT (rate).
+ */
+enum im_err immu_scrub_begin(struct immu *c, const char *database, uint64_t rate);
+
+/* Ends one that is under way. IM_ERR_NOT_FOUND when there is none. */
+enum im_err immu_scrub_stop(struct immu *c, const char *database);
+
+/*
+ * Gives how it stands with a database, or with NULL all that the caller administers, until fn returns
+ * false. IM_ERR_DATABASE_NOT_FOUND.
+ */
+enum im_err immu_each_scrub(struct immu *c, const char *database, immu_scrub_fn *fn, void *arg);
+
 /* ---- Sessions ---- */
 
 struct immu_session_info {

@@ -98,6 +98,9 @@ static const struct row rows[] = {
     SELECTED(StreamScan, READ),
     SELECTED(StreamZScan, READ),
     SELECTED(StreamHistory, READ),
+    NAMED(ScrubDatabase),
+    NAMED(StopScrub),
+    NAMED(ScrubStatus),
     /* Last: they end what the others use. */
     NAMED(UpdateDatabaseV2),
     NAMED(LoadDatabase),
