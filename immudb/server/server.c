@@ -16,8 +16,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "crypto/password.h"
-#include "meta/meta_change.h"
 #include "server/restores.h"
 #include "server/server_state.h"
 #include "util/clock.h"
@@ -65,89 +63,6 @@ server_lock_folder(const char *dir, int *fd)
 	return err;
 }
 
-/* Whether the superadmin may get the password of the options; the known one is for the first start. */
-static enum im_err
-server_check_admin_password(const struct server *s, bool first)
-{
-	const char *password = s->options.admin_password;
-
-	if (!password || !password[0])
-		return err_set(IM_ERR_CONFIG, "Admin password cannot be empty");
-	if (first && strcmp(password, SERVER_ADMIN_PASSWORD) == 0)
-		return IM_OK;
-	if (password_check_choice(bytes_str(password)) != IM_OK)
-		return err_set(IM_ERR_CONFIG, "admin-password: %s", err_text(IM_ERR_WEAK_PASSWORD));
-	return IM_OK;
-}
-
-/* The first user in a folder that has none, or with another password. */
-static enum im_err
-server_set_admin(struct server *s, bool first)
-{
-	struct meta_action action = {.actor = JOURNAL_ACTOR_SERVER,
-	    .action = first ? JOURNAL_CREATE_USER : JOURNAL_CHANGE_PASSWORD,
-	    .user = SERVER_ADMIN,
-	    .database = first ? META_ALL_DATABASES : NULL,
-	    .permission = first ? "sysadmin" : NULL,
-	    .detail = first ? "first start" : "force-admin-password"};
-	char hash[META_HASH_MAX];
-	struct meta_change change = {.kind = first ? META_CHANGE_CREATE : META_CHANGE_PASSWORD,
-	    .user = SERVER_ADMIN,
-	    .database = META_ALL_DATABASES,
-	    .level = first ? META_LEVEL_SYSADMIN : META_LEVEL_NONE,
-	    .hash = hash,
-	    .active = true,
-	    .created_by = SERVER_ADMIN,
-	    .action = &action};
-	enum im_err err = server_check_admin_password(s, first);
-
-	if (err == IM_OK)
-		err = password_hash(bytes_str(s->options.admin_password), hash);
-	if (err == IM_OK)
-		err = meta_user_change(s->meta, &change);
-	explicit_bzero(hash, sizeof hash);
-	if (err == IM_OK)
-		log_info(first ? "Admin user %s successfully created"
-			       : "Password of admin user %s replaced",
-		    SERVER_ADMIN);
-	return err;
-}
-
-/* Finds out whether the password is the known one, and replaces it if that was asked for. */
-static enum im_err
-server_look_at_admin(struct server *s)
-{
-	struct meta_user admin;
-	enum im_err err = meta_user_get(s->meta, bytes_str(SERVER_ADMIN), &admin);
-
-	if (err != IM_OK)
-		return err == IM_ERR_NOT_FOUND ? IM_OK : err;
-	err = password_check(bytes_str(SERVER_ADMIN_PASSWORD), admin.hash);
-	s->default_password = err == IM_OK;
-	if (s->options.force_admin_password && (err == IM_OK || err == IM_ERR_CREDENTIALS)) {
-		err = password_check(bytes_str(s->options.admin_password), admin.hash);
-		if (err == IM_ERR_CREDENTIALS) {
-			err = server_set_admin(s, false);
-			s->default_password = false;
-		}
-	}
-	explicit_bzero(admin.hash, sizeof admin.hash);
-	return err == IM_ERR_CREDENTIALS ? IM_OK : err;
-}
-
-static enum im_err
-server_prepare_users(struct server *s)
-{
-	size_t count = 0;
-	enum im_err err = meta_user_count(s->meta, &count);
-
-	if (err == IM_OK && count == 0)
-		err = server_set_admin(s, true);
-	if (err == IM_OK && !s->options.auth && !s->options.maintenance && count > 1)
-		err = err_set(IM_ERR_CONFIG, "auth should be on: there are other users");
-	return err == IM_OK ? server_look_at_admin(s) : err;
-}
-
 static enum im_err
 server_open_folder(struct server *s)
 {
@@ -156,6 +71,7 @@ server_open_folder(struct server *s)
 	    .unsynced = !s->options.synced,
 	    .max_open = s->options.max_active_databases,
 	    .idle_ms = s->options.database_idle_ms};
+	struct server_admin admin = {0};
 	struct xid id;
 	enum im_err err = file_make_folder(s->options.dir);
 
@@ -163,11 +79,12 @@ server_open_folder(struct server *s)
 		err = server_lock_folder(s->options.dir, &s->lock_fd);
 	if (err == IM_OK)
 		err = meta_open(s->options.dir, &s->meta);
+	if (err == IM_OK)
+		err = server_admin_begin(s, &admin);
 	options.meta = s->meta;
 	if (err == IM_OK)
 		err = databases_open(&options, &s->databases);
-	if (err == IM_OK)
-		err = server_prepare_users(s);
+	err = server_admin_end(s, &admin, err);
 	if (err != IM_OK)
 		return err;
 	if (!s->options.auth && !s->options.maintenance && databases_client_count(s->databases) > 1)

@@ -63,6 +63,22 @@ struct server {
 	int64_t started_ns; /* monotonic */
 };
 
+/*
+ * server_admin.c: the superadmin at start. Hashing the first password takes as long as everything else, so
+ * it is done beside it: begin once the metadata is open, end once the databases are. err is what went
+ * wrong in between; then nothing is changed and err is returned.
+ */
+struct server_admin {
+	pthread_t thread;
+	bool is_first; /* the folder has no users */
+	bool is_hashing;
+	const char *password;
+	char hash[META_HASH_MAX];
+	enum im_err err; /* of hashing */
+};
+enum im_err server_admin_begin(struct server *s, struct server_admin *a);
+enum im_err server_admin_end(struct server *s, struct server_admin *a, enum im_err err);
+
 /* server_running.c: the signing key of the options, and what server_answers() needs. At start. */
 enum im_err server_running_begin(struct server *s);
 void server_running_end(struct server *s);

@@ -72,18 +72,19 @@ static enum im_err
 life_open_log(struct life *l)
 {
 	const char *path = options_string(l->o, "logfile");
+	enum im_err err;
 	struct log_config config = {.program = l->d->name,
 	    .path = path,
 	    .level = (enum log_level)options_enum(l->o, "log-level"),
 	    .format = (enum log_format)options_enum(l->o, "log-format")};
 
-	if (!path[0] && daemon_is_detaching()) {
-		enum im_err err = life_default_logfile(l);
-
-		if (err)
-			return err;
-		config.path = (const char *)l->logfile.data;
-	}
+	if (path[0] || !daemon_is_detaching())
+		return log_open(&config);
+	err = life_default_logfile(l);
+	if (err)
+		return err;
+	config.path = (const char *)l->logfile.data;
+	printf("The log is in %s\n", config.path);
 	return log_open(&config);
 }
 
