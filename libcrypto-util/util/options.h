@@ -11,8 +11,8 @@
  *
  * Precedence: flag, environment, file, default. An empty value in the environment or a file means
  * not set. Files are told apart by extension (.toml, .yaml, .yml); --config FILE (or PREFIX_CONFIG)
- * names one that must exist, else /etc/immudb/PROGRAM.toml, then .yaml, is read when there. Keys are
- * the option names. An unknown key or a bad value is an error with file, line and key; unknown
+ * names one that must exist, else /etc/immudb/PROGRAM.toml, then .yaml, is read when there, and without
+ * one the file of the program's fallback if we may read it. Keys are the option names. An unknown key or a bad value is an error with file, line and key; unknown
  * PREFIX_* variables only warn, and so does an address such as tcp://10.0.0.1:3322 where an integer
  * belongs (Kubernetes sets such variables): it counts as not set.
  *
@@ -108,16 +108,33 @@ struct command_call {
 /* What is wrong with values that are each right by themselves; see options_check(). */
 struct options_check;
 
+/*
+ * The file of another program that serves one without a file of its own: what of it is taken, under which
+ * name. Whether its other keys are right is for that program to say.
+ */
+struct options_fallback {
+	const char *program;                     /* whose file */
+	const struct options_fallback_key *keys; /* taken, if there is an option of that name */
+	size_t key_count;
+};
+
+struct options_fallback_key {
+	const char *key, *option;
+	/* A value that means something else here, in pairs of what stands there and what it means; NULL-ended. */
+	const char *const *meanings;
+};
+
 /* A program: its root command and what only a whole program has. */
 struct program {
 	const struct command *root;
 	/* Says by options_check_add() which values cannot be or do not go together. NULL: all do. */
 	void (*check)(const struct options *o, struct options_check *to);
-	const char *env_prefix;    /* "IMMUDB_" */
-	const char *version;       /* printed by --version, put into the man page */
-	const char *config_folder; /* NULL: "/etc/immudb" */
-	int man_section;           /* 0: 1 */
-	bool no_config;            /* reads no configuration file and has no --config */
+	const char *env_prefix;                  /* "IMMUDB_" */
+	const char *version;                     /* printed by --version, put into the man page */
+	const char *config_folder;               /* NULL: "/etc/immudb" */
+	int man_section;                         /* 0: 1 */
+	const struct options_fallback *fallback; /* NULL: none */
+	bool no_config; /* reads no configuration file and has no --config */
 };
 
 /* What the command line asks for. */

@@ -49,6 +49,7 @@ struct options {
 	struct option_texts warnings;
 	struct option_texts faults; /* with --check-config, which goes on after a fault */
 	const char *config_file;
+	bool is_fallback; /* config_file is another program's */
 };
 
 /* The built-in options, in a fixed order. */

@@ -203,31 +203,71 @@ file_bad_value(const struct options *o, const struct option_def *def, const stru
 	    e->line, e->key, e->text, err_detail(err));
 }
 
-/* Gives an entry to every option of that name, in whatever command; none is an error. */
+/* Gives an entry to every option of that name, in whatever command; *known unless there is none. */
 static enum im_err
-file_take_entry(struct options *o, const struct config_entry *e, bool readable_by_all)
+file_take_named(struct options *o, const char *name, const struct config_entry *e, bool *known)
 {
-	bool known = false;
 	enum im_err err;
 
 	for (size_t i = 0; i < o->count; i++) {
 		struct option_value *v = &o->values[i];
 
-		if (!option_has_name(v->def, e->key) || (v->def->flags & OPTION_FLAG_ONLY) ||
+		if (!option_has_name(v->def, name) || (v->def->flags & OPTION_FLAG_ONLY) ||
 		    v->builtin)
 			continue;
-		known = true;
+		*known = true;
 		err = file_take(o, v, e);
 		if (err)
 			return file_bad_value(o, v->def, e, err);
-		if (v->def->type == OPTION_SECRET && readable_by_all && e->text && e->text[0] &&
-		    options_warn(o, "%s:%u: %s: the file can be read by every user of this machine",
-			o->config_file, e->line, e->key))
-			return IM_ERR_NOMEM;
 	}
-	if (known)
-		return IM_OK;
-	return err_set(IM_ERR_CONFIG, "%s:%u: unknown key %s", o->config_file, e->line, e->key);
+	return IM_OK;
+}
+
+/* A secret that everybody can read is worth a word. */
+static enum im_err
+file_warn_readable(struct options *o, const struct config_entry *e)
+{
+	for (size_t i = 0; i < o->count; i++)
+		if (o->values[i].def->type == OPTION_SECRET &&
+		    option_has_name(o->values[i].def, e->key) && e->text && e->text[0])
+			return options_warn(o,
+			    "%s:%u: %s: the file can be read by every user of this machine",
+			    o->config_file, e->line, e->key);
+	return IM_OK;
+}
+
+static enum im_err
+file_take_entry(struct options *o, const struct config_entry *e, bool readable_by_all)
+{
+	bool known = false;
+	enum im_err err = file_take_named(o, e->key, e, &known);
+
+	if (!err && !known)
+		err = err_set(
+		    IM_ERR_CONFIG, "%s:%u: unknown key %s", o->config_file, e->line, e->key);
+	return err || !readable_by_all ? err : file_warn_readable(o, e);
+}
+
+/* An entry of another program's file; most do not concern us. */
+static enum im_err
+file_take_foreign(struct options *o, const struct config_entry *e)
+{
+	const struct options_fallback *f = o->program->fallback;
+	struct config_entry meant = *e;
+	bool known = false;
+	size_t i;
+
+	for (i = 0; i < f->key_count; i++) {
+		const char *const *m = f->keys[i].meanings;
+
+		if (strcmp(f->keys[i].key, e->key) != 0)
+			continue;
+		for (; m && *m; m += 2)
+			if (e->type == CONFIG_STRING && strcmp(m[0], e->text) == 0)
+				meant.text = m[1];
+		return file_take_named(o, f->keys[i].option, &meant, &known);
+	}
+	return IM_OK;
 }
 
 static bool
@@ -270,32 +310,51 @@ file_read_config(struct options *o)
 		err = file_parse(o->config_file, buf_bytes(&text), &doc);
 	err = options_fault(o, err);
 	for (size_t i = 0; i < doc.count && !err; i++)
-		err = options_fault(o, file_take_entry(o, &doc.entries[i], readable_by_all));
+		err = options_fault(o,
+		    o->is_fallback ? file_take_foreign(o, &doc.entries[i])
+				   : file_take_entry(o, &doc.entries[i], readable_by_all));
 	config_doc_free(&doc);
 	buf_wipe(&text);
 	return err;
 }
 
-enum im_err
-options_read_file(struct options *o)
+/*
+ * Finds a program's file in the folder: its path in o->config_file, NULL there if there is none that access()
+ * grants what is wanted of.
+ */
+static enum im_err
+file_find(struct options *o, const char *name, int wanted)
 {
 	static const char *const extensions[] = {"toml", "yaml"};
 	const struct program *p = o->program;
 	const char *folder = p->config_folder ? p->config_folder : OPTIONS_DEFAULT_FOLDER;
-	const char *named = o->values[OPTION_BUILTIN_CONFIG].text;
 
-	if (named[0]) {
-		o->config_file = named;
-		return file_read_config(o);
-	}
 	for (size_t i = 0; i < sizeof extensions / sizeof *extensions; i++) {
-		o->config_file = options_text(o, "%s/%s.%s", folder, p->root->name, extensions[i]);
+		o->config_file = options_text(o, "%s/%s.%s", folder, name, extensions[i]);
 		if (!o->config_file)
 			return err_set(IM_ERR_NOMEM, "out of memory");
-		/* One that is there but cannot be read is an error, not silence. */
-		if (access(o->config_file, F_OK) == 0)
-			return file_read_config(o);
+		if (access(o->config_file, wanted) == 0)
+			return IM_OK;
 	}
 	o->config_file = NULL;
 	return IM_OK;
+}
+
+enum im_err
+options_read_file(struct options *o)
+{
+	const struct program *p = o->program;
+	const char *named = o->values[OPTION_BUILTIN_CONFIG].text;
+	enum im_err err = IM_OK;
+
+	/* One that is there but cannot be read is an error, not silence; another program's is not. */
+	if (named[0])
+		o->config_file = named;
+	else
+		err = file_find(o, p->root->name, F_OK);
+	if (!err && !o->config_file && p->fallback) {
+		err = file_find(o, p->fallback->program, R_OK);
+		o->is_fallback = o->config_file != NULL;
+	}
+	return err || !o->config_file ? err : file_read_config(o);
 }

@@ -87,6 +87,14 @@ program_warn(const struct program *p, const struct options *o)
 		program_say(p, "warning: ", warnings[i]);
 }
 
+/* For people: where settings came from. */
+static void
+program_name_file(const struct options *o)
+{
+	if (options_config_file(o) && isatty(STDERR_FILENO))
+		fprintf(stderr, "Using config file: %s\n", options_config_file(o));
+}
+
 static int
 program_run(const struct program *p, const struct options *o, void *context)
 {
@@ -141,6 +149,7 @@ program_act(const struct program *p, const struct options *o, void *context)
 		options_print_words(p, stdout);
 		break;
 	case OPTIONS_RUN:
+		program_name_file(o);
 		return program_run(p, o, context);
 	}
 	return IM_EXIT_OK;
