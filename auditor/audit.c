@@ -130,6 +130,7 @@ audit_free(struct audit *a)
 	for (size_t i = 0; i < a->memory_len; i++)
 		free(a->memory[i]);
 	free(a->memory);
+	tls_context_free(a->tls);
 	pthread_cond_destroy(&a->wake);
 	pthread_mutex_destroy(&a->lock);
 	free(a);
@@ -168,6 +169,8 @@ audit_start(const struct audit_options *options, struct audit **out)
 	err = make_address(a);
 	if (!err)
 		err = load_keys(a);
+	if (!err)
+		err = tls_client_context(&options->tls, &a->tls);
 	if (!err)
 		err = file_make_folder(options->state_dir);
 	if (!err)

@@ -4,6 +4,7 @@
 #include "alert.h"
 #include "peers.h"
 #include "report.h"
+#include "rpc/tls_client.h"
 
 /*
  * The auditing of one server: rounds over its databases at an interval, each database a state machine of
@@ -16,6 +17,7 @@ struct audit_options {
 	const char *address; /* host name or IP address of the server */
 	uint16_t port;
 	const char *unix_path; /* in place of both; "" or NULL: none */
+	struct tls_client tls;
 	const char *username;
 	const char *password;
 	const char *const *databases; /* names or prefixes; none: all */
@@ -38,7 +40,7 @@ struct audit_options {
 
 /*
  * Loads keys, and what is remembered into the report: alarms show before the first round. No round runs
- * yet. IM_ERR_KEY_FILE, IM_ERR_LIMIT, IM_ERR_ARGUMENT, IM_ERR_IO, IM_ERR_NOMEM.
+ * yet. IM_ERR_KEY_FILE, IM_ERR_CERTIFICATE, IM_ERR_CONFIG (TLS), IM_ERR_LIMIT, IM_ERR_ARGUMENT, IM_ERR_IO, IM_ERR_NOMEM.
  */
 enum im_err audit_start(const struct audit_options *options, struct audit **out);
 

@@ -53,6 +53,8 @@ link_options(struct audit *a)
 		.max_message_bytes = o->max_message_bytes,
 		.port = o->port,
 		.unix_path = o->unix_path && *o->unix_path ? o->unix_path : NULL,
+		.tls = a->tls,
+		.tls_name = tls_client_name(&o->tls),
 		.connect_timeout_ms =
 		    timeout_ms < CONNECT_TIMEOUT_MS_MAX ? timeout_ms : CONNECT_TIMEOUT_MS_MAX,
 		.name = "auditor " IMMUDB_VERSION},

@@ -11,6 +11,7 @@
 #include "auditor_commands.h"
 #include "cli/audit_options.h"
 #include "cli/cli_trust.h"
+#include "cli/tls_options.h"
 #include "client/trust_file.h"
 #include "util/daemon_main.h"
 #include "util/file.h"
@@ -41,7 +42,7 @@ static const struct option_def auditor_option_table[] = {
 	.type = OPTION_PATH,
 	.group = "Server",
 	.help = "unix socket of the server, in place of address and port"},
-    {.name = "timeout",
+    TLS_OPTIONS{.name = "timeout",
 	.type = OPTION_DURATION,
 	.default_text = "1m",
 	.min = 1,
@@ -282,6 +283,7 @@ fill_audit(const struct options *o, struct auditor_settings *s)
 	    .newest = (unsigned)options_int(o, "audit-newest"),
 	    .sweep_period_ms = (unsigned)options_duration_ms(o, "audit-sweep-period"),
 	    .sweep_rate = (unsigned)options_int(o, "audit-sweep-rate")};
+	tls_options_get(o, &a->tls);
 	a->databases = options_list(o, "audit-databases", &a->databases_len);
 	a->pub_key_files = options_list(o, "server-signing-pub-key", &a->pub_key_files_len);
 }

@@ -87,6 +87,12 @@ login(struct session *s)
 		fputs(first_login, stderr);
 		fflush(stderr);
 	}
+	err = session_login_by_certificate(s, user, NULL);
+	if (err != IM_ERR_UNIMPLEMENTED) {
+		if (!err)
+			output_message(s->out, "logged in");
+		return err;
+	}
 	buf_init(&password, PROMPT_MAX_BYTES + 1);
 	err = session_password(s, &password);
 	if (!err)

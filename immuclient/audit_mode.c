@@ -34,8 +34,9 @@
 #define AUDITOR_SETTINGS "/etc/immudb/auditor.toml"
 
 /* Settings of every command that are the auditor's too; the others are those of this command. */
-static const char *const shared_names[] = {"immudb-address", "immudb-port", "immudb-socket",
-    "timeout", "max-recv-msg-size", "server-signing-pub-key"};
+static const char *const shared_names[] = {"immudb-address", "immudb-port", "immudb-socket", "tls",
+    "mtls", "servername", "certificate", "pkey", "clientcas", "timeout", "max-recv-msg-size",
+    "server-signing-pub-key"};
 
 /* ---- where things are ---- */
 

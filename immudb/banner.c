@@ -51,7 +51,8 @@ banner_write(const struct banner *b, struct buf *out)
 	banner_text(out, "Config file", b->config_file);
 	banner_text(out, "PID file", b->pidfile);
 	banner_text(out, "Log file", b->logfile);
-	banner_bool(out, "MTLS enabled", false);
+	banner_bool(out, "MTLS enabled", b->mtls);
+	banner_text(out, "TLS certificate", b->fingerprint);
 	buf_printf(out, BANNER_LINE "%zu\n", "Max recv msg size", b->max_message_bytes);
 	banner_bool(out, "Auth enabled", b->auth);
 	banner_bool(out, "Dev mode", b->devmode);

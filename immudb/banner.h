@@ -14,6 +14,8 @@ struct banner {
 	const char *config_file;
 	const char *pidfile;
 	const char *logfile;
+	bool mtls;
+	const char *fingerprint; /* of the TLS certificate; NULL or "": no TLS */
 	size_t max_message_bytes;
 	bool auth;
 	bool devmode;

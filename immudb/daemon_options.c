@@ -2,8 +2,7 @@
  * The option table of immudb and its sub-commands. util/options.h reads command line, environment and
  * configuration file by it; main.c runs what comes out.
  *
- * Invariant: every key of the sample configuration is in the table, and what cannot be done yet is
- * refused when it is switched on, never ignored.
+ * Invariant: every key of the sample configuration is in the table.
  */
 #include "daemon_options.h"
 
@@ -148,24 +147,43 @@ static const struct option_def daemon_option_table[] = {
 	.group = "Monitoring",
 	.min = SCRUB_RATE_MIN,
 	.max = INT64_MAX},
+    {.name = "tls",
+	.type = OPTION_BOOL,
+	.default_text = "false",
+	.help = "TLS 1.3: clients check the server's certificate",
+	.group = "TLS"},
     {.name = "mtls",
 	.short_name = 'm',
 	.type = OPTION_BOOL,
 	.default_text = "false",
-	.help = "Mutual TLS; not implemented: the server refuses to start with it",
-	.group = "Security"},
+	.help = "Mutual TLS: clients must show a certificate, too",
+	.group = "TLS"},
     {.name = "certificate",
 	.type = OPTION_PATH,
-	.help = "Certificate of the server; only used with TLS",
-	.group = "Security"},
+	.help = "PEM file with the server's certificate and those that lead to its authority; only "
+		"used with tls or mtls",
+	.group = "TLS"},
     {.name = "pkey",
 	.type = OPTION_PATH,
-	.help = "Private key of the certificate; only used with TLS",
-	.group = "Security"},
+	.help = "PEM file with the certificate's private key; only used with tls or mtls",
+	.group = "TLS"},
     {.name = "clientcas",
 	.type = OPTION_PATH,
-	.help = "Authorities that sign clients' certificates; only used with TLS",
-	.group = "Security"},
+	.help =
+	    "PEM file with the authorities that sign clients' certificates; only used with mtls",
+	.group = "TLS"},
+    {.name = "auto-cert",
+	.type = OPTION_BOOL,
+	.default_text = "false",
+	.help = "Make a certificate that signs itself, in the data folder, and use it",
+	.group = "TLS"},
+    {.name = "client-cert-user",
+	.type = OPTION_ENUM,
+	.default_text = "off",
+	.choices = "off,cn,san",
+	.help = "The user that a client's certificate names, by common name or DNS name, logs in "
+		"without password, and nobody else over that connection; needs mtls",
+	.group = "TLS"},
     {.name = "maintenance",
 	.type = OPTION_BOOL,
 	.default_text = "false",
@@ -190,9 +208,6 @@ static const struct option_def daemon_option_table[] = {
 	.help = "Leave out the latency histograms of the metrics",
 	.group = "Monitoring"},
     DAEMON_LOG_ROWS("Monitoring")};
-
-/* Options that may be present, but not switched on. */
-static const char *const daemon_not_implemented[] = {"mtls"};
 
 static const struct option_def daemon_verify_options[] = {
     {.name = "output",
@@ -261,12 +276,12 @@ static const struct command daemon_root = {
 static void
 daemon_check(const struct options *o, struct options_check *to)
 {
-	size_t i;
+	struct server_options so;
+	const char *option;
 
-	for (i = 0; i < sizeof daemon_not_implemented / sizeof *daemon_not_implemented; i++)
-		if (options_bool(o, daemon_not_implemented[i]))
-			options_check_add(to, daemon_not_implemented[i],
-			    "is switched on, but it is not implemented: leave it out or set it to false");
+	daemon_server_options(o, &so);
+	if (server_check_options(&so, &option) != IM_OK)
+		options_check_add(to, option, "%s", err_detail(IM_ERR_CONFIG));
 	if (options_int(o, "port") != 0 && options_int(o, "port") == options_int(o, "metrics-port"))
 		options_check_add(to, "metrics-port", "is the port of the server as well");
 	daemon_main_check(o, to);
@@ -306,5 +321,12 @@ daemon_server_options(const struct options *o, struct server_options *out)
 	    .histograms = !options_bool(o, "no-histograms"),
 	    .metrics_address = options_string(o, "metrics-address"),
 	    .metrics_port = (uint16_t)options_int(o, "metrics-port"),
+	    .tls = options_bool(o, "tls"),
+	    .mtls = options_bool(o, "mtls"),
+	    .auto_cert = options_bool(o, "auto-cert"),
+	    .certificate = options_string(o, "certificate"),
+	    .pkey = options_string(o, "pkey"),
+	    .clientcas = options_string(o, "clientcas"),
+	    .client_cert_user = (enum server_cert_user)options_enum(o, "client-cert-user"),
 	};
 }

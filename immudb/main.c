@@ -48,6 +48,7 @@ main_fill_banner(const struct options *o, const struct daemon *d, struct banner 
 	    .config_file = options_config_file(o),
 	    .pidfile = options_string(o, "pidfile"),
 	    .logfile = options_string(o, "logfile"),
+	    .mtls = so->mtls,
 	    .max_message_bytes = so->max_message_bytes,
 	    .auth = so->auth,
 	    .devmode = so->devmode,
@@ -72,10 +73,13 @@ main_say_started(void *context, const struct options *o)
 {
 	const struct daemon *d = context;
 	const char *on = main_is_colour() ? "\033[32m" : "", *off = *on ? "\033[0m" : "";
+	char fingerprint[SERVER_FINGERPRINT_SIZE];
 	struct banner b;
 	struct buf text;
 
 	main_fill_banner(o, d, &b);
+	if (server_fingerprint(d->server, fingerprint))
+		b.fingerprint = fingerprint;
 	buf_init(&text, MAIN_BANNER_MAX);
 	banner_write(&b, &text);
 	buf_append_u8(&text, '\0');
@@ -111,9 +115,12 @@ static enum im_err
 main_reload(void *context, const struct options *o)
 {
 	struct daemon *d = context;
+	enum im_err err, tls_err;
 
 	(void)o;
-	return server_reload_key(d->server, d->options.signing_key);
+	tls_err = server_reload_tls(d->server);
+	err = server_reload_key(d->server, d->options.signing_key);
+	return err == IM_OK ? tls_err : err;
 }
 
 static bool

@@ -29,8 +29,9 @@ struct audit_child {
 
 /* Settings that the auditor has under the same names. */
 static const char *const child_settings[] = {"immudb-address", "immudb-port", "immudb-socket",
-    "audit-interval", "audit-databases", "audit-password", "audit-monitoring-host",
-    "audit-monitoring-port", "log-level", "log-format"};
+    "tls", "mtls", "servername", "certificate", "pkey", "clientcas", "audit-interval",
+    "audit-databases", "audit-password", "audit-monitoring-host", "audit-monitoring-port",
+    "log-level", "log-format"};
 
 static enum im_err
 add_named(struct audit_command *c, const struct options *o, const char *name)

@@ -19,6 +19,7 @@
 
 struct gateway {
 	struct gateway_settings settings;
+	struct tls_context *tls; /* with the server; NULL: without */
 	struct metrics *metrics;
 	struct upstream *upstream;
 	struct token_memo *sessions;
@@ -95,12 +96,13 @@ static enum im_err
 gateway_open_server(struct gateway *g)
 {
 	const struct gateway_settings *o = &g->settings;
-	const struct rpc_client_options rpc = {.host = o->server_address,
+	struct rpc_client_options rpc = {.host = o->server_address,
 	    .port = o->server_port,
 	    .unix_path = o->server_socket[0] ? o->server_socket : NULL,
 	    .connect_timeout_ms = GATEWAY_CONNECT_TIMEOUT_MS,
 	    .call_timeout_ms = o->timeout_ms,
 	    .max_message_bytes = o->max_message_bytes,
+	    .tls_name = tls_client_name(&o->tls),
 	    .name = "immugw " IMMUDB_VERSION};
 	const struct immu_options client = {.address = o->server_address,
 	    .port = o->server_port,
@@ -109,9 +111,18 @@ gateway_open_server(struct gateway *g)
 	    .pub_key_file = o->pub_key_file[0] ? o->pub_key_file : NULL,
 	    .connect_timeout_ms = GATEWAY_CONNECT_TIMEOUT_MS,
 	    .request_timeout_ms = o->timeout_ms,
-	    .max_message_bytes = o->max_message_bytes};
+	    .max_message_bytes = o->max_message_bytes,
+	    .tls = o->tls.tls,
+	    .mtls = o->tls.mtls,
+	    .certificate = o->tls.certificate,
+	    .pkey = o->tls.key,
+	    .clientcas = o->tls.authorities,
+	    .servername = o->tls.name};
 	enum im_err err = gateway_check_key(o->pub_key_file);
 
+	if (err == IM_OK)
+		err = tls_client_context(&o->tls, &g->tls);
+	rpc.tls = g->tls;
 	if (err == IM_OK)
 		err = upstream_new(&rpc, o->connections, &g->upstream);
 	if (err == IM_OK)
@@ -196,6 +207,7 @@ gateway_stop(struct gateway *g)
 	if (g->metrics)
 		metrics_free(g->metrics);
 	upstream_free(g->upstream);
+	tls_context_free(g->tls);
 	rest_free(&g->rest);
 	free(g);
 }

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "rpc/tls_client.h"
 #include "util/err.h"
 
 /*
@@ -21,6 +22,7 @@ struct gateway_settings {
 	const char *server_address;
 	uint16_t server_port;
 	const char *server_socket; /* in place of both; "": none */
+	struct tls_client tls;     /* with the server */
 	unsigned int timeout_ms;   /* of one request to the server */
 	size_t max_message_bytes;  /* of one request or answer */
 	size_t connections;        /* to the server, for requests that are not proven */
@@ -38,7 +40,7 @@ struct gateway_settings {
 
 /*
  * Starts serving; the server need not be there yet. settings are borrowed until gateway_stop().
- * IM_ERR_ARGUMENT, IM_ERR_KEY_FILE, IM_ERR_IO (the port, the folder), IM_ERR_NOMEM.
+ * IM_ERR_ARGUMENT, IM_ERR_KEY_FILE, IM_ERR_CERTIFICATE, IM_ERR_CONFIG (TLS), IM_ERR_IO (the port, the folder), IM_ERR_NOMEM.
  */
 enum im_err gateway_start(const struct gateway_settings *settings, struct gateway **out);
 

@@ -2,11 +2,11 @@
  * The option table of immugw and its sub-commands. util/options.h reads command line, environment and
  * configuration file by it; main.c runs what comes out.
  *
- * Invariant: every key of the sample configuration is in the table, and what cannot be done yet is
- * refused when it is switched on, never ignored.
+ * Invariant: every key of the sample configuration is in the table.
  */
 #include "gateway_options.h"
 
+#include "cli/tls_options.h"
 #include "cors.h"
 #include "upstream.h"
 #include "util/daemon_main.h"
@@ -83,31 +83,7 @@ static const struct option_def gateway_option_table[] = {
 	.type = OPTION_PATH,
 	.group = "Security",
 	.help = "PEM file with the public key that must have signed every state"},
-    {.name = "mtls",
-	.short_name = 'm',
-	.type = OPTION_BOOL,
-	.default_text = "false",
-	.group = "Security",
-	.help =
-	    "Mutual TLS with the server; not implemented: the gateway refuses to start with it"},
-    {.name = "servername",
-	.type = OPTION_STRING,
-	.default_text = "localhost",
-	.group = "Security",
-	.help = "Name in the server's certificate; only used with TLS"},
-    {.name = "certificate",
-	.type = OPTION_PATH,
-	.group = "Security",
-	.help = "Certificate of the gateway; only used with TLS"},
-    {.name = "pkey",
-	.type = OPTION_PATH,
-	.group = "Security",
-	.help = "Private key of the certificate; only used with TLS"},
-    {.name = "clientcas",
-	.type = OPTION_PATH,
-	.group = "Security",
-	.help = "Authorities that sign certificates; only used with TLS"},
-    {.name = "audit",
+    TLS_OPTIONS{.name = "audit",
 	.type = OPTION_BOOL,
 	.default_text = "false",
 	.group = "Audit",
@@ -162,9 +138,6 @@ static const struct option_def gateway_option_table[] = {
 	.help = "A line in the log for each request: route, status, bytes, time"},
     DAEMON_LOG_ROWS("Monitoring")};
 
-/* Options that may be present, but not switched on. */
-static const char *const gateway_not_implemented[] = {"mtls"};
-
 static const struct command gateway_commands[] = {
     SERVICE_COMMAND("Install"),
     {.name = "version", .summary = "Show the version", .run = program_version},
@@ -195,10 +168,6 @@ gateway_check(const struct options *o, struct options_check *to)
 	size_t i, count;
 	const char *const *origins = options_list(o, "cors-origins", &count);
 
-	for (i = 0; i < sizeof gateway_not_implemented / sizeof *gateway_not_implemented; i++)
-		if (options_bool(o, gateway_not_implemented[i]))
-			options_check_add(to, gateway_not_implemented[i],
-			    "is switched on, but it is not implemented: leave it out or set it to false");
 	for (i = 0; i < count; i++)
 		if (cors_check_origin(origins[i]) != IM_OK)
 			options_check_add(to, "cors-origins", "%s", err_detail(IM_ERR_CONFIG));
@@ -230,5 +199,6 @@ gateway_settings_get(const struct options *o, struct gateway_settings *out)
 	    .pub_key_file = options_string(o, "server-signing-pub-key"),
 	    .access_log = options_bool(o, "access-log"),
 	    .threads = (size_t)options_int(o, "threads")};
+	tls_options_get(o, &out->tls);
 	out->origins = options_list(o, "cors-origins", &out->origins_len);
 }

@@ -66,6 +66,37 @@ auth_queue(struct call *c, ProtobufCBinaryData name, ProtobufCBinaryData passwor
 	return err;
 }
 
+/*
+ * With client-cert-user it is the certificate that says who is at the other end of a TLS connection, and a
+ * password says nothing.
+ */
+static bool
+auth_is_by_certificate(const struct call *c)
+{
+	return c->server->options.client_cert_user != SERVER_CERT_USER_OFF &&
+	    c->request->peer->is_tls;
+}
+
+/* The user of the certificate, who may leave the name out. */
+static enum im_err
+auth_check_certificate(const struct call *c, struct bytes name, struct meta_user *user)
+{
+	const char *said = c->request->peer->certificate_name;
+	enum im_err err;
+
+	if (!said)
+		return err_set(IM_ERR_CREDENTIALS, "%s: the client's certificate names no user",
+		    err_text(IM_ERR_CREDENTIALS));
+	if (name.len > 0 && !bytes_equal(name, bytes_str(said)))
+		return err_set(IM_ERR_CREDENTIALS, "%s: the client's certificate is for user %s",
+		    err_text(IM_ERR_CREDENTIALS), said);
+	err = meta_user_get(c->server->meta, bytes_str(said), user);
+	return err == IM_ERR_NOT_FOUND
+	    ? err_set(IM_ERR_CREDENTIALS, "%s: there is no user %s, whom the certificate names",
+		  err_text(IM_ERR_CREDENTIALS), said)
+	    : err;
+}
+
 /* Who logs in. The password is gone afterwards; the user's hash is left for auth_enter(). */
 static enum im_err
 auth_check(
@@ -75,11 +106,16 @@ auth_check(
 	const struct rpc_peer *peer = c->request->peer;
 	struct bytes who = message_bytes(name);
 	enum im_err err = auth_check_throttle(c, who);
-	bool is_default;
+	bool by_certificate = auth_is_by_certificate(c), is_default;
 
+	/* No password is empty: who sends none asks whether the certificate will do, and guesses nothing. */
+	if (err == IM_OK && !by_certificate && password.len == 0)
+		return IM_ERR_CREDENTIALS;
 	if (err == IM_OK)
-		err = auth_compare(s, who, message_bytes(password), user);
-	is_default = err == IM_OK && auth_is_default_password(user, message_bytes(password));
+		err = by_certificate ? auth_check_certificate(c, who, user)
+				     : auth_compare(s, who, message_bytes(password), user);
+	is_default = err == IM_OK && !by_certificate &&
+	    auth_is_default_password(user, message_bytes(password));
 	if (password.len)
 		explicit_bzero(password.data, password.len);
 	if (err == IM_ERR_CREDENTIALS) {

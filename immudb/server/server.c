@@ -194,6 +194,9 @@ server_start_transport(struct server *s)
 	    .max_connections = server_max_connections(),
 	    .max_connection_rate = s->options.max_connection_rate,
 	    .metrics = s->metrics,
+	    .tls = server_tls_context(s),
+	    .certificate_name =
+		s->options.client_cert_user == SERVER_CERT_USER_SAN ? TLS_NAME_SAN : TLS_NAME_CN,
 	    .handle = dispatch_request,
 	    .authenticate = dispatch_authenticate,
 	    .quiet = server_give_back_memory,
@@ -283,9 +286,13 @@ server_start(const struct server_options *options, struct server **out)
 	s->started_ns = clock_monotonic_ns();
 	err = server_running_begin(s);
 	if (err == IM_OK)
+		err = server_tls_prepare(s);
+	if (err == IM_OK)
 		err = server_open_folder(s);
 	if (err == IM_OK)
 		err = server_start_workers(s);
+	if (err == IM_OK)
+		err = server_tls_start(s);
 	if (err == IM_OK)
 		err = server_start_journal(s);
 	if (err == IM_OK)
@@ -324,6 +331,7 @@ server_stop(struct server *s)
 	/* Closing answers the writes under way, which may still ask for a pool and be told no. */
 	databases_close(s->databases);
 	rpc_server_free(s->rpc);
+	server_tls_stop(s);
 	workers_free(s->exporters);
 	workers_free(s->compactors);
 	workers_free(s->administrators);

@@ -10,6 +10,9 @@
 struct server;
 struct metrics;
 
+/* Whether the certificate of a client says which user it is, and where in it. */
+enum server_cert_user { SERVER_CERT_USER_OFF, SERVER_CERT_USER_CN, SERVER_CERT_USER_SAN };
+
 struct server_options {
 	const char *dir;            /* data folder; made when absent */
 	const char *dbname;         /* NULL or "": not asked for */
@@ -38,12 +41,26 @@ struct server_options {
 	const char *metrics_address; /* "": as address */
 	uint16_t metrics_port;       /* 0: no HTTP */
 	bool metrics_ephemeral;      /* the system picks the HTTP port; for tests */
+	/* TLS; without tls and mtls the files are not looked at. Unix sockets never speak it. */
+	bool tls;                /* we show a certificate */
+	bool mtls;               /* clients show one, too; includes tls */
+	bool auto_cert;          /* one of our own making, in the data folder */
+	const char *certificate; /* PEM, followed by those up to its authority */
+	const char *pkey;        /* its private key, PEM */
+	const char *clientcas;   /* who signs clients' certificates, PEM; for mtls */
+	enum server_cert_user client_cert_user;
 };
+
+/*
+ * Whether options contradict each other or lack something; reads no files. IM_ERR_CONFIG, and in *option
+ * the name of the option to which the detail is put down. server_start() does it, too.
+ */
+enum im_err server_check_options(const struct server_options *options, const char **option);
 
 /*
  * Starts everything in order and serves. Everything in options is copied or not kept. On failure
  * nothing is left running, and err_detail() is one line fit for the user: IM_ERR_LOCKED for a data
- * folder that another process uses and for a port in use, IM_ERR_KEY_FILE, IM_ERR_CONFIG,
+ * folder that another process uses and for a port in use, IM_ERR_KEY_FILE, IM_ERR_CERTIFICATE, IM_ERR_CONFIG,
  * IM_ERR_IO, and the errors of meta_open() and store_open().
  */
 enum im_err server_start(const struct server_options *options, struct server **out);
@@ -67,6 +84,19 @@ bool server_answers(struct server *s, unsigned int timeout_ms);
 /* The port of the transport and of HTTP (0 without HTTP). */
 uint16_t server_port(const struct server *s);
 uint16_t server_metrics_port(const struct server *s);
+
+/*
+ * Reads certificate, key and authorities again: new connections use them. When they cannot be used the
+ * old ones stay, and the error says why: IM_ERR_CERTIFICATE, IM_ERR_NOMEM. Either is logged. IM_OK without
+ * TLS. Any thread.
+ */
+enum im_err server_reload_tls(struct server *s);
+
+/* Of server_fingerprint(), with the NUL. */
+#define SERVER_FINGERPRINT_SIZE 96
+
+/* The SHA-256 of the certificate, "AB:CD:..."; false without TLS. */
+bool server_fingerprint(const struct server *s, char out[SERVER_FINGERPRINT_SIZE]);
 
 /* The name of the default database. */
 const char *server_default_database(const struct server *s);

@@ -55,6 +55,7 @@ struct server {
 	struct metrics *metrics;
 	struct server_metrics series;
 	struct rpc_server *rpc;
+	struct server_tls *tls; /* NULL: without */
 	struct http_server *http;
 	char identity[XID_TEXT_LEN + 1];
 	bool default_password; /* found at start; see server_has_default_password() */
@@ -107,6 +108,17 @@ enum im_err dispatch_authenticate(
 
 /* server_metrics.c: adds all series of the server. IM_ERR_NOMEM. */
 enum im_err server_metrics_add(struct server *s);
+
+/*
+ * server_tls.c: checks the options, before anything is made, and reads the files but for those that are
+ * made in the data folder. IM_ERR_CONFIG, IM_ERR_CERTIFICATE, IM_ERR_NOMEM. Then, with the folder: those;
+ * and when there are metrics: the date of expiry, in the log as well, now and daily.
+ */
+enum im_err server_tls_prepare(struct server *s);
+enum im_err server_tls_start(struct server *s);
+void server_tls_stop(struct server *s);
+/* For rpc_server_options; NULL without TLS. */
+struct tls_context *server_tls_context(const struct server *s);
 
 /* Counts one finished request; gives the time it was finished, of clock_monotonic_ns(). */
 int64_t server_metrics_count(struct server *s, const struct rpc_request *request, enum im_err err);

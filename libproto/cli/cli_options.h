@@ -1,6 +1,7 @@
 #ifndef CLI_CLI_OPTIONS_H
 #define CLI_CLI_OPTIONS_H
 
+#include "cli/tls_options.h"
 #include "util/options.h"
 
 /*
@@ -41,6 +42,7 @@
 	.max = 1 << 30, \
 	.group = "Server", \
 	.help = "largest answer that is accepted"}, \
+    TLS_OPTIONS \
     {.name = "username", \
 	.type = OPTION_STRING, \
 	.group = "Session", \

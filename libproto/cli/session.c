@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cli/session_file.h"
+#include "cli/tls_options.h"
 #include "crypto/hash.h"
 #include "util/file.h"
 #include "util/hex.h"
@@ -217,11 +218,27 @@ session_login_with(struct session *s, const char *user, const char *password, co
 }
 
 enum im_err
+session_login_by_certificate(struct session *s, const char *user, const char **warning)
+{
+	enum im_err err;
+
+	if (!options_bool(s->options, "mtls") || *options_string(s->options, "password"))
+		return IM_ERR_UNIMPLEMENTED;
+	err = session_login_with(s, user, "", warning);
+	/* With more to say, the server has looked at the certificate. */
+	return err == IM_ERR_CREDENTIALS && strcmp(err_detail(err), err_text(err)) == 0
+	    ? IM_ERR_UNIMPLEMENTED
+	    : err;
+}
+
+enum im_err
 session_login(struct session *s, const char *user, const char **warning)
 {
 	struct buf password;
-	enum im_err err;
+	enum im_err err = session_login_by_certificate(s, user, warning);
 
+	if (err != IM_ERR_UNIMPLEMENTED)
+		return err;
 	buf_init(&password, PROMPT_MAX_BYTES + 1);
 	err = session_password(s, &password);
 	if (!err)
@@ -342,6 +359,10 @@ enter(struct session *s)
 	if (err == IM_ERR_NOT_LOGGED_IN && has_credentials(s->options) &&
 	    strcmp(wanted_user(s), options_string(s->options, "username")) == 0) {
 		err = session_login(s, options_string(s->options, "username"), NULL);
+	} else if (err == IM_ERR_NOT_LOGGED_IN && *options_string(s->options, "username") &&
+	    options_bool(s->options, "mtls")) {
+		err = session_login_by_certificate(s, options_string(s->options, "username"), NULL);
+		err = err == IM_ERR_UNIMPLEMENTED ? IM_ERR_NOT_LOGGED_IN : err;
 	} else if (err == IM_ERR_NOT_LOGGED_IN) {
 		/* A server without authentication knows no sessions; any other one will refuse. */
 		err = immu_resume(s->c, "", "");
@@ -362,8 +383,9 @@ is_session_lost(enum im_err err)
 static enum im_err
 check_same_server(const struct session *s)
 {
-	static const char *const names[] = {"immudb-address", "immudb-port", "immudb-socket",
-	    "state-dir", "server-signing-pub-key"};
+	static const char *const names[] = {"immudb-address", "immudb-port", "immudb-socket", "tls",
+	    "mtls", "servername", "certificate", "pkey", "clientcas", "state-dir",
+	    "server-signing-pub-key"};
 
 	for (size_t i = 0; s->link->c && i < sizeof names / sizeof *names; i++)
 		if (options_origin(s->options, names[i]) == OPTION_FROM_FLAG)
@@ -377,6 +399,7 @@ session_connect(struct session *s)
 {
 	const struct options *o = s->options;
 	int64_t timeout_ms = options_duration_ms(o, "timeout");
+	struct tls_client tls;
 	struct immu_options connection = {.address = options_string(o, "immudb-address"),
 	    .port = (unsigned)options_int(o, "immudb-port"),
 	    .unix_path = options_string(o, "immudb-socket"),
@@ -390,6 +413,13 @@ session_connect(struct session *s)
 	    .max_in_flight = IMMU_MAX_IN_FLIGHT};
 	enum im_err err = check_same_server(s);
 
+	tls_options_get(o, &tls);
+	connection.tls = tls.tls;
+	connection.mtls = tls.mtls;
+	connection.certificate = tls.certificate;
+	connection.pkey = tls.key;
+	connection.clientcas = tls.authorities;
+	connection.servername = tls.name;
 	if (!err && !s->link->c)
 		err = immu_connect(&connection, &s->link->c);
 	s->c = s->link->c;

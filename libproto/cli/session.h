@@ -80,6 +80,12 @@ session_ask(struct session *s, const struct immu_request *request, struct immu_r
 /* Whether the command is the variant of its kind that proves what it does: "safe...". */
 bool session_is_safe(const struct session *s);
 
+/*
+ * Logs in without a password, by the certificate of mtls. IM_ERR_UNIMPLEMENTED when a password is
+ * configured, there is no certificate, or the server does not let users in by it.
+ */
+enum im_err session_login_by_certificate(struct session *s, const char *user, const char **warning);
+
 /* The password of the options, else from the terminal or the input's first line. Wipe it. */
 enum im_err session_password(struct session *s, struct buf *out);
 

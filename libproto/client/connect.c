@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "client/client.h"
+#include "rpc/tls_client.h"
 #include "util/file.h"
 #include "util/keyfile.h"
 #include "util/version.h"
@@ -145,15 +146,25 @@ immu_connect(const struct immu_options *options, struct immu **out)
 	    .max_message_bytes = o->max_message_bytes,
 	    .max_outstanding = o->max_in_flight,
 	    .name = "libimmu " IMMUDB_VERSION};
+	const struct tls_client tls = {.tls = o->tls && !rpc.unix_path,
+	    .mtls = o->mtls && !rpc.unix_path,
+	    .certificate = o->certificate,
+	    .key = o->pkey,
+	    .authorities = o->clientcas,
+	    .name = o->servername};
 	struct immu *c = new_connection(o);
 	enum im_err err;
 
 	*out = NULL;
 	if (!c)
 		return err_set(IM_ERR_NOMEM, "out of memory");
+	rpc.tls_name = tls_client_name(&tls);
 	err = prepare(c, o);
 	if (!err)
+		err = tls_client_context(&tls, &rpc.tls);
+	if (!err)
 		err = rpc_client_connect(&rpc, &c->rpc);
+	tls_context_free(rpc.tls);
 	if (err)
 		goto out;
 	c->hello = rpc_client_hello(c->rpc);

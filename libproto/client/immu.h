@@ -83,6 +83,16 @@ struct immu_options {
 	unsigned int request_timeout_ms; /* 60,000; from submit to completion */
 	size_t max_message_bytes;        /* largest answer accepted; 32 MiB */
 	size_t max_in_flight;            /* IMMU_DEFAULT_IN_FLIGHT, at most IMMU_MAX_IN_FLIGHT */
+	/*
+	 * TLS 1.3, not over unix_path. With tls the server must show a certificate, with mtls we show one,
+	 * too; without either the files are not looked at. All are PEM.
+	 */
+	bool tls;
+	bool mtls;
+	const char *certificate; /* ours, followed by those up to its authority; for mtls */
+	const char *pkey;        /* its private key; for mtls */
+	const char *clientcas;   /* who may have signed the server's; the system's authorities */
+	const char *servername;  /* whom the server's certificate must be for; address */
 };
 
 /* Attributes of one version of a key. */
@@ -276,8 +286,8 @@ struct immu_result {
 /*
  * Connects, and checks that the server is the one first seen at this address. On success *out is
  * a connection to release with immu_close().
- * IM_ERR_UNREACHABLE, IM_ERR_TIMEOUT, IM_ERR_PROTOCOL, IM_ERR_IDENTITY_CHANGED,
- * IM_ERR_STATE_CORRUPT, IM_ERR_KEY_FILE, IM_ERR_ARGUMENT, IM_ERR_IO.
+ * IM_ERR_UNREACHABLE, IM_ERR_TIMEOUT, IM_ERR_TLS, IM_ERR_PROTOCOL, IM_ERR_IDENTITY_CHANGED,
+ * IM_ERR_STATE_CORRUPT, IM_ERR_KEY_FILE, IM_ERR_CERTIFICATE, IM_ERR_CONFIG, IM_ERR_ARGUMENT, IM_ERR_IO.
  */
 enum im_err immu_connect(const struct immu_options *options, struct immu **out);
 

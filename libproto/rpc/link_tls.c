@@ -166,8 +166,8 @@ link_tls_end(struct link *l)
 	struct link_tls *t = l->tls;
 	enum im_err err;
 
-	/* Whoever only looks whether somebody listens has done nothing wrong. */
-	if (!t->begun)
+	/* A client that only looks whether somebody listens has done nothing wrong. */
+	if (!t->begun && l->ops->foreign)
 		return IM_OK;
 	pthread_mutex_lock(&t->lock);
 	err = tls_conn_end(t->conn);

@@ -70,11 +70,11 @@ END
 	grep -q SIGTERM "$GATEWAY_LOG"
 }
 
-@test "immugw.toml: mtls switched on, an unknown key and a wrong type are refused with their name" {
+@test "immugw.toml: mtls without its files, an unknown key and a wrong type are refused with their name" {
 	write_toml
 	sed -i 's/^mtls = .*/mtls = true/' immugw.toml
 	run ! timeout "$WAIT_SECONDS" immugw --config immugw.toml
-	expect_text 'mtls is switched on, but it is not implemented'
+	expect_text 4_client/certs/localhost.cert.pem
 	write_toml
 	echo 'colour = "blue"' >>immugw.toml
 	run ! timeout "$WAIT_SECONDS" immugw --config immugw.toml

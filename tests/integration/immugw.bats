@@ -375,8 +375,8 @@ start_server_again() {
 }
 
 @test "options: what cannot be is one line" {
-	run -1 immugw --mtls
-	expect_text "not implemented"
+	run -2 immugw --mtls
+	expect_text "mtls needs a certificate"
 	run -2 immugw --port 70000
 	run -1 timeout "$WAIT_SECONDS" immugw --address 127.0.0.1 --port "$REST_PORT"
 	expect_text "$REST_PORT"

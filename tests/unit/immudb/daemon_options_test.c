@@ -148,19 +148,37 @@ names(void **state)
 	free(env[1]);
 }
 
+/* What lacks something or contradicts itself is refused, and the option is named. */
 static void
-not_implemented(void **state)
+contradictions(void **state)
 {
-	static const char *const flags[] = {"--mtls", "-m"};
+	static const struct {
+		const char *args[8], *said;
+	} bad[] = {{{"--mtls"}, "mtls"}, {{"-m"}, "mtls"}, {{"--tls"}, "tls"},
+	    {{"--tls", "--certificate", "c"}, "pkey"},
+	    {{"--mtls", "--certificate", "c", "--pkey", "k"}, "clientcas"},
+	    {{"--auto-cert"}, "auto-cert"},
+	    {{"--tls", "--auto-cert", "--certificate", "c"}, "auto-cert"},
+	    {{"--tls", "--auto-cert", "--client-cert-user", "cn"}, "client-cert-user"},
+	    {{"--mtls", "--auto-cert", "--clientcas", "a", "--client-cert-user=san",
+		 "--auth=false"},
+		"client-cert-user"}};
+	static const char *const good[][8] = {{"--certificate", "c", "--pkey", "k"},
+	    {"--tls", "--certificate", "c", "--pkey", "k"}, {"--tls", "--auto-cert"},
+	    {"--mtls", "--auto-cert", "--clientcas", "a", "--client-cert-user=cn"}};
 	struct options *o;
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < sizeof flags / sizeof *flags; i++) {
-		o = load_ok((const char *[]){flags[i], NULL}, NULL);
+	for (i = 0; i < sizeof bad / sizeof *bad; i++) {
+		o = load_ok(bad[i].args, NULL);
 		assert_int_equal(options_check(o), IM_ERR_CONFIG);
-		assert_non_null(
-		    strstr(err_detail(IM_ERR_CONFIG), flags[i][1] == '-' ? flags[i] + 2 : "mtls"));
+		assert_non_null(strstr(err_detail(IM_ERR_CONFIG), bad[i].said));
+		options_free(o);
+	}
+	for (i = 0; i < sizeof good / sizeof *good; i++) {
+		o = load_ok(good[i], NULL);
+		assert_int_equal(options_check(o), IM_OK);
 		options_free(o);
 	}
 }
@@ -189,7 +207,7 @@ main(void)
 	    cmocka_unit_test(defaults),
 	    cmocka_unit_test_setup_teardown(sample_file, temp_dir_setup, temp_dir_teardown),
 	    cmocka_unit_test(names),
-	    cmocka_unit_test(not_implemented),
+	    cmocka_unit_test(contradictions),
 	    cmocka_unit_test(refused),
 	};
 
