@@ -4,7 +4,7 @@
 #include "alert.h"
 #include "peers.h"
 #include "report.h"
-#include "rpc/tls_client.h"
+#include "tls/tls_client.h"
 
 /*
  * The auditing of one server: rounds over its databases at an interval, each database a state machine of

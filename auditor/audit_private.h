@@ -16,7 +16,7 @@ struct audit {
 	struct audit_options options;
 	struct sign_public_key *keys[AUDIT_KEYS_MAX];
 	size_t keys_len;
-	struct tls_context *tls; /* NULL: without */
+	struct tls_context *tls;       /* NULL: without */
 	char address[REPORT_TEXT_MAX]; /* as it is pinned */
 	struct round_memory *
 	    *memory; /* sorted by name; grows between rounds, under the report's lock */

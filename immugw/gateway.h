@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "rpc/tls_client.h"
+#include "tls/tls_client.h"
 #include "util/err.h"
 
 /*

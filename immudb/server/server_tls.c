@@ -1,6 +1,6 @@
 /*
  * Certificates of the server: which files, when they expire, and when they are read again. What is in them
- * and how it is used is rpc/tls.h's business.
+ * and how it is used is tls/tls.h's business.
  *
  * Invariants: TLS is on by tls or mtls only, never because a path is set; whatever is wrong with a file
  * ends the start; a reload that fails changes nothing.

@@ -1,4 +1,4 @@
-/* From the option table to what rpc/tls_client.h needs. */
+/* From the option table to what tls/tls_client.h needs. */
 #include "cli/tls_options.h"
 
 void

@@ -1,7 +1,7 @@
 #ifndef CLI_TLS_OPTIONS_H
 #define CLI_TLS_OPTIONS_H
 
-#include "rpc/tls_client.h"
+#include "tls/tls_client.h"
 #include "util/options.h"
 
 /*

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "client/client.h"
-#include "rpc/tls_client.h"
+#include "tls/tls_client.h"
 #include "util/file.h"
 #include "util/keyfile.h"
 #include "util/version.h"

@@ -2,7 +2,7 @@
 #define RPC_LINK_TLS_H
 
 #include "rpc/link.h"
-#include "rpc/tls.h"
+#include "tls/tls.h"
 
 /*
  * The cipher of a link (internal to rpc/): between the plaintext that link.c gathers and cuts into

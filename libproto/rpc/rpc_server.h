@@ -5,7 +5,7 @@
 
 #include "rpc/batch.h"
 #include "rpc/method.h"
-#include "rpc/tls.h"
+#include "tls/tls.h"
 #include "util/arena.h"
 #include "util/bytes.h"
 

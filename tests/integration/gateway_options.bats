@@ -74,7 +74,7 @@ END
 	write_toml
 	sed -i 's/^mtls = .*/mtls = true/' immugw.toml
 	run ! timeout "$WAIT_SECONDS" immugw --config immugw.toml
-	expect_text 4_client/certs/localhost.cert.pem
+	expect_text ca-chain.cert.pem
 	write_toml
 	echo 'colour = "blue"' >>immugw.toml
 	run ! timeout "$WAIT_SECONDS" immugw --config immugw.toml

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "rpc/tls_private.h"
+#include "tls/tls_private.h"
 #include "util/file.h"
 
 /* A bundle of all authorities of the world is a quarter of this. */

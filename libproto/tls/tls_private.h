@@ -1,9 +1,9 @@
-#ifndef RPC_TLS_PRIVATE_H
-#define RPC_TLS_PRIVATE_H
+#ifndef TLS_TLS_PRIVATE_H
+#define TLS_TLS_PRIVATE_H
 
 #include <openssl/ssl.h>
 
-#include "rpc/tls.h"
+#include "tls/tls.h"
 
 /* What the files of TLS know of each other. */
 

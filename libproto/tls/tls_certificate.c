@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "rpc/tls_private.h"
+#include "tls/tls_private.h"
 #include "util/file.h"
 
 #define CERTIFICATE_SERIAL_BYTES 16

@@ -3,7 +3,7 @@
  *
  * Invariant: TLS is on by tls or mtls only, never because a path is set.
  */
-#include "rpc/tls_client.h"
+#include "tls/tls_client.h"
 
 static bool
 is_given(const char *text)

@@ -1,7 +1,7 @@
-#ifndef RPC_TLS_CLIENT_H
-#define RPC_TLS_CLIENT_H
+#ifndef TLS_TLS_CLIENT_H
+#define TLS_TLS_CLIENT_H
 
-#include "rpc/tls.h"
+#include "tls/tls.h"
 
 /* How a client is to use TLS, as the options of programs say it. All zero: not at all. */
 struct tls_client {

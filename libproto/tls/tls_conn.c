@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "rpc/tls_private.h"
+#include "tls/tls_private.h"
 
 #define TLS_RECORD_HEAD 5
 /* First bytes of records that can come first. */

@@ -1,5 +1,5 @@
-#ifndef RPC_TLS_H
-#define RPC_TLS_H
+#ifndef TLS_TLS_H
+#define TLS_TLS_H
 
 #include <stdbool.h>
 
