@@ -105,6 +105,8 @@ agree(struct backup *b)
 		    "you want to proceed? [y/N]: ");
 	if (!is_running)
 		return IM_OK;
+	if (b->server.kind == COLD_SERVER_UNKNOWN)
+		return cold_server_stop(&b->server, 0);
 	err = cold_place_confirm(b->s,
 	    "The immudb server will be stopped for the backup and started again afterwards. Are you "
 	    "sure you want to proceed? [y/N]: ");

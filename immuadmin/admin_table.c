@@ -306,13 +306,12 @@ static const struct option_def backup_options[] = {
 	.help = "make a folder and not an archive"},
     {.name = "to",
 	.type = OPTION_PATH,
+	.flags = OPTION_FLAG_ONLY,
 	.value_name = "FOLDER",
 	.help = "folder to put the backup into; the working folder if not set"},
     {.name = "pidfile",
 	.type = OPTION_PATH,
-	.help =
-	    "pid file of the server, unless it is a service; immudb.pid in the data folder if not "
-	    "set"},
+	.help = "pid file of the server that is to be stopped; found by itself if not set"},
 };
 
 static const struct option_def restore_options[] = {COLD_OPTIONS};
@@ -457,7 +456,7 @@ static const struct command commands[] = {
 	.summary = "copy the data folder of a server on this machine, which is stopped meanwhile",
 	.help =
 	    "Stops the server if it runs, makes DIR_bkp_TIME.tar.gz, and starts it again: as the service "
-	    "immudb, or, if its pid file tells who it is, in the background with the options it had. It "
+	    "immudb, or in the background with the options it had. It "
 	    "asks for the superadmin's password then. The backup has the state of each database and the "
 	    "digest of each file in it, for restore to check. It gets its name when it is complete.",
 	.examples = "immuadmin backup --dbdir /var/lib/immudb --to /srv/backups\n"

@@ -2,7 +2,8 @@
  * Stopping and starting the server around work on its files. Neighbours: util/service.h does it for the service,
  * util/daemon.h finds and stops the holder of a pid file.
  *
- * Invariants: a process is stopped only when it holds the pid file's lock and has the folder's lock file open;
+ * Invariants: a process is stopped only when it has the folder's lock file open, and holds the pid file's lock or
+ * is the daemon's program;
  * what is needed to start it again is known before it is stopped; whoever works on the files holds the folder's
  * lock, so that no server starts on them meanwhile.
  */
@@ -11,9 +12,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,6 +30,7 @@
 #include "util/supervise.h"
 
 #define SERVICE_NAME "immudb"
+#define DAEMON_NAME "immudb"
 #define LOCK_NAME "immudb.lock"
 #define PIDFILE_NAME "immudb.pid"
 #define DETACH_OPTION "--detached"
@@ -251,6 +257,44 @@ uses_folder(const struct cold_server *s, pid_t pid)
 	return found;
 }
 
+/* The process that holds the lock, by the kernel's list of locks; 0 when it does not say. */
+static pid_t
+find_holder(const struct cold_server *s)
+{
+	char path[PATH_MAX + sizeof LOCK_NAME], line[256];
+	unsigned major_number, minor_number;
+	uintmax_t inode;
+	struct stat st;
+	pid_t pid = 0;
+	int n;
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/" LOCK_NAME, s->dir);
+	if (stat(path, &st) != 0 || (f = fopen("/proc/locks", "re")) == NULL)
+		return 0;
+	while (!pid && fgets(line, sizeof line, f))
+		if (sscanf(line, "%*d: FLOCK ADVISORY WRITE %d %x:%x:%ju", &n, &major_number,
+			&minor_number, &inode) == 4 &&
+		    inode == st.st_ino && n > 0 && uses_folder(s, n))
+			pid = n;
+	fclose(f);
+	return pid;
+}
+
+/* Whether it runs the daemon's program, and not one that works on its files as we do. */
+static bool
+is_daemon(pid_t pid)
+{
+	char path[PATH_MAX];
+	const char *slash;
+
+	if (read_proc_link(pid, "exe", path) != IM_OK)
+		return false;
+	forget_deleted(path);
+	slash = strrchr(path, '/');
+	return slash && strcmp(slash + 1, DAEMON_NAME) == 0;
+}
+
 static bool
 is_service_of(const struct cold_server *s)
 {
@@ -280,14 +324,42 @@ cold_server_find(struct cold_server *s, const char *dir, const char *pidfile)
 	if (err != IM_ERR_LOCKED)
 		return err;
 	s->kind = COLD_SERVER_UNKNOWN;
+	s->has_pidfile = daemon_pidfile_holder(s->pidfile, &s->pid) == IM_OK;
+	if (!s->has_pidfile)
+		s->pid = find_holder(s);
 	if (is_service_of(s))
 		s->kind = COLD_SERVER_SERVICE;
-	else if (daemon_pidfile_holder(s->pidfile, &s->pid) == IM_OK)
+	else if (s->has_pidfile || (!*pidfile && s->pid && is_daemon(s->pid)))
 		s->kind = COLD_SERVER_PROCESS;
 	return IM_OK;
 }
 
 /* ---- Stopping it ---- */
+
+/* The descriptor stands for the process that is looked at after it was opened, whatever its number becomes. */
+static enum im_err
+stop_holder(const struct cold_server *s, unsigned timeout_ms)
+{
+	int fd = pidfd_open(s->pid, 0);
+	struct pollfd wait = {.fd = fd, .events = POLLIN};
+	enum im_err err = IM_OK;
+
+	if (fd < 0)
+		return err_set_errno(IM_ERR_IO, "cannot stop", "the server");
+	if (!uses_folder(s, s->pid) || pidfd_send_signal(fd, SIGTERM, NULL, 0) != 0)
+		err = err_set(errno == EPERM ? IM_ERR_PERMISSION : IM_ERR_IO,
+		    "process %ld cannot be stopped", (long)s->pid);
+	while (err == IM_OK) {
+		int n = poll(&wait, 1, (int)timeout_ms);
+
+		if (n > 0)
+			break;
+		if (n == 0 || errno != EINTR)
+			err = err_set(IM_ERR_TIMEOUT, "process %ld does not stop", (long)s->pid);
+	}
+	close(fd);
+	return err;
+}
 
 static enum im_err
 stop_process(struct cold_server *s, unsigned timeout_ms)
@@ -300,9 +372,22 @@ stop_process(struct cold_server *s, unsigned timeout_ms)
 	if (!uses_folder(s, s->pid))
 		return err_set(IM_ERR_LOCKED, "process %ld, which holds %s, does not use %s",
 		    (long)s->pid, s->pidfile, s->dir);
-	err = daemon_pidfile_stop(s->pidfile, timeout_ms, &pid);
+	err = s->has_pidfile ? daemon_pidfile_stop(s->pidfile, timeout_ms, &pid)
+			     : stop_holder(s, timeout_ms);
 	s->is_stopped = err == IM_OK;
 	return err;
+}
+
+static enum im_err
+unknown(const struct cold_server *s)
+{
+	if (s->pid)
+		return err_set(IM_ERR_LOCKED,
+		    "%s is in use by process %ld, which is not its server", s->dir, (long)s->pid);
+	return err_set(IM_ERR_LOCKED,
+	    "a server uses %s, and %s does not tell which: give --pidfile, or stop it and give "
+	    "--manual-stop-start",
+	    s->dir, s->pidfile);
 }
 
 enum im_err
@@ -320,10 +405,7 @@ cold_server_stop(struct cold_server *s, unsigned timeout_ms)
 		err = stop_process(s, timeout_ms);
 		break;
 	case COLD_SERVER_UNKNOWN:
-		return err_set(IM_ERR_LOCKED,
-		    "a server uses %s, and %s does not tell which: give --pidfile, or stop it and give "
-		    "--manual-stop-start",
-		    s->dir, s->pidfile);
+		return unknown(s);
 	}
 	if (err == IM_OK)
 		err = lock_folder(s);
@@ -444,8 +526,8 @@ start_process(struct cold_server *s, pid_t *pid)
 	}
 	free(k);
 	*pid = 0;
-	if (err == IM_OK)
-		(void)daemon_pidfile_holder(s->pidfile, pid);
+	if (err == IM_OK && daemon_pidfile_holder(s->pidfile, pid) != IM_OK)
+		*pid = find_holder(s);
 	return err;
 }
 

@@ -9,12 +9,13 @@
 /*
  * The server of a data folder on this machine: whether it runs, stopping it, keeping others out of the folder
  * meanwhile, and starting it as it was. It is found as the service "immudb" with that data folder, else by its
- * locked pid file. Main thread only.
+ * locked pid file, else, if that was not named, as the process "immudb" that holds the folder's lock. Main thread
+ * only.
  */
 enum cold_server_kind {
 	COLD_SERVER_NONE, /* nobody uses the folder */
 	COLD_SERVER_SERVICE,
-	COLD_SERVER_PROCESS, /* found by its pid file */
+	COLD_SERVER_PROCESS, /* found by its pid file or the lock */
 	COLD_SERVER_UNKNOWN  /* somebody uses it */
 };
 
@@ -26,8 +27,9 @@ struct cold_server {
 	enum cold_server_kind kind;
 	int lock_fd; /* of the folder's lock file; -1: not ours */
 	bool is_stopped;
+	pid_t pid; /* of who uses the folder; 0: not known */
+	bool has_pidfile;
 	/* How a process was started: */
-	pid_t pid;
 	uid_t uid;
 	gid_t gid;
 	char program[PATH_MAX];
@@ -36,13 +38,13 @@ struct cold_server {
 };
 
 /*
- * Finds the server of the data folder dir, an absolute path. pidfile is where it may have written its pid file;
- * "": DIR/immudb.pid. Nobody uses the folder: it is locked for us from here on. IM_ERR_IO, IM_ERR_PERMISSION.
+ * Finds the server of the data folder dir, an absolute path. pidfile is where it has written its pid file;
+ * "": DIR/immudb.pid, or it has none. Nobody uses the folder: it is locked for us from here on. IM_ERR_IO, IM_ERR_PERMISSION.
  */
 enum im_err cold_server_find(struct cold_server *s, const char *dir, const char *pidfile);
 
 /*
- * Stops a server that was found and locks the folder for us. IM_ERR_LOCKED for an unknown one, or one that does
+ * Stops a server that was found and locks the folder for us. IM_ERR_LOCKED for an unknown one, of which it says what is known, or one that does
  * not use this folder; IM_ERR_PERMISSION, IM_ERR_TIMEOUT, IM_ERR_CONFIG (one that whoever started it would take
  * for dead).
  */

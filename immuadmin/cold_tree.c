@@ -144,5 +144,8 @@ cold_tree_walk(const char *dir, bool is_backup, const struct cold_tree *tree)
 	struct walking w = {tree, dir, is_backup};
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	return fd < 0 ? err_set_errno(IM_ERR_IO, "cannot read", dir) : walk_folder(&w, fd, "");
+	if (fd < 0)
+		return err_set_errno(IM_ERR_IO, "cannot read", dir);
+	/* cppcheck-suppress resourceLeak; walk_folder() closes it. */
+	return walk_folder(&w, fd, "");
 }

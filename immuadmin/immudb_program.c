@@ -102,7 +102,7 @@ immudb_program_run(struct immudb_run *run)
 	enum im_err err = immudb_program_find(path);
 
 	argv[0] = path;
-	while (run->args[n] && n < ARGS_MAX) {
+	while (n < ARGS_MAX && run->args[n]) {
 		argv[n + 1] = run->args[n];
 		n++;
 	}

@@ -36,8 +36,7 @@ count(void)
 		_exit(99);
 }
 
-static void __attribute__((destructor))
-tell(void)
+static void __attribute__((destructor)) tell(void)
 {
 	const char *path = getenv("AT_COUNT");
 	FILE *f = path && is_meant() ? fopen(path, "w") : NULL;

@@ -87,6 +87,11 @@ make_backup() {
 	run -0 immuclient login immudb <<<"$PASSWORD"
 	run -0 immuclient safeget before
 	run -3 immuclient get after
+	# What was put back is written down where auditors ask, and in the journal.
+	export IMMUADMIN_IMMUDB_PORT=$PORT
+	immuadmin login immudb <<<"$PASSWORD"
+	run -0 immuadmin log
+	expect_text "restore"
 }
 
 @test "what must not be done is refused before the server is touched" {
@@ -109,14 +114,25 @@ make_backup() {
 	run -1 immuadmin backup --yes --dbdir password
 	expect_text "is not a directory"
 	run -1 immuadmin backup --yes --password "$PASSWORD" --dbdir "$DATA" --pidfile other.pid
-	expect_text "give --pidfile"
-	cd "$DATA"
-	run -1 immuadmin backup --yes --dbdir .
+	expect_text "in use by process $pid, which is not its server"
+	run -1 env -C "$DATA" immuadmin backup --yes --dbdir .
 	expect_text "cannot backup the current directory, please specify a subdirectory, for example ./data"
-	cd ..
 	rm wrong
 	[[ $(listing) == "$before" && $(cat "$DATA/immudb.pid") == "$pid" ]]
 	run -0 immuclient safeget before
+}
+
+@test "somebody else who works on the folder is not stopped" {
+	start_saved
+	stop_server
+	flock -n "$DATA/immudb.lock" sleep 60 &
+	local holder=$!
+	until ! flock -n "$DATA/immudb.lock" true; do :; done
+	run -1 immuadmin backup --yes --dbdir "$DATA" --password "$PASSWORD"
+	expect_text "which is not its server"
+	run -1 immuadmin restore --yes --dbdir "$DATA" password
+	expect_text "stop it first"
+	kill "$holder"
 }
 
 @test "a folder and an archive made by hand are restored" {

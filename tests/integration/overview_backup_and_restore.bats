@@ -44,3 +44,70 @@ load helpers
 	run -10 immuclient safeget before
 	expect_text "older than the client"
 }
+
+# The page: "immuadmin backup is stopping immudb as well".
+@test "immuadmin backup stops the server, asks as printed, and saves the folder" {
+	cat >script.exp <<-'END'
+		set timeout 60
+		log_user 0
+		spawn immuadmin backup
+		expect {
+			-ex "Are you sure you want to proceed? \[y/N\]: " {}
+			timeout { puts "no question"; exit 1 }
+		}
+		send "y\r"
+		expect {
+			-ex "Enter admin password:" {}
+			timeout { puts "no password"; exit 1 }
+		}
+		send "immudb\r"
+		expect eof
+		puts $expect_out(buffer)
+		exit [lindex [wait] 3]
+	END
+	as_printed '
+		./immudb >out 2>&1 &
+		"$WAIT" port 127.0.0.1 3322 60 $!
+		./immuclient login immudb <<<immudb
+		./immuclient safeset k0 v0
+		state=$(./immuclient current)
+		expect script.exp
+		[[ -n $(jobs -r) ]] && exit 5
+		backup=$(echo data_bkp_*.tar.gz)
+		./immuclient login immudb <<<immudb
+		./immuclient safeset k0 later
+		kill -15 $(pgrep -x immudb)
+		while pgrep -x immudb >/dev/null; do :; done
+		immuadmin restore --yes "$backup"
+		immuadmin verify ./data
+		./immudb >out 2>&1 &
+		"$WAIT" port 127.0.0.1 3322 60 $!
+		XDG_STATE_HOME=$PWD/other ./immuclient login immudb <<<immudb
+		[[ $(XDG_STATE_HOME=$PWD/other ./immuclient current) == "$state" ]]
+		./immuclient login immudb <<<immudb
+		! ./immuclient safeget k0 || exit 6
+		kill -15 $!
+		wait $!'
+	expect_status 0
+	expect_text "Database backup created: $BATS_TEST_TMPDIR/data_bkp_"
+	expect_text "immudb has been started again with PID"
+	expect_text "A backup of the previous database has been also created: "
+	expect_text "older than the client"
+}
+
+@test "a no to the question changes nothing" {
+	start_server
+	local before=$SERVER_PID
+	run expect -c '
+		set timeout 60
+		log_user 0
+		spawn immuadmin backup --dbdir data
+		expect -ex "\[y/N\]: "
+		send "n\r"
+		expect -ex "Canceled"
+		expect eof
+		exit [lindex [wait] 3]'
+	expect_status 1
+	kill -0 "$before"
+	[[ $(ls -A) != *_bkp_* ]]
+}

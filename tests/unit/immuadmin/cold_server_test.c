@@ -71,7 +71,7 @@ test_the_lock_tells_who_uses_a_folder(void **state)
 	assert_int_equal(cold_server_find(&s, (const char *)*state, ""), IM_OK);
 	assert_int_equal(s.kind, COLD_SERVER_UNKNOWN);
 	assert_int_equal(cold_server_stop(&s, 0), IM_ERR_LOCKED);
-	assert_non_null(strstr(err_detail(IM_ERR_LOCKED), "--pidfile"));
+	assert_non_null(strstr(err_detail(IM_ERR_LOCKED), "which is not its server"));
 	assert_int_equal(cold_server_start(&s, &pid), IM_OK);
 	assert_int_equal(pid, -1);
 	cold_server_free(&s);
