@@ -46,6 +46,9 @@ struct audit_record {
 	uint64_t suspect_from, suspect_to;
 	uint64_t sweep_position; /* next transaction; 0: none runs */
 	int64_t sweep_started_at, sweep_finished_at;
+	/* The newest restore notice that counted, by the server's clock; 0: none did. */
+	int64_t notice_at_ms;
+	bool is_notice_settled; /* a state of the restored history was trusted since */
 	struct audit_record_point points[AUDIT_RECORD_POINTS_MAX]; /* ascending */
 	size_t points_len;
 	struct audit_record_ack acks[AUDIT_RECORD_ACKS_MAX]; /* oldest first */

@@ -101,6 +101,9 @@ audit_record_encode(
 	append_alarm(record, out);
 	buf_printf(out, "sweep %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", record->sweep_position,
 	    time_of(record->sweep_started_at), time_of(record->sweep_finished_at));
+	if (record->notice_at_ms > 0)
+		buf_printf(out, "notice %" PRIu64 " %d\n", time_of(record->notice_at_ms),
+		    record->is_notice_settled);
 	for (i = 0; i < record->points_len; i++)
 		append_point(&record->points[i], out);
 	for (i = 0; i < record->acks_len; i++)
@@ -257,6 +260,18 @@ read_sweep(struct record_reader *r, struct audit_record *out)
 	out->sweep_finished_at = read_time(r, &line);
 }
 
+/* A line that is there when something was announced. */
+static void
+read_notice(struct record_reader *r, struct audit_record *out)
+{
+	struct bytes line;
+
+	if (!try_line(r, "notice", &line))
+		return;
+	out->notice_at_ms = read_time(r, &line);
+	out->is_notice_settled = read_number(r, &line) != 0;
+}
+
 /* Whether one more element may be read. */
 static bool
 has_room(struct record_reader *r, size_t len, size_t max)
@@ -313,6 +328,7 @@ audit_record_decode(
 	read_line(&r, "database");
 	read_alarm(&r, out);
 	read_sweep(&r, out);
+	read_notice(&r, out);
 	read_points(&r, out);
 	read_acks(&r, out);
 	if (r.failed)

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "announced.h"
 #include "locate.h"
 #include "round_rules.h"
 #include "sample.h"
@@ -234,15 +235,6 @@ check_state(struct round *r)
 	return round_note(r, check_signature(r, m->signature), 0, 0);
 }
 
-static bool
-is_announced(const struct round *r)
-{
-	const struct round_env *e = r->env;
-
-	return e->is_restore_announced &&
-	    e->is_restore_announced(e->restore_arg, r->database, &r->seen.point);
-}
-
 /* The same transaction has two hashes: is the one that is shown a history of its own? */
 static enum im_err
 check_same(struct round *r)
@@ -282,9 +274,7 @@ check_direction(struct round *r)
 	    " was proven before",
 	    shown->id, trusted->id);
 	round_note(r, err, shown->id + 1, trusted->id);
-	if (is_announced(r))
-		r->finding.verdict = AUDIT_ROLLED_BACK_ANNOUNCED;
-	else if (shown->id == 0)
+	if (shown->id == 0)
 		r->finding.verdict = AUDIT_EMPTIED;
 	return err;
 }
@@ -375,6 +365,7 @@ round_run(struct round *r, const char *token)
 	if (err && err != IM_ERR_CANCELLED) {
 		note_step(r, err, checks[i - 1].name);
 		locate_fault(r);
+		announced_look(r);
 	}
 	if (!err)
 		r->finding.verdict = r->has_trusted ? AUDIT_OK : AUDIT_FIRST_SEEN;

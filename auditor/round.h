@@ -36,12 +36,6 @@ struct round_env {
 	const atomic_bool *stop;
 	uint64_t number;         /* of the round, from 1 */
 	int64_t sweep_budget_ns; /* how long one database's share of the sweep may take; 0: any */
-	/*
-	 * Whether the server's operator has announced, where it cannot be taken back, that this
-	 * database was put back to transaction seen. NULL: nothing is announced.
-	 */
-	bool (*is_restore_announced)(void *arg, const char *database, const struct tx_point *seen);
-	void *restore_arg;
 };
 
 /* What a round has found wrong. Messages live in the round's arena. */
@@ -52,6 +46,9 @@ struct finding {
 	const Immudb__Schema__VerifiableTx *tx;   /* an answer that does not verify */
 	const Immudb__Schema__VerifiableTx *link; /* that holds, and contradicts what is trusted */
 	const struct trust_state *against;        /* what it contradicts; NULL: the trusted state */
+	/* What the server says of a restore; announced.h. */
+	const Immudb__Schema__RestoreNotice *notice;
+	int64_t notice_at_ms; /* when it was made, if it counts; 0: it does not */
 };
 
 struct round {

@@ -91,7 +91,8 @@ write_evidence(const struct round *r, const char *other_id, char path[REPORT_PAT
 	    .suspect_from = f->suspect_from,
 	    .suspect_to = f->suspect_to,
 	    .tx = f->tx,
-	    .link = f->link};
+	    .link = f->link,
+	    .notice = f->notice};
 	struct immu_bytes file;
 	struct arena arena;
 	enum im_err err;
@@ -155,6 +156,15 @@ is_new_point(const struct round *r, const struct audit_record *record)
 	return is_good(r) && r->seen.point.id > 0 && (!last || last->tx < r->seen.point.id);
 }
 
+/* Whether the round changes what the record has of announced restores. */
+static bool
+is_notice_news(const struct round *r, const struct audit_record *record)
+{
+	if (r->finding.notice_at_ms > 0)
+		return r->finding.notice_at_ms != record->notice_at_ms;
+	return is_good(r) && record->notice_at_ms > 0 && !record->is_notice_settled;
+}
+
 static enum im_err
 change_record(void *arg, struct audit_record *record)
 {
@@ -170,6 +180,11 @@ change_record(void *arg, struct audit_record *record)
 		audit_record_add_point(record,
 		    &(struct audit_record_point){
 			r->seen.point.id, r->seen.point.alh, (int64_t)r->ended_at});
+	if (is_notice_news(r, record)) {
+		record->is_notice_settled = is_good(r);
+		if (r->finding.notice_at_ms > 0)
+			record->notice_at_ms = r->finding.notice_at_ms;
+	}
 	record->sweep_position = r->sweep_position;
 	record->sweep_started_at = r->sweep_started_at;
 	record->sweep_finished_at = r->sweep_finished_at;
@@ -185,7 +200,8 @@ update_record(struct round *r, const struct record_change *change)
 	enum im_err err;
 
 	if (!is_new_alarm(r, old) && r->finding.verdict != AUDIT_FIRST_SEEN &&
-	    !is_new_point(r, old) && old->sweep_position == r->sweep_position &&
+	    !is_new_point(r, old) && !is_notice_news(r, old) &&
+	    old->sweep_position == r->sweep_position &&
 	    old->sweep_started_at == r->sweep_started_at &&
 	    old->sweep_finished_at == r->sweep_finished_at)
 		return IM_OK;

@@ -91,6 +91,8 @@ show_evidence(struct output *o, const struct immu_proof_report *r)
 	show_subject(o, r);
 	output_string(o, "verdict", e->verdict);
 	output_string(o, "reason", e->reason);
+	if (*e->restore)
+		output_string(o, "restore", e->restore);
 	show_dated_state(o, "trusted", &r->trusted, e->trusted_at);
 	if (e->has_seen)
 		show_dated_state(o, "seen", &e->seen, e->seen_at);

@@ -8,6 +8,8 @@
 
 #include <stdio.h>
 
+#include "client/trust_file.h"
+
 /* The allocator of protobuf-c: memory is released with the arena, never by it. */
 struct decode_memory {
 	struct arena *arena;
@@ -265,4 +267,26 @@ decode_public_header(const struct tx_header *h, struct immu_header *out)
 	memcpy(out->eh, h->eh.b, HASH_SIZE);
 	memcpy(out->bl_root, h->bl_root.b, HASH_SIZE);
 	memcpy(out->alh, alh.b, HASH_SIZE);
+}
+
+enum im_err
+decode_restore_notice(const Immudb__Schema__RestoreNotice *m, struct restore_notice *out)
+{
+	enum im_err err;
+
+	*out = (struct restore_notice){.server_id = bytes_str(m->serverid),
+	    .database = bytes_str(m->database),
+	    .from.id = m->fromtx,
+	    .to.id = m->totx,
+	    .at_ms = m->at,
+	    .actor = bytes_str(m->actor)};
+	if (out->server_id.len != XID_TEXT_LEN || out->database.len > TRUST_DATABASE_MAX ||
+	    out->actor.len > RESTORE_NOTICE_ACTOR_MAX)
+		return err_set(IM_ERR_PROOF, "a name in the notice of a restore is too long");
+	err = decode_hash("the restored state's hash", m->tohash, &out->to.alh);
+	if (!err && m->fromtx > 0)
+		err = decode_hash("the replaced state's hash", m->fromhash, &out->from.alh);
+	else if (!err && m->fromhash.len > 0)
+		err = err_set(IM_ERR_PROOF, "the hash of an unknown state");
+	return err;
 }

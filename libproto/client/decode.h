@@ -4,6 +4,7 @@
 #include "client/immu.h"
 #include "crypto/metadata.h"
 #include "crypto/proof.h"
+#include "crypto/restore_notice.h"
 #include "proto/immudb.pb-c.h"
 #include "util/arena.h"
 
@@ -22,6 +23,13 @@ enum im_err decode_hash(const char *what, ProtobufCBinaryData data, struct hash 
 
 /* A header, in range and canonical (tx_header_check). NULL is refused. */
 enum im_err decode_header(const Immudb__Schema__TxHeader *m, struct tx_header *out);
+
+/*
+ * A notice of a restore, which borrows the message's texts. IM_ERR_PROOF when a name is too long or a hash
+ * is missing, not one, or not wanted.
+ */
+enum im_err
+decode_restore_notice(const Immudb__Schema__RestoreNotice *m, struct restore_notice *out);
 
 enum im_err decode_inclusion(
     const Immudb__Schema__InclusionProof *m, struct arena *arena, struct inclusion_proof *out);

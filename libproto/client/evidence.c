@@ -141,6 +141,8 @@ collect(struct offline_sections *s, const struct evidence_source *source, enum e
 	add_finding(s, source);
 	if (cut < CUT_MESSAGES)
 		add_link(s, source->link);
+	if (source->notice)
+		offline_add_message(s, OFFLINE_NOTICE, &source->notice->base);
 }
 
 /* IM_ERR_LIMIT when a checker cannot read the file, for want of the memory that it takes for one. */

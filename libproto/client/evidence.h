@@ -13,7 +13,9 @@
  * What each verdict needs, so that there is something to repeat; whatever is missing makes the file the
  * mere word of the auditor:
  *
- *	rolled-back, rolled-back-announced, emptied	trusted and seen
+ *	rolled-back, emptied				trusted and seen
+ *	rolled-back-announced				trusted and seen, the notice, and what forked
+ *							has if seen is not older
  *	identity-changed				other_server_id
  *	signature-missing, signature-wrong		seen, as it came
  *	forked, tampered				trusted and seen with two hashes for one
@@ -45,6 +47,8 @@ struct evidence_source {
 	 * verifies, and its hash is another one.
 	 */
 	const Immudb__Schema__VerifiableTx *link;
+	/* What the server says of a restore, as it came, whether it counts or not. */
+	const Immudb__Schema__RestoreNotice *notice;
 };
 
 /*

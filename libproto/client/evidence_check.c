@@ -12,7 +12,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "util/clock.h"
+#include "util/text.h"
 #include "util/xid.h"
+
+#define MS_PER_S 1000
+/* Room for what a notice says: a name, a time, two numbers. */
+#define RESTORE_TEXT_MAX 1024
 
 /* The answers of the server, with room for what they hold. */
 struct evidence_answers {
@@ -110,6 +116,36 @@ read_finding(struct offline_check *k)
 	return err ? err : read_suspects(k);
 }
 
+/* What the server said of a restore, in words. */
+static enum im_err
+tell_restore(struct offline_check *k)
+{
+	const struct restore_notice *n = &k->restore;
+	char at[CLOCK_TEXT_SIZE], memory[RESTORE_TEXT_MAX];
+	struct buf out;
+
+	buf_init_in(&out, memory, sizeof memory);
+	text_append_printable(&out, n->actor);
+	buf_printf(&out, " restored the database at %s to transaction %" PRIu64,
+	    clock_format_s(n->at_ms / MS_PER_S, at), n->to.id);
+	if (n->from.id > 0)
+		buf_printf(&out, " from %" PRIu64, n->from.id);
+	buf_append_u8(&out, '\0');
+	k->evidence.restore = offline_keep_text(k, memory);
+	return k->evidence.restore ? IM_OK : err_set(IM_ERR_NOMEM, "out of memory");
+}
+
+static enum im_err
+read_notice(struct offline_check *k)
+{
+	enum im_err err = OFFLINE_READ(k, OFFLINE_NOTICE, restore_notice, &k->notice);
+
+	if (err || !k->notice)
+		return err;
+	err = decode_restore_notice(k->notice, &k->restore);
+	return err ? offline_blame(k, OFFLINE_NOTICE, err) : tell_restore(k);
+}
+
 enum im_err
 evidence_read(struct offline_check *k)
 {
@@ -121,7 +157,7 @@ evidence_read(struct offline_check *k)
 		return err_set(IM_ERR_NOMEM, "out of memory");
 	init_answers(a);
 	k->answers = a;
-	e->verdict = e->reason = e->other_server_id = e->worth_text = "";
+	e->verdict = e->reason = e->other_server_id = e->worth_text = e->restore = "";
 	e->seen.database = k->public.database;
 	k->public.evidence = e;
 	err = read_finding(k);
@@ -131,7 +167,9 @@ evidence_read(struct offline_check *k)
 		err = offline_read_tx(k, &a->tx);
 	if (!err)
 		err = OFFLINE_READ(k, OFFLINE_LINK_HEADER, tx_header, &a->link_content.header);
-	return err ? err : OFFLINE_READ(k, OFFLINE_LINK_HISTORY, dual_proof, &a->link.dualproof);
+	if (!err)
+		err = OFFLINE_READ(k, OFFLINE_LINK_HISTORY, dual_proof, &a->link.dualproof);
+	return err ? err : read_notice(k);
 }
 
 /* ---- Judging ---- */
@@ -336,6 +374,58 @@ check_rolled_back(struct offline_check *k)
 	    k->evidence.has_seen && k->seen.id < k->trusted.id);
 }
 
+/* The notice is of this server and database and explains what is gone; of what is shown it says no less. */
+static bool
+is_explained(const struct offline_check *k)
+{
+	const struct restore_notice *n = &k->restore;
+
+	return k->notice && bytes_equal(n->server_id, bytes_str(k->public.server_id)) &&
+	    bytes_equal(n->database, bytes_str(k->public.database)) &&
+	    restore_notice_covers(n, &k->trusted) && k->evidence.has_seen &&
+	    k->seen.id >= n->to.id &&
+	    (k->seen.id > n->to.id || n->to.id == 0 || hash_equal(&k->seen.alh, &n->to.alh));
+}
+
+/* The notice is signed by a key of the reader; without keys, it is only told. */
+static enum im_err
+check_notice_signature(struct offline_check *k)
+{
+	const Immudb__Schema__Signature *m = k->notice->signature;
+	struct bytes der = m ? decode_bytes(m->signature) : (struct bytes){0};
+	enum im_err err = k->keys_len == 0 ? IM_OK : IM_ERR_SIGNATURE;
+
+	for (size_t i = 0; i < k->keys_len && err == IM_ERR_SIGNATURE; i++)
+		err = restore_notice_check(k->keys[i], &k->restore, der);
+	if (k->keys_len == 0)
+		return IM_OK;
+	offline_note(k, "notice-signature",
+	    "The notice of the restore is signed by a given public key.", err);
+	return err ? offline_blame(k, OFFLINE_NOTICE, err) : IM_OK;
+}
+
+/* What was restored may have grown as far as it was before: then it has to be another history. */
+static enum im_err
+check_announced(struct offline_check *k)
+{
+	struct finding f = {0};
+	enum im_err err = offline_note(k, "notice",
+	    "The server has announced a restore that took back the trusted state.",
+	    is_explained(k)
+		? IM_OK
+		: err_set(IM_ERR_PROOF, "there is no notice that explains what is gone"));
+
+	if (!err)
+		err = check_notice_signature(k);
+	if (err || k->seen.id < k->trusted.id)
+		return err ? err : check_rolled_back(k);
+	judge_states(k, &f);
+	err = judge_link(k, &f);
+	return err ? err
+		   : check_states(
+			 k, "The trusted state is not in the history that was shown.", f.is_fault);
+}
+
 static enum im_err
 check_emptied(struct offline_check *k)
 {
@@ -391,7 +481,7 @@ static const struct {
     {"forked", check_fault, true},
     {"tampered", check_fault, true},
     {"rolled-back", check_rolled_back, true},
-    {"rolled-back-announced", check_rolled_back, true},
+    {"rolled-back-announced", check_announced, true},
     {"emptied", check_emptied, true},
     {"identity-changed", check_identity, true},
     {"signature-missing", check_missing, false},
@@ -478,6 +568,10 @@ evidence_list_unproven(struct offline_check *k)
 		offline_note_unproven(k,
 		    k->keys_len > 0 ? "that both states are the server's: they are not both signed"
 				    : "that the states are the server's: no public key was given");
+	if (k->notice)
+		offline_note_unproven(k,
+		    "that what is shown was restored from a state of the trusted history, and when: "
+		    "an announcement proves nothing of that");
 	offline_note_unproven(k, "when the server showed the two states: signatures hold no time");
 	offline_note_unproven(k, "the reason, and which transactions are in question");
 	offline_note_unproven(k, "where and when the file was written, and by which program");

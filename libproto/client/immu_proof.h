@@ -67,6 +67,7 @@ struct immu_evidence {
 	uint64_t suspect_from, suspect_to; /* transactions in question; 0: not said */
 	enum immu_evidence_worth worth;
 	const char *worth_text; /* a sentence */
+	const char *restore;    /* what the server said of a restore, a sentence; "": nothing */
 };
 
 /* What a file says and how far it holds. Everything lives until immu_proof_report_free(). */

@@ -37,6 +37,8 @@ struct offline_check {
 	struct tx_point seen;
 	struct evidence_answers *answers;
 	Immudb__Schema__Signature *trusted_signature, *seen_signature;
+	Immudb__Schema__RestoreNotice *notice; /* NULL: there is none */
+	struct restore_notice restore;
 };
 
 /* Says how one check ended and returns err; the name and what is to hold are constants. */

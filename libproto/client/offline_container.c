@@ -49,6 +49,7 @@ static const struct {
     {OFFLINE_SUSPECTS, "the transactions in question"},
     {OFFLINE_LINK_HEADER, "the header of the linking transaction"},
     {OFFLINE_LINK_HISTORY, "the history proof of the linking transaction"},
+    {OFFLINE_NOTICE, "the notice of a restore"},
 };
 
 const char *

@@ -339,11 +339,94 @@ rolled_back(void **state)
 	expect(t, NULL, IM_OK, IMMU_EVIDENCE_REPEATED);
 	/* An old signature is no new one: it does not say when the server showed it. */
 	expect(t, t->key, IM_OK, IMMU_EVIDENCE_REPEATED);
-	t->source.verdict = "rolled-back-announced";
-	expect(t, t->key, IM_OK, IMMU_EVIDENCE_REPEATED);
 	t->seen = signed_state(&t->a, TRUSTED);
 	expect(t, t->key, IM_ERR_PROOF, 0);
 	t->source.seen = NULL;
+	expect(t, t->key, IM_ERR_PROOF, 0);
+}
+
+/* A notice of a restore to what the states of b have in common with a. */
+struct announced {
+	struct restore_notice notice;
+	Immudb__Schema__Signature signature;
+	Immudb__Schema__RestoreNotice message;
+	uint8_t der[SIGN_DER_MAX];
+};
+
+static void
+announce(struct two *t, struct announced *a)
+{
+	Immudb__Schema__RestoreNotice *m = &a->message;
+	size_t len;
+
+	assert_int_equal(restore_notice_sign(t->a.key, &a->notice, a->der, &len), IM_OK);
+	immudb__schema__signature__init(&a->signature);
+	a->signature.signature = (ProtobufCBinaryData){len, a->der};
+	immudb__schema__restore_notice__init(m);
+	m->serverid = (char *)(uintptr_t)a->notice.server_id.data;
+	m->database = (char *)(uintptr_t)a->notice.database.data;
+	m->actor = (char *)(uintptr_t)a->notice.actor.data;
+	m->fromtx = a->notice.from.id;
+	if (m->fromtx > 0)
+		m->fromhash = (ProtobufCBinaryData){HASH_SIZE, a->notice.from.alh.b};
+	m->totx = a->notice.to.id;
+	m->tohash = (ProtobufCBinaryData){HASH_SIZE, a->notice.to.alh.b};
+	m->at = a->notice.at_ms;
+	m->signature = &a->signature;
+	t->source.notice = m;
+}
+
+static void
+announced(void **state)
+{
+	struct two *t = *state;
+	struct announced a = {.notice = {.server_id = bytes_str(SERVER),
+				  .database = bytes_str(FAKE_NAME),
+				  .from = fake_db_point(&t->a, TRUSTED),
+				  .to = fake_db_point(&t->a, COMMON),
+				  .at_ms = 1700000200123,
+				  .actor = bytes_str("immudb")}};
+	const struct restore_notice right = a.notice;
+	struct immu_proof_report *r;
+
+	t->source.verdict = "rolled-back-announced";
+	t->seen = signed_state(&t->a, COMMON);
+	expect(t, t->key, IM_ERR_PROOF, 0); /* no notice */
+	announce(t, &a);
+	expect(t, t->key, IM_OK, IMMU_EVIDENCE_REPEATED);
+	expect(t, NULL, IM_OK, IMMU_EVIDENCE_REPEATED);
+	expect(t, t->other_key, IM_ERR_SIGNATURE, 0);
+	assert_int_equal(immu_proof_check(make(t), NULL, &r), IM_OK);
+	assert_non_null(
+	    strstr(r->evidence->restore, "immudb restored the database at 2023-11-14T"));
+	immu_proof_report_free(r);
+	a.message.at++;
+	expect(t, t->key, IM_ERR_SIGNATURE, 0);
+	/* Of another server, of other transactions, of a state that is not there yet. */
+	a.notice.server_id = bytes_str("c9b1p4a5gk3s0h9o1q2g");
+	announce(t, &a);
+	expect(t, t->key, IM_ERR_PROOF, 0);
+	a.notice = right;
+	a.notice.from = fake_db_point(&t->a, TRUSTED - 1);
+	announce(t, &a);
+	expect(t, t->key, IM_ERR_PROOF, 0);
+	a.notice = right;
+	a.notice.to = fake_db_point(&t->a, COMMON + 1);
+	announce(t, &a);
+	expect(t, t->key, IM_ERR_PROOF, 0);
+	/* A notice that does not count may be in evidence of another kind. */
+	t->source.verdict = "rolled-back";
+	expect(t, t->key, IM_OK, IMMU_EVIDENCE_REPEATED);
+	/* What was restored has grown past what was trusted: the link has to show it. */
+	t->source.verdict = "rolled-back-announced";
+	a.notice = right;
+	announce(t, &a);
+	t->seen = signed_state(&t->b, SEEN);
+	expect(t, t->key, IM_ERR_PROOF, 0);
+	t->source.link = fake_verifiable_tx(&t->b, &t->arena, TRUSTED, SEEN);
+	expect(t, t->key, IM_OK, IMMU_EVIDENCE_REPEATED);
+	/* A hash that is none. */
+	a.message.tohash.len--;
 	expect(t, t->key, IM_ERR_PROOF, 0);
 }
 
@@ -627,6 +710,7 @@ main(void)
 	    TEST(an_entry_that_fails),
 	    TEST(a_reference_that_fails),
 	    TEST(rolled_back),
+	    TEST(announced),
 	    TEST(emptied),
 	    TEST(identity_changed),
 	    TEST(signatures),
