@@ -51,6 +51,10 @@ const struct option_def option_builtins[OPTION_BUILTIN_COUNT] = {
 	.type = OPTION_BOOL,
 	.flags = OPTION_FLAG_ONLY | OPTION_HIDDEN,
 	.help = "Write the manual page and exit"},
+    [OPTION_BUILTIN_PRINT_FILE_MAN] = {.name = "print-file-man",
+	.type = OPTION_BOOL,
+	.flags = OPTION_FLAG_ONLY | OPTION_HIDDEN,
+	.help = "Write the manual page of the configuration file and exit"},
     [OPTION_BUILTIN_PRINT_WORDS] = {.name = "print-words",
 	.type = OPTION_BOOL,
 	.flags = OPTION_FLAG_ONLY | OPTION_HIDDEN,
@@ -66,7 +70,8 @@ option_builtin_applies(const struct program *program, enum option_builtin which)
 {
 	if (which == OPTION_BUILTIN_VERSION)
 		return program->version != NULL;
-	return which != OPTION_BUILTIN_CONFIG || !program->no_config;
+	return (which != OPTION_BUILTIN_CONFIG && which != OPTION_BUILTIN_PRINT_FILE_MAN) ||
+	    !program->no_config;
 }
 
 const char *

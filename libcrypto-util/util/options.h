@@ -140,12 +140,13 @@ struct program {
 /* What the command line asks for. */
 enum options_action {
 	OPTIONS_RUN,
-	OPTIONS_HELP,         /* --help, -h, "help" */
-	OPTIONS_VERSION,      /* --version */
-	OPTIONS_PRINT_CONFIG, /* --print-config */
-	OPTIONS_CHECK_CONFIG, /* --check-config */
-	OPTIONS_PRINT_MAN,    /* --print-man (hidden) */
-	OPTIONS_PRINT_WORDS   /* --print-words (hidden) */
+	OPTIONS_HELP,           /* --help, -h, "help" */
+	OPTIONS_VERSION,        /* --version */
+	OPTIONS_PRINT_CONFIG,   /* --print-config */
+	OPTIONS_CHECK_CONFIG,   /* --check-config */
+	OPTIONS_PRINT_MAN,      /* --print-man (hidden) */
+	OPTIONS_PRINT_FILE_MAN, /* --print-file-man (hidden) */
+	OPTIONS_PRINT_WORDS     /* --print-words (hidden) */
 };
 
 /*
@@ -256,6 +257,9 @@ void options_print_help(
 
 /* The man page of the whole program in troff (man macros). */
 void options_print_man(const struct program *program, FILE *to);
+
+/* The man page of its configuration file, PROGRAM.toml(5). */
+void options_print_file_man(const struct program *program, FILE *to);
 
 /*
  * The words of the whole program's command line, for completion by shells: a line each, fields ended by

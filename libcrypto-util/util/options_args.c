@@ -271,6 +271,7 @@ options_read_args(struct options *o, int argc, char **argv)
 	    [OPTION_BUILTIN_PRINT_CONFIG] = OPTIONS_PRINT_CONFIG,
 	    [OPTION_BUILTIN_CHECK_CONFIG] = OPTIONS_CHECK_CONFIG,
 	    [OPTION_BUILTIN_PRINT_MAN] = OPTIONS_PRINT_MAN,
+	    [OPTION_BUILTIN_PRINT_FILE_MAN] = OPTIONS_PRINT_FILE_MAN,
 	    [OPTION_BUILTIN_PRINT_WORDS] = OPTIONS_PRINT_WORDS,
 	};
 	struct options_reader r = {.o = o, .argc = argc, .argv = argv, .at = 1};

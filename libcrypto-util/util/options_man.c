@@ -1,5 +1,6 @@
 /*
- * The manual page of a program, in troff with the man macros, from the same tables as --help.
+ * The manual pages of a program and of its configuration file, in troff with the man macros, from the same
+ * tables as --help.
  *
  * Invariant: text from the tables can start no request and no escape: backslashes, leading dots and
  * quotes are written so that they stand for themselves.
@@ -9,6 +10,7 @@
 #include "util/options_internal.h"
 
 #define MAN_MAX_TEXT 4096u
+#define MAN_FILE_SECTION 5
 
 /* Writes text as running text; a line end in it stays one. */
 static void
@@ -198,18 +200,25 @@ man_exit_codes(FILE *to)
 		fprintf(to, ".TP\n%s\n%s\n", codes[i][0], codes[i][1]);
 }
 
+static int
+man_section(const struct program *p)
+{
+	return p->man_section ? p->man_section : 1;
+}
+
 /* The title line. A version may begin with the program's name, which is there once. */
 static void
-man_title(FILE *to, const struct program *p)
+man_title(FILE *to, const struct program *p, const char *suffix, int section)
 {
 	const char *name = p->root->name, *version = p->version ? p->version : "";
 	size_t n = strlen(name);
 
 	fputs(".TH ", to);
 	man_upper(to, name);
+	man_upper(to, suffix);
 	if (strncmp(version, name, n) == 0 && version[n] == ' ')
 		version += n + 1;
-	fprintf(to, " %d \"\" \"%s %s\"\n", p->man_section ? p->man_section : 1, name, version);
+	fprintf(to, " %d \"\" \"%s %s\"\n", section, name, version);
 	/* Names are searched for and copied: none is hyphenated, no line is stretched. */
 	fputs(".nh\n.ad l\n", to);
 }
@@ -219,7 +228,7 @@ options_print_man(const struct program *program, FILE *to)
 {
 	const struct command *root = program->root;
 
-	man_title(to, program);
+	man_title(to, program, "", man_section(program));
 	fprintf(to, ".SH NAME\n%s \\- ", root->name);
 	man_text(to, root->summary ? root->summary : "");
 	fputc('\n', to);
@@ -242,4 +251,116 @@ options_print_man(const struct program *program, FILE *to)
 	}
 	man_files(to, program);
 	man_exit_codes(to);
+}
+
+/* What stands to the right of a key. */
+static const char *
+file_man_value(const struct option_def *def)
+{
+	static const char *const kinds[] = {[OPTION_BOOL] = "true|false",
+	    [OPTION_INT] = "NUMBER",
+	    [OPTION_SIZE] = "NUMBER|\"SIZE\"",
+	    [OPTION_DURATION] = "\"DURATION\"",
+	    [OPTION_STRING] = "\"TEXT\"",
+	    [OPTION_PATH] = "\"PATH\"",
+	    [OPTION_ENUM] = "\"WORD\"",
+	    [OPTION_SECRET] = "\"SECRET\"",
+	    [OPTION_SECRET_FILE] = "\"FILE\"",
+	    [OPTION_LIST] = "[\"TEXT\", ...]"};
+
+	return kinds[def->type];
+}
+
+static void
+file_man_setting(FILE *to, const struct program *p, const struct option_def *def)
+{
+	const char *names = def->aliases;
+
+	if (def->flags & (OPTION_HIDDEN | OPTION_FLAG_ONLY))
+		return;
+	fputs(".TP\n\\fB", to);
+	man_text(to, def->name);
+	fputs("\\fR = \\fI", to);
+	man_text(to, file_man_value(def));
+	fputs("\\fR\n", to);
+	man_text(to, def->help ? def->help : "");
+	fputc('.', to);
+	man_option_values(to, p, def);
+	if (names) {
+		fputs(" Other names:", to);
+		man_list(to, names);
+		fputc('.', to);
+	}
+	fputc('\n', to);
+}
+
+/* The first command with an option of that name, of c and those below it. */
+static const struct command *
+file_man_find(const struct command *c, const char *name)
+{
+	const struct command *found = NULL;
+
+	for (size_t i = 0; i < c->option_count; i++)
+		if (strcmp(c->options[i].name, name) == 0)
+			return c;
+	for (size_t i = 0; i < c->command_count && !found; i++)
+		found = file_man_find(&c->commands[i], name);
+	return found;
+}
+
+/* Every setting once, also of commands; those of the program first. */
+static void
+file_man_settings(FILE *to, const struct program *p, const struct command *c)
+{
+	for (size_t i = 0; i < c->option_count; i++)
+		if (file_man_find(p->root, c->options[i].name) == c)
+			file_man_setting(to, p, &c->options[i]);
+	for (size_t i = 0; i < c->command_count; i++)
+		file_man_settings(to, p, &c->commands[i]);
+}
+
+static void
+file_man_description(FILE *to, const struct program *p)
+{
+	const char *folder = p->config_folder ? p->config_folder : OPTIONS_DEFAULT_FOLDER;
+	const char *name = p->root->name;
+
+	fprintf(to,
+	    "The file says how\n.BR %s (%d)\nruns. It is %s/%s.toml, or else %s/%s.yaml with the same "
+	    "keys, or the one that\n.B \\-\\-config\nnames.\n",
+	    name, man_section(p), folder, name, folder, name);
+	fputs(
+	    "Keys are the names of the flags. A flag goes before the environment, the environment "
+	    "before the file, the file before the default; an empty value is no value.\n"
+	    ".PP\nA key that does not exist and a value that cannot be are errors, named by file, "
+	    "line and key. All of them are said, and nothing is started, by\n.PP\n.nf\n",
+	    to);
+	fprintf(to,
+	    "%s \\-\\-check\\-config\n.fi\n.PP\nWhat is in force, and why, is said by\n.PP\n.nf\n",
+	    name);
+	fprintf(to, "%s \\-\\-print\\-config\n.fi\n.PP\n", name);
+	fputs(
+	    "Durations are written as 30s, 5m or 1h, sizes in bytes or as 64KiB, 32MiB, 1GiB. A secret "
+	    "may be encoded: enc: and base64.\n",
+	    to);
+	if (p->fallback)
+		fprintf(to,
+		    ".PP\nWithout a file of its own the program takes the address of the server, its "
+		    "port and TLS from\n.I %s/%s.toml\n(or .yaml), if it may read that.\n",
+		    folder, p->fallback->program);
+}
+
+void
+options_print_file_man(const struct program *program, FILE *to)
+{
+	const struct command *root = program->root;
+
+	man_title(to, program, ".toml", MAN_FILE_SECTION);
+	fprintf(to, ".SH NAME\n%s.toml, %s.yaml \\- settings of %s\n", root->name, root->name,
+	    root->name);
+	fputs(".SH DESCRIPTION\n", to);
+	file_man_description(to, program);
+	fputs(".SH SETTINGS\n", to);
+	file_man_settings(to, program, root);
+	fprintf(to, ".SH SEE ALSO\n.BR %s (%d)\n", root->name, man_section(program));
 }

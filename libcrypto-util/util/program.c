@@ -145,6 +145,9 @@ program_act(const struct program *p, const struct options *o, void *context)
 	case OPTIONS_PRINT_MAN:
 		options_print_man(p, stdout);
 		break;
+	case OPTIONS_PRINT_FILE_MAN:
+		options_print_file_man(p, stdout);
+		break;
 	case OPTIONS_PRINT_WORDS:
 		options_print_words(p, stdout);
 		break;

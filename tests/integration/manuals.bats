@@ -4,6 +4,7 @@
 load helpers
 
 readonly PAGES=(immudb.8 immugw.8 auditor.8 immuclient.1 immuadmin.1)
+readonly FILE_PAGES=(immudb.toml.5 immugw.toml.5 auditor.toml.5 immuclient.toml.5 immuadmin.toml.5)
 
 setup() {
 	private_home "$BATS_TEST_TMPDIR"
@@ -33,6 +34,12 @@ commands_of() {
 		[[ -z $stderr && $output == *NAME*SYNOPSIS*OPTIONS*"EXIT STATUS"* ]]
 		[[ $output == *"${name%.*} 0.1.0"* && $output != *"${name%.*} ${name%.*} 0.1.0"* ]]
 	done
+	for name in "${FILE_PAGES[@]}"; do
+		run -0 --separate-stderr man --warnings -E UTF-8 -l -Tutf8 -Z "$(page "$name")"
+		[[ -z $stderr && -n $output ]]
+		MANWIDTH=80 run -0 --separate-stderr man --warnings -l "$(page "$name")"
+		[[ -z $stderr && $output == *NAME*DESCRIPTION*SETTINGS*"SEE ALSO"* ]]
+	done
 	# The check can fail.
 	printf '.TH X 1\n.SH NAME\n.nosuchrequest\n' >wrong.1
 	run -0 --separate-stderr man --warnings -l -Tutf8 wrong.1
@@ -59,6 +66,23 @@ commands_of() {
 			grep -qE "^\.SS $name $command( |\$)" page
 		done <commands
 	done
+}
+
+@test "the page of a file has every key that --print-config shows" {
+	local name key
+
+	for name in "${FILE_PAGES[@]}"; do
+		name=${name%.toml.5}
+		"$name" --print-file-man | sed 's/\\-/-/g' >page
+		"$name" --print-config | sed -nE 's/^#? ?([a-zA-Z-]+) = .*/\1/p' >keys
+		[[ $(wc -l <keys) -gt 5 ]]
+		while read -r key; do
+			[[ $key == @(config|once|rounds) || $(grep -c "^.fB$key.fR = " page) == 1 ]]
+		done <keys
+	done
+	# What only the command line has is no setting.
+	run -0 auditor --print-file-man
+	refute_text 'fBonce'
 }
 
 @test "a broken configuration does not keep a program from writing its page" {
