@@ -259,6 +259,74 @@ expect_mode() {
 	expect_text "systemd does not run here"
 }
 
+# terminal SCRIPT: an expect script with ROOT in $root; it fails when what it waits for does not come.
+terminal() {
+	run expect -c "set timeout 30; set root {$ROOT}
+		proc await {what} {
+			expect {
+				-ex \$what {}
+				timeout { exit 90 }
+				eof { exit 91 }
+			}
+		}
+		proc finish {} { expect eof; exit [lindex [wait] 3] }
+		$1"
+}
+
+@test "on a terminal it asks, and keeps data unless told otherwise" {
+	terminal 'spawn immugw service install --root $root
+		await "different machine than immudb server. Continue ? \[Y/n\]"
+		send "n\r"; finish'
+	expect_status 1
+	expect_text Canceled
+	[[ -z $(ls "$ROOT") ]]
+	terminal 'spawn immugw service install --root $root
+		await "Continue ? \[Y/n\]"
+		send "\r"; finish'
+	expect_status 0
+	terminal 'spawn immugw service uninstall --root $root
+		await "Are you sure you want to uninstall immugw? \[y/N\]"
+		send "\r"; finish'
+	expect_status 1
+	[[ -e $ROOT/etc/systemd/system/immugw.service ]]
+	terminal 'spawn immugw service uninstall --root $root
+		await "uninstall immugw? \[y/N\]"
+		send "y\r"
+		await "Erase data? \[y/N\]"
+		send "\r"; finish'
+	expect_status 0
+	expect_text "No data removed"
+	[[ -d $ROOT/var/lib/immugw && ! -e $ROOT/etc/systemd/system/immugw.service ]]
+	immugw service install --root "$ROOT" --yes
+	terminal 'spawn immugw service uninstall --root $root
+		await "\[y/N\]"
+		send "y\r"
+		await "Erase data?"
+		send "y\r"; finish'
+	expect_status 0
+	expect_text "Data folder removed"
+	[[ ! -e $ROOT/var/lib/immugw ]]
+}
+
+@test "below a root of one's own nobody has to be root" {
+	local as=()
+
+	if [[ $EUID -eq 0 ]]; then
+		chown 65534 "$ROOT" "$BATS_TEST_TMPDIR"
+		as=(setpriv --reuid 65534 --clear-groups)
+		"${as[@]}" test -x "$TEST_BUILD/bin/immudb" || skip_because needs-root "the build is private"
+	fi
+	read -r PORT < <(wait_for free-ports 1)
+	run -0 "${as[@]}" immudb service install --root "$ROOT" --address 127.0.0.1 --port "$PORT" --metrics-port 0
+	expect_text "no user was made and everything belongs to you: you are not root"
+	[[ ! -e $ROOT/etc/passwd ]]
+	run -0 "${as[@]}" immudb service start --root "$ROOT"
+	run -0 "${as[@]}" immudb service status --root "$ROOT"
+	expect_text "state:   running"
+	run -0 "${as[@]}" immudb service uninstall --root "$ROOT" --erase-data
+	[[ ! -e $ROOT/var/lib/immudb ]]
+}
+
 # blocks HEADING: the commands in the section of README.md below that heading.
 blocks() {
 	awk -v heading="$1" '

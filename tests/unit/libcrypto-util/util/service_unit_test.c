@@ -90,7 +90,7 @@ values_are_those_of_the_section(void **state)
 static const char *
 split(const char *line)
 {
-	static char out[SERVICE_LINE_MAX];
+	static char out[SERVICE_LINE_MAX + 2 * SERVICE_WORDS_MAX];
 	static struct service_exec exec;
 	struct buf unit;
 	enum im_err err;
