@@ -275,7 +275,8 @@ tls_fail_verification(const struct tls_conn *t)
 static enum im_err
 tls_fail(struct tls_conn *t)
 {
-	unsigned long code = ERR_peek_error();
+	/* The first error is often deeper down, the last one says what it means for TLS. */
+	unsigned long code = ERR_peek_last_error();
 	int reason = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
 
 	t->failed = true;
