@@ -49,5 +49,6 @@ main(int argc, char **argv)
 	seed_offline();
 	seed_writes();
 	seed_rest();
+	seed_backups();
 	return 0;
 }
