@@ -111,3 +111,28 @@ load helpers
 	kill -0 "$before"
 	[[ $(ls -A) != *_bkp_* ]]
 }
+
+# block N: the Nth block of commands in the README's section on backups.
+block() {
+	awk -v wanted="$1" '
+		/^## / { in_section = ($0 == "## Backup and restore"); next }
+		in_section && /^```/ { fences++; next }
+		in_section && fences == 2 * wanted - 1' "$TEST_SOURCE/README.md"
+}
+
+@test "the commands of the README" {
+	block 1 >save.sh
+	block 2 >back.sh
+	[[ -s save.sh && -s back.sh ]]
+	as_printed '
+		./immudb --pidfile data/immudb.pid >out 2>&1 &
+		"$WAIT" port 127.0.0.1 3322 60 $!
+		echo immudb >admin.pw
+		./immuclient login immudb <<<immudb
+		./immuclient safeset k0 v0
+		. ./save.sh
+		. ./back.sh'
+	expect_status 0
+	expect_text "Database restored from backup"
+	[[ $(grep -c "result: *whole" <<<"$output") == 2 ]]
+}
