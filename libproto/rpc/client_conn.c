@@ -716,6 +716,7 @@ client_destroy(struct link *l)
 }
 
 static const struct link_ops client_ops = {
+    .own_thread = true,
     .frame = client_on_frame,
     .in_done = client_in_done,
     .in_part = client_in_part,

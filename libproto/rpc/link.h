@@ -66,6 +66,11 @@ struct link_out {
 
 struct link_ops {
 	/*
+	 * The read chain is a thread, in place of callbacks of the transport's pool: that is one thread
+	 * less on the way of each byte. Then there is no ready().
+	 */
+	bool own_thread;
+	/*
 	 * A complete frame (DATA, END and CREDIT of a call are handled before this). IM_OK;
 	 * IM_ERR_WOULD_BLOCK leaves the frame where it is and pauses reading until ready() says yes;
 	 * anything else is a fault of the peer: the connection is closed. Read chain, not locked.
@@ -132,6 +137,9 @@ struct link {
 	atomic_bool busy;        /* in is allocated */
 	const char *name;        /* the peer, for the log; owner's */
 	struct link_tls *tls;    /* the cipher; NULL: what is sent is what is said */
+
+	pthread_t reader; /* if has_reader; of who starts and tears down */
+	bool has_reader;
 
 	/* Of the read chain. */
 	bool greeted; /* the peer's hello has come; set by the owner */

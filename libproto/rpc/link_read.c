@@ -5,6 +5,7 @@
  * Invariants: one callback at a time; a peer that has begun something has a deadline to finish it; who
  * breaks the rules is told why, if that can be understood at all, before the stream is closed.
  */
+#include <signal.h>
 #include <stdlib.h>
 
 #include "rpc/batch.h"
@@ -161,6 +162,45 @@ link_start_tls(struct link *l)
 	return err == IM_OK;
 }
 
+static bool
+link_is_reading(struct link *l)
+{
+	bool reading;
+
+	pthread_mutex_lock(&l->lock);
+	reading = l->reading;
+	pthread_mutex_unlock(&l->lock);
+	return reading;
+}
+
+/* The read chain as a thread: what the transport reads wakes it, with no thread of its pool between. */
+static void *
+link_read_loop(void *arg)
+{
+	struct link *l = (struct link *)arg;
+
+	link_read_more(l);
+	while (link_is_reading(l)) {
+		nng_aio_wait(l->read_aio);
+		link_read_done(l);
+	}
+	return NULL;
+}
+
+/* Signals are for the threads of the program. */
+static void
+link_start_reader(struct link *l)
+{
+	sigset_t all, before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	l->has_reader = pthread_create(&l->reader, NULL, link_read_loop, l) == 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (!l->has_reader)
+		link_read_end(l);
+}
+
 void
 link_start(struct link *l)
 {
@@ -177,6 +217,8 @@ link_start(struct link *l)
 	link_ref(l);
 	if (l->tls && !link_start_tls(l))
 		link_read_end(l);
+	else if (l->ops->own_thread)
+		link_start_reader(l);
 	else
 		link_read_more(l);
 	link_unref(l);
