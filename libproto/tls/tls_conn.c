@@ -234,6 +234,8 @@ static const struct {
     {SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED, "the other side says: our certificate was revoked"},
     {SSL_R_SSLV3_ALERT_BAD_CERTIFICATE, "the other side refuses our certificate"},
     {SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN, "the other side refuses our certificate"},
+    {SSL_R_TLSV1_ALERT_DECRYPT_ERROR,
+	"the other side refuses our certificate: a signature is wrong"},
     {SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE,
 	"the other side refuses our certificate: it is not made for this use"},
     {SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, "the other side does not speak TLS 1.3"},

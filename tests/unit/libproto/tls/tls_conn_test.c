@@ -62,7 +62,9 @@ setup(void **state)
 	temp_dir_setup(state);
 	dir = (const char *)*state;
 	cert_make(dir, "ca", &ca);
-	cert_make(dir, "other", &ca);
+	cert_make(dir, "other", &(struct cert_spec){.name = "other", .is_authority = true});
+	/* Of the name that is trusted, with another key. */
+	cert_make(dir, "forger", &ca);
 	cert_make(dir, "server", &server);
 	cert_make(dir, "alice", &alice);
 	server_plain = context(TLS_SERVER, "server", NULL);
@@ -234,12 +236,14 @@ wrong_certificates(void **state)
 {
 	static const struct cert_spec late = {
 	    .name = "late", .signed_by = "ca", .from_days = -20, .to_days = 1};
-	struct tls_context *stranger, *distrusting;
+	struct tls_context *stranger, *distrusting, *forged;
 	struct pair p;
 
 	(void)state;
 	cert_make(dir, "stranger", &(struct cert_spec){.name = "alice", .signed_by = "other"});
 	cert_make(dir, "late", &late);
+	cert_make(dir, "forged", &(struct cert_spec){.name = "alice", .signed_by = "forger"});
+	forged = context(TLS_CLIENT, "forged", "ca.pem");
 	stranger = context(TLS_CLIENT, "stranger", "ca.pem");
 	distrusting = context(TLS_CLIENT, NULL, "other.pem");
 	pair_open(&p, client_plain, server_plain, "localhost");
@@ -250,8 +254,12 @@ wrong_certificates(void **state)
 	expect_failure(&p, "not signed by an authority that is trusted here", "does not trust");
 	pair_open(&p, stranger, server_mutual, "db.example");
 	expect_failure(&p, "does not trust", "not signed by an authority that is trusted here");
+	pair_open(&p, forged, server_mutual, "db.example");
+	expect_failure(&p, "refuses our certificate",
+	    "not signed by an authority that is trusted here");
 	pair_open(&p, client_plain, server_mutual, "db.example");
 	expect_failure(&p, "asks for a client certificate", "shown no certificate");
+	tls_context_free(forged);
 	tls_context_free(stranger);
 	tls_context_free(distrusting);
 }
