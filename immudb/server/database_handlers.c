@@ -400,6 +400,7 @@ handle_DeleteDatabase(struct call *c)
 	journal_wake(c->server->journal);
 	if (err != IM_OK)
 		return err;
+	server_metrics_forget(c->server, db->name);
 	out->database = db->name;
 	c->answer = &out->base;
 	return IM_OK;

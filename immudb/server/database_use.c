@@ -111,6 +111,10 @@ stats_add_counters(struct store_stats *stats, const struct store_stats *before)
 	stats->batches += before->batches;
 	stats->syncs += before->syncs;
 	stats->damaged_values += before->damaged_values;
+	for (size_t i = 0; i < STORE_CACHES; i++) {
+		stats->cache_hits[i] += before->cache_hits[i];
+		stats->cache_misses[i] += before->cache_misses[i];
+	}
 }
 
 /* Every function from here to the jobs runs under the mutex. Nothing happens to the store any more. */

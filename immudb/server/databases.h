@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 
 #include "meta/meta_journal.h"
+#include "rpc/method.h"
 #include "server/workers.h"
 #include "store/store.h"
 
@@ -92,6 +93,7 @@ struct database {
 	_Atomic uint64_t uses;        /* see database_use.c */
 	_Atomic int64_t completed_ns; /* clock_monotonic_ns() of the last answer; 0: none yet */
 	_Atomic bool is_gone;
+	_Atomic uint64_t requests[RPC_METHOD_COUNT]; /* answered, by method */
 	/* Covered by the mutex of owner. */
 	enum database_state state;
 	bool unload; /* close for good, not until the next request */

@@ -79,6 +79,8 @@ call_finish(struct call *c, enum im_err err)
 	now_ns = server_metrics_count(c->server, request, err);
 	if (c->database) {
 		atomic_store_explicit(&c->database->completed_ns, now_ns, memory_order_relaxed);
+		atomic_fetch_add_explicit(
+		    &c->database->requests[request->method->index], 1, memory_order_relaxed);
 		database_leave(c->database);
 	}
 	if (err == IM_OK && request->method->flags & RPC_STREAM)

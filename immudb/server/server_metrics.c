@@ -1,10 +1,8 @@
 /*
- * What the server shows at /metrics: requests by method, databases, sessions, uptime. dispatch.c
- * counts requests; all else is read from its source when it is shown.
+ * What the server shows at /metrics: requests by method, sessions, uptime, refusals, the histograms of
+ * the commit path. dispatch.c counts requests; all else is read from its source when it is shown.
+ * database_metrics.c has the figures of databases.
  */
-#include <stddef.h>
-#include <string.h>
-
 #include "server/server_state.h"
 #include "util/clock.h"
 
@@ -15,14 +13,6 @@ static struct metric_family *
 server_family(struct server *s, enum metric_type type, const char *name, const char *help)
 {
 	struct metric_desc desc = {.name = name, .help = help, .type = type};
-
-	return metrics_family(s->metrics, &desc);
-}
-
-static struct metric_family *
-server_family_db(struct server *s, enum metric_type type, const char *name, const char *help)
-{
-	struct metric_desc desc = {.name = name, .help = help, .type = type, .labels = {"db"}};
 
 	return metrics_family(s->metrics, &desc);
 }
@@ -57,60 +47,6 @@ server_metrics_requests(struct server *s)
 	    "immudb_requests_in_flight", "Requests received and not yet answered."));
 }
 
-/* What the engine counts itself; offset and size of the figure in struct store_stats. */
-static const struct server_metrics_figure {
-	const char *name, *help;
-	enum metric_type type;
-	size_t offset;
-} server_metrics_figures[] = {
-    {"immudb_commit_batches_total",
-	"Batches of transactions written since the database was opened.", METRIC_COUNTER,
-	offsetof(struct store_stats, batches)},
-    {"immudb_log_syncs_total", "Times the log was synced since the database was opened.",
-	METRIC_COUNTER, offsetof(struct store_stats, syncs)},
-    {"immudb_damaged_values_total",
-	"Values found that do not match their hash since the database was opened.", METRIC_COUNTER,
-	offsetof(struct store_stats, damaged_values)},
-    {"immudb_number_of_stored_entries", "Newest transaction of a database.", METRIC_GAUGE,
-	offsetof(struct store_stats, tx)},
-    {"immudb_db_size_bytes", "Bytes of all files of a database.", METRIC_GAUGE,
-	offsetof(struct store_stats, disk_bytes)},
-    {"immudb_last_committed_trx_id", "Newest transaction.", METRIC_GAUGE,
-	offsetof(struct store_stats, tx)},
-    {"immudb_last_durable_trx_id", "Newest transaction known to be synced.", METRIC_GAUGE,
-	offsetof(struct store_stats, durable_tx)},
-    {"immudb_log_bytes", "Bytes of log in use.", METRIC_GAUGE,
-	offsetof(struct store_stats, log_bytes)},
-    {"immudb_index_runs", "Sorted runs of the index.", METRIC_GAUGE,
-	offsetof(struct store_stats, index_runs)},
-    {"immudb_index_unflushed_entries", "Entries of the index that are in memory only.",
-	METRIC_GAUGE, offsetof(struct store_stats, unflushed_entries)},
-    {"immudb_hot_bytes", "Bytes kept in memory because they are read often.", METRIC_GAUGE,
-	offsetof(struct store_stats, hot_bytes)},
-};
-
-_Static_assert(sizeof server_metrics_figures / sizeof *server_metrics_figures == SERVER_FIGURES,
-    "there is a family for each figure");
-
-/* One database's figures, as they are now. */
-static void
-server_metrics_show(struct server *s, const struct database *db, const struct store_stats *stats)
-{
-	size_t i;
-
-	for (i = 0; i < SERVER_FIGURES; i++) {
-		struct metric *series = metric_labelled(s->series.figures[i], db->name);
-		uint64_t now;
-
-		memcpy(&now, (const char *)stats + server_metrics_figures[i].offset, sizeof now);
-		if (server_metrics_figures[i].type == METRIC_GAUGE)
-			metric_set(series, (double)now);
-		else if (series && now > (uint64_t)metric_value(series))
-			metric_add(series, now - (uint64_t)metric_value(series));
-	}
-	metric_set(metric_labelled(s->series.read_only, db->name), stats->read_only);
-}
-
 static void
 server_metrics_collect(void *arg)
 {
@@ -124,8 +60,6 @@ server_metrics_collect(void *arg)
 	metric_set(m->sessions, (double)sessions_count(s->sessions));
 	while ((db = databases_next(s->databases, db)) != NULL) {
 		database_info(db, &info);
-		server_metrics_show(s, db, &info.stats);
-		metric_set(metric_labelled(m->broken, db->name), info.state == DATABASE_BROKEN);
 		count += info.is_loaded;
 	}
 	metric_set(m->databases, (double)count);
@@ -133,48 +67,97 @@ server_metrics_collect(void *arg)
 	metric_set(metric_labelled(m->waiting, "password"), (double)workers_waiting(s->passwords));
 }
 
-/* Says to an open store which series its commit path feeds. */
+/* Says to an open store which series its commit path feeds; beyond SERVER_METRIC_DATABASES it is one. */
 static void
 server_metrics_observe(void *ctx, const char *name, struct store *store)
 {
 	struct server *s = ctx;
 	struct store_metrics feed = {metric_labelled(s->series.commit_seconds, name),
-	    metric_labelled(s->series.commit_txs, name)};
+	    metric_labelled(s->series.commit_txs, name),
+	    metric_labelled(s->series.sync_seconds, name)};
 
 	store_observe(store, &feed);
 }
 
-/* The figures of the engine, and what its commit path feeds. */
+void
+server_metrics_forget(struct server *s, const char *database)
+{
+	struct metric_family *const families[] = {
+	    s->series.commit_seconds, s->series.commit_txs, s->series.sync_seconds};
+
+	for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+		metric_retire(metric_labelled(families[i], database));
+}
+
+static struct metric_family *
+server_histogram(struct server *s, struct metric_desc desc)
+{
+	desc.type = METRIC_HISTOGRAM;
+	desc.labels[0] = "db";
+	desc.max_series = SERVER_METRIC_DATABASES;
+	return s->options.histograms ? metrics_family(s->metrics, &desc) : NULL;
+}
+
+/* What the commit path of the engine feeds. */
 static void
 server_metrics_engine(struct server *s)
 {
 	static const double batch_bounds[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512};
-	struct metric_desc seconds = {.name = "immudb_commit_duration_seconds",
-	    .help = "Time to write and sync one batch of transactions.",
-	    .type = METRIC_HISTOGRAM,
-	    .labels = {"db"},
-	    .bounds = metric_latency_bounds,
-	    .bound_count = metric_latency_bound_count};
-	struct metric_desc txs = {.name = "immudb_commit_batch_transactions",
-	    .help = "Transactions that one write and sync made durable.",
-	    .type = METRIC_HISTOGRAM,
-	    .labels = {"db"},
-	    .bounds = batch_bounds,
-	    .bound_count = sizeof batch_bounds / sizeof *batch_bounds};
-	bool histograms = s->options.histograms;
-	size_t i;
 
-	s->series.commit_seconds = histograms ? metrics_family(s->metrics, &seconds) : NULL;
-	s->series.commit_txs = histograms ? metrics_family(s->metrics, &txs) : NULL;
-
-	for (i = 0; i < SERVER_FIGURES; i++)
-		s->series.figures[i] = server_family_db(s, server_metrics_figures[i].type,
-		    server_metrics_figures[i].name, server_metrics_figures[i].help);
-	s->series.read_only = server_family_db(s, METRIC_GAUGE, "immudb_database_read_only",
-	    "1 when a database refuses writes: damage, or no space for the log.");
-	s->series.broken = server_family_db(s, METRIC_GAUGE, "immudb_database_broken",
-	    "1 when a database could not be opened: the log says why, and loading it tries again.");
+	s->series.commit_seconds = server_histogram(s,
+	    (struct metric_desc){.name = "immudb_commit_duration_seconds",
+		.help = "Time to write and sync one batch of transactions.",
+		.bounds = metric_latency_bounds,
+		.bound_count = metric_latency_bound_count});
+	s->series.sync_seconds = server_histogram(s,
+	    (struct metric_desc){.name = "immudb_log_sync_duration_seconds",
+		.help = "Time that one sync of the log takes.",
+		.bounds = metric_latency_bounds,
+		.bound_count = metric_latency_bound_count});
+	s->series.commit_txs = server_histogram(s,
+	    (struct metric_desc){.name = "immudb_commit_batch_transactions",
+		.help = "Transactions that one write and sync made durable.",
+		.bounds = batch_bounds,
+		.bound_count = sizeof batch_bounds / sizeof *batch_bounds});
 	databases_observe(s->databases, server_metrics_observe, s);
+}
+
+/* Why somebody was not let in or may not do something; the reasons. */
+static const struct {
+	enum im_err err;
+	const char *reason;
+} server_refusals[] = {
+    {IM_ERR_CREDENTIALS, "credentials"},
+    {IM_ERR_THROTTLED, "throttled"},
+    {IM_ERR_USER_INACTIVE, "inactive"},
+    {IM_ERR_LOCAL_ONLY, "address"},
+    {IM_ERR_NOT_LOGGED_IN, "session"},
+    {IM_ERR_SESSION_NOT_FOUND, "session"},
+    {IM_ERR_TOKEN_EXPIRED, "session"},
+    {IM_ERR_PERMISSION, "permission"},
+    {IM_ERR_DATABASE_PERMISSION, "permission"},
+};
+
+static void
+server_metrics_refusals(struct server *s)
+{
+	struct metric_desc desc = {.name = "immudb_auth_failures_total",
+	    .help = "Requests refused because of who asked, by reason.",
+	    .type = METRIC_COUNTER,
+	    .labels = {"reason"}};
+
+	s->series.auth_failures = metrics_family(s->metrics, &desc);
+	for (size_t i = 0; i < sizeof server_refusals / sizeof *server_refusals; i++)
+		(void)metric_labelled(s->series.auth_failures, server_refusals[i].reason);
+}
+
+static void
+server_metrics_refused(struct server *s, enum im_err err)
+{
+	for (size_t i = 0; i < sizeof server_refusals / sizeof *server_refusals; i++)
+		if (server_refusals[i].err == err)
+			metric_inc(
+			    metric_labelled(s->series.auth_failures, server_refusals[i].reason));
 }
 
 enum im_err
@@ -185,9 +168,11 @@ server_metrics_add(struct server *s)
 	    .help = "Requests waiting for a thread, by pool.",
 	    .type = METRIC_GAUGE,
 	    .labels = {"pool"}};
+	enum im_err err;
 
 	server_metrics_requests(s);
 	server_metrics_engine(s);
+	server_metrics_refusals(s);
 	m->uptime = metric_single(server_family(
 	    s, METRIC_GAUGE, "immudb_uptime_hours", "Hours since the server was started."));
 	m->sessions = metric_single(
@@ -195,7 +180,8 @@ server_metrics_add(struct server *s)
 	m->databases = metric_single(server_family(
 	    s, METRIC_GAUGE, "immudb_loaded_databases", "Databases that are loaded."));
 	m->waiting = metrics_family(s->metrics, &waiting);
-	return metrics_on_collect(s->metrics, server_metrics_collect, s);
+	err = metrics_on_collect(s->metrics, server_metrics_collect, s);
+	return err == IM_OK ? metrics_on_render(s->metrics, database_metrics_render, s) : err;
 }
 
 int64_t
@@ -207,6 +193,8 @@ server_metrics_count(struct server *s, const struct rpc_request *request, enum i
 	int64_t ns = now_ns - (int64_t)request->received_ns;
 
 	metric_shift(s->series.in_flight, -1);
+	if (err != IM_OK)
+		server_metrics_refused(s, err);
 	metric_inc(
 	    err == IM_OK ? s->series.ok[method->index] : metric_series(s->series.requests, values));
 	metric_observe(s->series.seconds[method->index], (double)ns / 1e9);

@@ -18,8 +18,8 @@
 
 /* Private to server/: what a running server consists of. Constant between start and stop. */
 
-/* Figures of struct store_stats that are shown. */
-#define SERVER_FIGURES 11
+/* Databases with rows of their own in the metrics; the others together have the row METRIC_OVERFLOW. */
+#define SERVER_METRIC_DATABASES 100
 
 /* The series of dispatch; by method, so that no look-up is needed on the way. */
 struct server_metrics {
@@ -27,10 +27,9 @@ struct server_metrics {
 	struct metric *ok[RPC_METHOD_COUNT];      /* of requests, code OK */
 	struct metric *seconds[RPC_METHOD_COUNT]; /* latency; NULL without histograms */
 	struct metric *in_flight;
-	struct metric_family *figures[SERVER_FIGURES]; /* of the engine, by database */
-	struct metric_family *commit_seconds,
-	    *commit_txs; /* by database; NULL without histograms */
-	struct metric_family *read_only, *broken, *waiting;
+	struct metric_family *commit_seconds, *commit_txs,
+	    *sync_seconds; /* by database; NULL without histograms */
+	struct metric_family *waiting, *auth_failures;
 	struct metric *uptime, *sessions, *databases;
 };
 
@@ -119,6 +118,12 @@ enum im_err server_tls_start(struct server *s);
 void server_tls_stop(struct server *s);
 /* For rpc_server_options; NULL without TLS. */
 struct tls_context *server_tls_context(const struct server *s);
+
+/* A database was deleted: what was shown of it alone goes. */
+void server_metrics_forget(struct server *s, const char *database);
+
+/* database_metrics.c: shows the figures of databases, for metrics_on_render(). */
+void database_metrics_render(void *arg, struct buf *out);
 
 /* Counts one finished request; gives the time it was finished, of clock_monotonic_ns(). */
 int64_t server_metrics_count(struct server *s, const struct rpc_request *request, enum im_err err);

@@ -485,10 +485,8 @@ batch_write(struct store *s, struct batch *b)
 	uint64_t pos;
 	enum im_err err = txlog_append(s->log, s->pieces, b->npieces, b->bytes, &pos);
 
-	if (err == IM_OK && !s->options.unsynced) {
-		err = txlog_sync(s->log);
-		atomic_fetch_add_explicit(&s->syncs, 1, memory_order_relaxed);
-	}
+	if (err == IM_OK && !s->options.unsynced)
+		err = engine_sync(s);
 	if (err != IM_OK)
 		engine_fatal(s, err);
 	metric_observe(s->metrics.commit_seconds, (double)(clock_monotonic_ns() - began_ns) / 1e9);

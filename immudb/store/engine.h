@@ -313,6 +313,9 @@ void engine_tell_repair(struct store *s, enum store_repair kind, const char *tex
  */
 enum im_err engine_check_offsets(struct store *s, uint64_t tx, struct page_seen *out);
 
+/* Syncs the log, and tells how long it took. */
+enum im_err engine_sync(struct store *s);
+
 /* Prefixes the detail of err with file and offset of a position in the log, and returns err. */
 enum im_err engine_err_at(struct store *s, enum im_err err, uint64_t pos);
 

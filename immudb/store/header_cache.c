@@ -43,6 +43,17 @@ header_cache_get(struct header_cache *c, uint64_t tx, struct tx_header *out)
 		*out = c->slots[tx % HEADER_CACHE_SLOTS];
 		found = true;
 	}
+	c->hits += found;
+	c->misses += !found;
 	pthread_mutex_unlock(&c->lock);
 	return found;
+}
+
+void
+header_cache_counts(struct header_cache *c, uint64_t *hits, uint64_t *misses)
+{
+	pthread_mutex_lock(&c->lock);
+	*hits = c->hits;
+	*misses = c->misses;
+	pthread_mutex_unlock(&c->lock);
 }

@@ -14,6 +14,7 @@
 struct header_cache {
 	pthread_mutex_t lock;
 	struct tx_header *slots; /* HEADER_CACHE_SLOTS, by id; NULL until the first is put */
+	uint64_t hits, misses;   /* of header_cache_get() */
 };
 
 /* Headers kept for one database, about 60 KiB. */
@@ -26,6 +27,9 @@ void header_cache_free(struct header_cache *c);
 
 /* Keeps a header in place of another one; without memory it is just not kept. */
 void header_cache_put(struct header_cache *c, const struct tx_header *h);
+
+/* Look-ups so far that found something, and that did not. */
+void header_cache_counts(struct header_cache *c, uint64_t *hits, uint64_t *misses);
 
 /* The header of that transaction; false when it is not here. */
 bool header_cache_get(struct header_cache *c, uint64_t tx, struct tx_header *out);

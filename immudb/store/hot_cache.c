@@ -98,6 +98,14 @@ filter_bit(uint64_t hash)
 }
 
 /* Locked. */
+static void
+shard_count(struct hot_shard *s, bool found)
+{
+	s->hits += found;
+	s->misses += !found;
+}
+
+/* Locked. */
 static struct hot_item *
 shard_find(const struct hot_cache *c, const struct hot_shard *s, struct hot_key key, uint64_t hash)
 {
@@ -124,6 +132,7 @@ hot_cache_copy(struct hot_cache *c, struct hot_key key, void *out, size_t n)
 	found = item && item->len == n;
 	if (found)
 		memcpy(out, item->data, n);
+	shard_count(s, found);
 	pthread_mutex_unlock(&s->lock);
 	return found;
 }
@@ -139,6 +148,7 @@ hot_cache_pin(struct hot_cache *c, struct hot_key key)
 	item = shard_find(c, s, key, hash);
 	if (item)
 		atomic_fetch_add_explicit(&item->pins, 1, memory_order_relaxed);
+	shard_count(s, item != NULL);
 	pthread_mutex_unlock(&s->lock);
 	return item;
 }
@@ -167,6 +177,18 @@ hot_cache_bytes(struct hot_cache *c)
 		pthread_mutex_unlock(&c->shards[i].lock);
 	}
 	return sum;
+}
+
+void
+hot_cache_counts(struct hot_cache *c, uint64_t *hits, uint64_t *misses)
+{
+	*hits = *misses = 0;
+	for (size_t i = 0; i < HOT_CACHE_SHARDS; i++) {
+		pthread_mutex_lock(&c->shards[i].lock);
+		*hits += c->shards[i].hits;
+		*misses += c->shards[i].misses;
+		pthread_mutex_unlock(&c->shards[i].lock);
+	}
 }
 
 /* ---- Keeping ---- */

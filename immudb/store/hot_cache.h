@@ -32,6 +32,7 @@ struct hot_shard {
 	struct hot_bucket *table; /* NULL until something is offered */
 	struct hot_item *hand;    /* a ring of all items; the next one to be looked at */
 	size_t bytes;
+	uint64_t hits, misses;
 };
 
 struct hot_cache {
@@ -59,6 +60,9 @@ struct bytes hot_item_bytes(const struct hot_item *item);
 
 /* Memory in use for what is kept. */
 size_t hot_cache_bytes(struct hot_cache *c);
+
+/* Look-ups so far that found something, and that did not. */
+void hot_cache_counts(struct hot_cache *c, uint64_t *hits, uint64_t *misses);
 
 /* Offers bytes, which were checked; they are copied if they are kept. Without memory nothing is. */
 void hot_cache_offer(struct hot_cache *c, struct hot_key key, struct bytes data);

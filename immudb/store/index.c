@@ -90,6 +90,7 @@ index_stats(struct index *idx, struct index_stats *out)
 	    .flushes = atomic_load(&idx->flushes),
 	    .merges = atomic_load(&idx->merges),
 	    .written_bytes = atomic_load(&idx->written_bytes)};
+	hot_cache_counts(&idx->blocks, &out->hot_hits, &out->hot_misses);
 	for (unsigned i = 0; i < v->runs; i++) {
 		out->run_entries += v->run[i]->entries;
 		out->run_bytes += v->run[i]->id.size;

@@ -99,6 +99,8 @@ struct index_stats {
 	uint64_t table_entries;  /* in memtables, frozen ones included */
 	uint64_t resident_bytes; /* memory: memtables, filters and sparse indexes */
 	uint64_t hot_bytes;      /* memory: blocks of runs that are read often */
+	uint64_t hot_hits;       /* reads of blocks that found them there, since open */
+	uint64_t hot_misses;     /* and that did not */
 	uint64_t flushes;        /* since open */
 	uint64_t merges;         /* since open */
 	uint64_t written_bytes;  /* by flushes and merges since open */

@@ -285,8 +285,17 @@ store_stats(struct store *s, struct store_stats *out)
 	    .unflushed_entries = index.table_entries,
 	    .hot_bytes =
 		index.hot_bytes + hot_cache_bytes(&s->entries) + hot_cache_bytes(&s->trees),
+	    .no_space = atomic_load(&s->no_space),
 	    .read_only = s->damaged || atomic_load(&s->no_space),
 	};
+	hot_cache_counts(&s->entries, &out->cache_hits[STORE_CACHE_ENTRIES],
+	    &out->cache_misses[STORE_CACHE_ENTRIES]);
+	hot_cache_counts(
+	    &s->trees, &out->cache_hits[STORE_CACHE_TREES], &out->cache_misses[STORE_CACHE_TREES]);
+	out->cache_hits[STORE_CACHE_INDEX] = index.hot_hits;
+	out->cache_misses[STORE_CACHE_INDEX] = index.hot_misses;
+	header_cache_counts(&s->headers, &out->cache_hits[STORE_CACHE_HEADERS],
+	    &out->cache_misses[STORE_CACHE_HEADERS]);
 	pthread_mutex_lock(&s->durable_lock);
 	out->durable_tx = s->durable.tx;
 	pthread_mutex_unlock(&s->durable_lock);

@@ -87,6 +87,15 @@ struct store_state {
 /* The newest published transaction. Never waits. */
 void store_state(struct store *s, struct store_state *out);
 
+/* What is kept in memory, after it was checked. */
+enum store_cache {
+	STORE_CACHE_ENTRIES, /* of the log */
+	STORE_CACHE_TREES,   /* over the entries of transactions */
+	STORE_CACHE_INDEX,   /* blocks of the index */
+	STORE_CACHE_HEADERS  /* of transactions */
+};
+#define STORE_CACHES 4
+
 struct store_stats {
 	uint64_t tx;             /* newest published transaction */
 	uint64_t durable_tx;     /* newest transaction known to be synced */
@@ -98,7 +107,9 @@ struct store_stats {
 	uint64_t index_runs;     /* sorted runs of the index */
 	uint64_t unflushed_entries; /* entries of the index that are in memory only */
 	uint64_t hot_bytes;         /* kept in memory because they are read often */
-	bool read_only;             /* corruption, or no space for the next segment */
+	uint64_t cache_hits[STORE_CACHES], cache_misses[STORE_CACHES]; /* since open */
+	bool no_space;  /* no log space for the next segment: writes are refused */
+	bool read_only; /* that, or corruption */
 };
 
 void store_stats(struct store *s, struct store_stats *out);
@@ -107,6 +118,7 @@ void store_stats(struct store *s, struct store_stats *out);
 struct store_metrics {
 	struct metric *commit_seconds; /* write and sync of one batch */
 	struct metric *commit_txs;     /* transactions of one batch */
+	struct metric *sync_seconds;   /* one sync of the log */
 };
 
 /* Sets what the commit path feeds from then on; before the first write. */

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "store/engine.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 static struct timespec
@@ -44,6 +45,17 @@ is_log_unsynced(struct store *s)
 	return unsynced;
 }
 
+enum im_err
+engine_sync(struct store *s)
+{
+	int64_t began_ns = clock_monotonic_ns();
+	enum im_err err = txlog_sync(s->log);
+
+	metric_observe(s->metrics.sync_seconds, (double)(clock_monotonic_ns() - began_ns) / 1e9);
+	atomic_fetch_add_explicit(&s->syncs, 1, memory_order_relaxed);
+	return err;
+}
+
 void
 engine_sync_log(struct store *s)
 {
@@ -55,10 +67,9 @@ engine_sync_log(struct store *s)
 	pthread_mutex_lock(&s->durable_lock);
 	written = s->written;
 	pthread_mutex_unlock(&s->durable_lock);
-	err = txlog_sync(s->log);
+	err = engine_sync(s);
 	if (err != IM_OK)
 		engine_fatal(s, err);
-	atomic_fetch_add_explicit(&s->syncs, 1, memory_order_relaxed);
 	pthread_mutex_lock(&s->durable_lock);
 	if (written.tx > s->durable.tx) {
 		s->durable = written;

@@ -65,6 +65,8 @@ struct metrics {
 		void *arg;
 	} collectors[METRIC_MAX_COLLECTORS];
 	size_t collector_count;
+	void (*render)(void *arg, struct buf *out);
+	void *render_arg;
 };
 
 const double metric_latency_bounds[] = {
@@ -518,6 +520,22 @@ metrics_off_collect(struct metrics *m, void (*collect)(void *arg), void *arg)
 	pthread_mutex_unlock(&m->lock);
 }
 
+enum im_err
+metrics_on_render(struct metrics *m, void (*render)(void *arg, struct buf *out), void *arg)
+{
+	enum im_err err = IM_OK;
+
+	pthread_mutex_lock(&m->lock);
+	if (m->render) {
+		err = err_set(IM_ERR_LIMIT, "metrics are rendered by somebody already");
+	} else {
+		m->render = render;
+		m->render_arg = arg;
+	}
+	pthread_mutex_unlock(&m->lock);
+	return err;
+}
+
 void
 metrics_append_escaped(struct buf *out, const char *text, bool quote)
 {
@@ -628,6 +646,8 @@ metrics_render(struct metrics *m, struct buf *out)
 		m->collectors[i].collect(m->collectors[i].arg);
 	for (struct metric_family *f = m->first; f; f = f->next)
 		metric_render_family(out, f);
+	if (m->render)
+		m->render(m->render_arg, out);
 	pthread_mutex_unlock(&m->lock);
 	return out->err;
 }

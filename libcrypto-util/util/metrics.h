@@ -23,8 +23,8 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 #define METRIC_DEFAULT_SERIES 1000
 /* Label values are cut to this many bytes. */
 #define METRIC_MAX_LABEL_BYTES 256
-/* Every label of the series that takes the updates of those beyond the limit. */
-#define METRIC_OVERFLOW "overflow"
+/* Every label of the series that takes the updates of those beyond the limit; no name looks like it. */
+#define METRIC_OVERFLOW "(other)"
 
 struct metric_desc {
 	const char *name; /* [a-zA-Z_:][a-zA-Z0-9_:]*; counters end in _total where we choose */
@@ -105,6 +105,13 @@ enum im_err metrics_on_collect(struct metrics *m, void (*collect)(void *arg), vo
  * afterwards.
  */
 void metrics_off_collect(struct metrics *m, void (*collect)(void *arg), void *arg);
+
+/*
+ * Calls render(arg, out) at the end of every rendering: it appends families of its own, whose figures it
+ * has when they are asked for, and whose names no other family has. IM_ERR_LIMIT when there is one.
+ */
+enum im_err
+metrics_on_render(struct metrics *m, void (*render)(void *arg, struct buf *out), void *arg);
 
 /* Adds process_cpu_seconds_total, process_resident_memory_bytes, process_virtual_memory_bytes,
  * process_open_fds, process_max_fds, process_start_time_seconds and process_threads. */
