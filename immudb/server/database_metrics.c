@@ -249,19 +249,20 @@ row_add(struct row *to, const struct row *r)
 static void
 table_fill(struct table *t, struct server *s)
 {
+	size_t shown = s->series.databases_shown;
 	struct database *db = NULL;
 	struct row next;
 
 	t->count = 0;
 	while ((db = databases_next(s->databases, db)) != NULL) {
 		row_fill(&next, s, db);
-		if (t->count <= SERVER_METRIC_DATABASES) {
-			t->rows[t->count] = next;
-			if (t->count++ == SERVER_METRIC_DATABASES)
-				t->rows[SERVER_METRIC_DATABASES].name = METRIC_OVERFLOW;
-		} else {
-			row_add(&t->rows[SERVER_METRIC_DATABASES], &next);
+		if (t->count > shown) {
+			row_add(&t->rows[shown], &next);
+			continue;
 		}
+		if (t->count == shown)
+			next.name = METRIC_OVERFLOW;
+		t->rows[t->count++] = next;
 	}
 }
 

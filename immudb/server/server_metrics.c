@@ -170,6 +170,7 @@ server_metrics_add(struct server *s)
 	    .labels = {"pool"}};
 	enum im_err err;
 
+	m->databases_shown = SERVER_METRIC_DATABASES;
 	server_metrics_requests(s);
 	server_metrics_engine(s);
 	server_metrics_refusals(s);

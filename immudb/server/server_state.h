@@ -30,6 +30,7 @@ struct server_metrics {
 	struct metric_family *commit_seconds, *commit_txs,
 	    *sync_seconds; /* by database; NULL without histograms */
 	struct metric_family *waiting, *auth_failures;
+	size_t databases_shown; /* SERVER_METRIC_DATABASES */
 	struct metric *uptime, *sessions, *databases;
 };
 

@@ -506,11 +506,16 @@ administrators_come_first(void **state)
 	assert_int_equal(info.total_txs, TXS);
 }
 
+struct unloading {
+	struct database_wait wait; /* first */
+	_Atomic bool done;
+};
+
 static void
-ignore_unload(struct database_wait *w, enum im_err err)
+note_unloaded(struct database_wait *w, enum im_err err)
 {
-	(void)w;
 	(void)err;
+	atomic_store(&((struct unloading *)w)->done, true);
 }
 
 /* A scrub does not keep a database from being unloaded. */
@@ -518,7 +523,7 @@ static void
 unload_ends_it(void **state)
 {
 	struct fixture *f = *state;
-	struct database_wait wait = {.ready = ignore_unload};
+	struct unloading unloading = {.wait.ready = note_unloaded};
 	struct database_new new = {.name = bytes_str("passing"), .created_by = "immudb"};
 	struct database *db;
 	struct scrub_info info;
@@ -530,11 +535,13 @@ unload_ends_it(void **state)
 	start(f, 0);
 	assert_int_equal(scrubber_begin(f->scrubber, db, 0), IM_OK);
 	await_gate(f, 3);
-	err = database_unload(db, &wait);
+	err = database_unload(db, &unloading.wait);
 	assert_true(err == IM_OK || err == IM_ERR_WOULD_BLOCK);
 	open_gate(f, UINT32_MAX);
 	info = await_state(f, db, SCRUB_FAILED);
 	assert_non_null(strstr(info.error, "passing"));
+	while (err == IM_ERR_WOULD_BLOCK && !atomic_load(&unloading.done))
+		sched_yield();
 	assert_int_equal(scrubber_begin(f->scrubber, db, 0), IM_ERR_DATABASE_NOT_LOADED);
 }
 

@@ -110,7 +110,7 @@ too_many_labels_flow_over(void **state)
 	metric_retire(metric_labelled(f, "10.0.0.7"));
 	metric_inc(metric_labelled(f, "10.0.0.2"));
 	assert_has(render(), "t_clients{ip=\"10.0.0.2\"} 2\n");
-	assert_has(render(), "t_clients{ip=\"overflow\"} 7\n");
+	assert_has(render(), "t_clients{ip=\"(other)\"} 7\n");
 	assert_lacks(render(), "10.0.0.3");
 	/* A name that is too long is cut between characters. */
 	memset(longer, 'x', sizeof longer - 1);
