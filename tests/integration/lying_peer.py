@@ -8,76 +8,40 @@ proven transaction TX of DATABASE of whatever server it is asked about, with a m
 hexadecimal, this signature, and then prints "asked". It ends when its standard input does.
 """
 import socket
-import struct
 import sys
 import threading
 
-HELLO, REQUEST, ANSWER, ERROR = range(1, 5)
-EXCHANGE_STATES, UNIMPLEMENTED = 0x0701, 12
-KIB = 1024
-DEADLINE_SECONDS = 60
-
-
-def varint(value):
-    out = b""
-    while value > 127:
-        out += bytes([value & 127 | 128])
-        value >>= 7
-    return out + bytes([value])
-
-
-def field(number, content):
-    return varint(number << 3 | 2) + varint(len(content)) + content
-
-
-def read(connection, size):
-    data = b""
-    while len(data) < size:
-        more = connection.recv(size - len(data))
-        if not more:
-            raise ConnectionError("closed")
-        data += more
-    return data
-
-
-def read_frame(connection):
-    size, kind, _, number = struct.unpack(">IBBI", read(connection, 10))
-    return kind, number, read(connection, size)
-
-
-def send_frame(connection, kind, number, payload):
-    connection.sendall(struct.pack(">IBBI", len(payload), kind, 0, number) + payload)
+from wire import (ANSWER, ERROR, EXCHANGE_STATES, HELLO, REQUEST, UNIMPLEMENTED, Link, error_payload, field,
+                  first_text, number_field, request_parts, server_hello)
 
 
 def answer(body, lie):
     """The lie, about the server whose identity is the request's first field."""
     database, tx, signature = lie
-    server = body[2:2 + body[1]]
-    state = (field(1, server) + field(2, database) + varint(3 << 3) + varint(tx)
+    state = (field(1, first_text(body)) + field(2, database) + number_field(3, tx)
              + field(4, bytes([7]) * 32))
     return field(1, state + field(5, signature) if signature else state)
 
 
 def serve(connection, lie):
-    connection.settimeout(DEADLINE_SECONDS)
+    link = Link(connection)
     try:
-        read_frame(connection)
-        send_frame(connection, HELLO, 0, b"immudb\r\n" + struct.pack(
-            ">HIIIIIHHH", 1, 64 * KIB, 64 * KIB, 16 * KIB, 64 * KIB, 4, 0, 0, 0))
+        link.read_frame()
+        link.send_frame(HELLO, 0, server_hello())
         while True:
-            kind, number, payload = read_frame(connection)
-            method, _, token = struct.unpack(">HIB", payload[:7])
+            kind, _, number, payload = link.read_frame()
             if kind != REQUEST:
                 continue
+            method, body = request_parts(payload)
             if method == EXCHANGE_STATES:
-                send_frame(connection, ANSWER, number, answer(payload[7 + token:], lie))
+                link.send_frame(ANSWER, number, answer(body, lie))
                 print("asked", flush=True)
             else:
-                send_frame(connection, ERROR, number, struct.pack(">HH", UNIMPLEMENTED, 0))
+                link.send_frame(ERROR, number, error_payload(UNIMPLEMENTED))
     except OSError:
         pass
     finally:
-        connection.close()
+        link.close()
 
 
 def accept_all(listener, lie):

@@ -78,3 +78,31 @@ wire() {
 @test "a session that was made up or changed" {
 	wire wrong_session
 }
+
+@test "clients of other versions: a common version is used, and none is said" {
+	wire versions
+}
+
+# with_server HABIT COMMAND...: runs a client against a server of another version.
+with_server() {
+	local port input
+
+	coproc OTHER { exec "$BATS_TEST_DIRNAME/other_version.py" "$1" 3>&-; }
+	input=${OTHER[1]}
+	read -r -t "$WAIT_SECONDS" port <&"${OTHER[0]}"
+	shift
+	run "$@" --immudb-address 127.0.0.1 --immudb-port "$port" 3>&-
+	exec {input}>&-
+	wait
+}
+
+@test "servers of other versions: what a later one adds is skipped, and an unknown one is said" {
+	with_server longer immuclient health
+	expect_status 0
+	with_server unknown immuclient health
+	[[ $status != 0 ]]
+	expect_text "version 2 was not offered"
+	with_server refuses immuclient health
+	[[ $status != 0 ]]
+	expect_text "no common protocol version"
+}

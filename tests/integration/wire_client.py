@@ -14,108 +14,21 @@ import sys
 import threading
 import time
 
-DEADLINE_SECONDS = 60
-HELLO, REQUEST, ANSWER, ERROR, DATA, END, CREDIT, CANCEL, GOAWAY = range(1, 10)
-MORE = 1
-LOGIN, HEALTH, SET, GET, STATE = 0x0001, 0x0007, 0x0101, 0x0103, 0x0201
-INVALID_ARGUMENT, NOT_FOUND, UNIMPLEMENTED, UNAUTHENTICATED = 3, 5, 12, 16
-MIB = 1024 * 1024
+from wire import (ANSWER, CREDIT, DEADLINE_SECONDS, ERROR, GET, HEALTH, HELLO, INVALID_ARGUMENT, MIB,
+                  NOT_FOUND, REQUEST, SET, STATE, UNAUTHENTICATED, UNIMPLEMENTED, Closed, client_hello,
+                  field, read_error)
+import wire
 
 
-class Closed(Exception):
-    """The server closed the connection."""
+class Connection(wire.Connection):
+    def __init__(self, port, hello=client_hello(b"wire_client", window=MIB)):
+        super().__init__(port, hello)
+        if hello is not None:
+            expect(self.greeting[0] == HELLO, f"kind {self.greeting[0]} instead of a hello")
 
-
-class Connection:
-    def __init__(self, port, hello=True):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_SECONDS)
-        self.buffer = b""
-        self.next_id = 1
-        self.session = b""
-        if hello:
-            self.send_frame(HELLO, 0, b"immudb\r\n" + struct.pack(">HHII", 1, 1, 32 * MIB, MIB)
-                            + text(b"wire_client"))
-            kind, _, _, _ = self.read_frame()
-            expect(kind == HELLO, f"kind {kind} instead of a hello")
-
-    def send(self, data):
-        try:
-            self.socket.sendall(data)
-        except OSError as error:
-            raise Closed() from error
-
-    def send_frame(self, kind, number, payload, flags=0):
-        self.send(struct.pack(">IBBI", len(payload), kind, flags, number) + payload)
-
-    def read(self, size):
-        while len(self.buffer) < size:
-            try:
-                data = self.socket.recv(65536)
-            except ConnectionError as error:
-                raise Closed() from error
-            if not data:
-                raise Closed()
-            self.buffer += data
-        data, self.buffer = self.buffer[:size], self.buffer[size:]
-        return data
-
-    def read_frame(self):
-        size, kind, flags, number = struct.unpack(">IBBI", self.read(10))
-        return kind, flags, number, self.read(size)
-
-    def send_request(self, method, body, total=None):
-        number = self.next_id
-        self.next_id += 1
-        head = struct.pack(">HIB", method, 0, len(self.session)) + self.session
-        if total is not None:
-            head += struct.pack(">I", total)
-        self.send_frame(REQUEST, number, head + body, 0 if total is None else MORE)
-        return number
-
-    def answer(self, number):
-        """(status, body or text) of a request; control frames in between are passed over."""
-        while True:
-            kind, _, got, payload = self.read_frame()
-            if got == number and kind == ANSWER:
-                return 0, payload
-            if got == number and kind == ERROR:
-                status, size = struct.unpack(">HH", payload[:4])
-                return status, payload[4:4 + size].decode()
-            if kind == ERROR and got == 0 or kind == GOAWAY:
-                raise Closed()
-
-    def call(self, method, body):
-        return self.answer(self.send_request(method, body))
-
-    def login(self):
-        status, body = self.call(LOGIN, field(1, b"immudb") + field(2, b"immudb"))
+    def login(self, *who):
+        status, body = super().login(*who)
         expect(status == 0, f"login failed: {status} {body}")
-        expect(body[0] == 0x0A, "the token is not the first field")
-        self.session = body[2:2 + body[1]]
-
-    def expect_closed(self):
-        """Reads until the server closes; what it still sends is of no interest."""
-        try:
-            while True:
-                self.read(1)
-        except Closed:
-            pass
-
-
-def text(data):
-    return struct.pack(">H", len(data)) + data
-
-
-def varint(value):
-    out = b""
-    while value > 127:
-        out += bytes([value & 127 | 128])
-        value >>= 7
-    return out + bytes([value])
-
-
-def field(number, data):
-    return varint(number << 3 | 2) + varint(len(data)) + data
 
 
 def kv(key, value):
@@ -160,7 +73,7 @@ def case_garbage(port, pid):
     before = open_files(pid)
     rng = random.Random(1)
     for _ in range(200):
-        connection = Connection(port, hello=False)
+        connection = Connection(port, hello=None)
         try:
             connection.send(rng.randbytes(rng.randrange(10, 5000)))
             connection.socket.shutdown(socket.SHUT_WR)
@@ -191,7 +104,7 @@ def case_garbage_after_hello(port, pid):
 def case_four_gigabytes(port, pid):
     before = resident_bytes(pid)
     for hello in (False, True):
-        connection = Connection(port, hello=hello)
+        connection = Connection(port) if hello else Connection(port, hello=None)
         try:
             connection.send(struct.pack(">IBBI", 0xFFFFFFFF, REQUEST if hello else HELLO, 0,
                                         1 if hello else 0))
@@ -311,6 +224,23 @@ def case_pipelined(port, pid):
         if kind == ANSWER:
             expect(number in numbers and number not in answered, f"answer to {number}")
             answered.add(number)
+
+
+def case_versions(port, pid):
+    """A common version is used; the greeting of who has none with us is an error that says so."""
+    for low, high in ((1, 1), (0, 1), (1, 7), (0, 65535)):
+        connection = wire.Connection(port, client_hello(b"range", low, high) + b"of a later version")
+        kind, _, number, payload = connection.greeting
+        expect(kind == HELLO and number == 0, f"{low} to {high}: kind {kind}")
+        expect(struct.unpack(">H", payload[8:10])[0] == 1, f"{low} to {high}: not version 1")
+        expect_status(connection.login(), 0, "")
+    for low, high in ((0, 0), (2, 2), (2, 65535), (7, 1)):
+        connection = wire.Connection(port, client_hello(b"range", low, high))
+        kind, _, number, payload = connection.greeting
+        expect(kind == ERROR and number == 0, f"{low} to {high}: kind {kind}")
+        expect("no common protocol version" in read_error(payload)[1], f"{payload!r}")
+        connection.expect_closed()
+    expect_alive(port)
 
 
 def main():

@@ -7,21 +7,21 @@ import json
 import os
 import shutil
 import socket
-import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 
-DEADLINE_SECONDS = 60
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "integration"))
+# pylint: disable=wrong-import-position
+from wire import (CREATE_DATABASE, CREATE_USER, DEADLINE_SECONDS, DELETE, DROP, REFER, SET, UNLOAD,  # noqa: E402
+                  USE, ZADD, Connection, double_field, field, first_text, number_field)
+
 POLL_SECONDS = 0.01
 LOG_SHOWN = 4000
 PASSWORD = "Auditor1!"
 IS_LONG = os.environ.get("IMMUDB_TEST_LONG") == "1"
-HELLO, REQUEST, ANSWER, ERROR = range(1, 5)
-MIB = 1024 * 1024
-LOGIN, USE, SET, DELETE, REFER, ZADD = 0x0001, 0x0003, 0x0101, 0x0108, 0x0109, 0x010b
-CREATE_DATABASE, UNLOAD, DROP, CREATE_USER = 0x0402, 0x0405, 0x0406, 0x0502
 READ = 1
 
 
@@ -59,116 +59,55 @@ def spawn(command, **options):
     return subprocess.Popen(["setpriv", "--pdeathsig", "KILL"] + command, **options)
 
 
-def varint(value):
-    out = b""
-    while value > 127:
-        out += bytes([value & 127 | 128])
-        value >>= 7
-    return out + bytes([value])
-
-
-def text_field(number, data):
-    return varint(number << 3 | 2) + varint(len(data)) + data
-
-
-def number_field(number, value):
-    return varint(number << 3) + varint(value)
-
-
-def first_text(body):
-    """The first field of a message, when it is a short text."""
-    return body[2:2 + body[1]]
-
-
-class Client:
+class Client(Connection):
     """A client of the wire protocol, for making histories."""
 
     def __init__(self, port, user=b"immudb"):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_SECONDS)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.buffer = b""
-        self.next_id = 1
-        self.session = b""
-        self.send(HELLO, 0, b"immudb\r\n" + struct.pack(">HHII", 1, 1, 32 * MIB, 32 * MIB)
-                  + b"\x00\x06tamper")
-        self.read_frame()
+        super().__init__(port)
         if user:
-            self.session = first_text(self.call(LOGIN, text_field(1, user) + text_field(2, user)))
-
-    def close(self):
-        self.socket.close()
-
-    def send(self, kind, number, payload):
-        self.socket.sendall(struct.pack(">IBBI", len(payload), kind, 0, number) + payload)
-
-    def read(self, size):
-        while len(self.buffer) < size:
-            data = self.socket.recv(65536)
-            if not data:
-                raise ConnectionError("closed")
-            self.buffer += data
-        data, self.buffer = self.buffer[:size], self.buffer[size:]
-        return data
-
-    def read_frame(self):
-        size, kind, _, number = struct.unpack(">IBBI", self.read(10))
-        return kind, number, self.read(size)
-
-    def ask(self, method, body):
-        number = self.next_id
-        self.next_id += 1
-        head = struct.pack(">HIB", method, 0, len(self.session)) + self.session
-        self.send(REQUEST, number, head + body)
-        return number
-
-    def answer(self):
-        while True:
-            kind, number, payload = self.read_frame()
-            if kind == ERROR:
-                raise Failure(f"the server refuses: {payload!r}")
-            if kind == ANSWER:
-                return number, payload
+            expect(self.login(user)[0] == 0, f"{user} cannot log in")
 
     def call(self, method, body):
-        self.ask(method, body)
-        return self.answer()[1]
+        """The answer's body."""
+        status, body = self.answer(self.send_request(method, body))
+        expect(status == 0, f"the server refuses: {body!r}")
+        return body
 
     def use(self, database):
-        self.session = first_text(self.call(USE, text_field(1, database)))
+        self.session = first_text(self.call(USE, field(1, database)))
 
     def set_all(self, transactions):
         """Writes transactions, each a list of (key, value), in this order."""
         for pairs in transactions:
-            self.ask(SET, b"".join(
-                text_field(1, text_field(1, key) + text_field(2, value)) for key, value in pairs))
-        for _ in transactions:
-            self.answer()
+            self.send_request(SET, b"".join(
+                field(1, field(1, key) + field(2, value)) for key, value in pairs))
+        errors = self.settle(len(transactions))
+        expect(not errors, f"the server refuses: {errors}")
 
     def delete(self, key):
-        self.call(DELETE, text_field(1, key))
+        self.call(DELETE, field(1, key))
 
     def set_odd(self):
         """A reference, a member of a set, an entry that expires and one that is not indexed."""
         self.set_all([[(b"plain", b"value")]])
-        self.call(REFER, text_field(1, b"reference") + text_field(2, b"plain"))
-        self.call(ZADD, text_field(1, b"set") + varint(2 << 3 | 1) + struct.pack("<d", -1.5)
-                  + text_field(3, b"plain"))
-        expires = text_field(2, number_field(1, int(time.time()) + 1))
+        self.call(REFER, field(1, b"reference") + field(2, b"plain"))
+        self.call(ZADD, field(1, b"set") + double_field(2, -1.5) + field(3, b"plain"))
+        expires = field(2, number_field(1, int(time.time()) + 1))
         for metadata in (expires, number_field(3, 1)):
-            self.call(SET, text_field(1, text_field(1, b"odd") + text_field(2, b"value")
-                                      + text_field(3, metadata)))
+            self.call(SET, field(1, field(1, b"odd") + field(2, b"value")
+                                      + field(3, metadata)))
 
     def create_database(self, name):
-        self.call(CREATE_DATABASE, text_field(1, name))
+        self.call(CREATE_DATABASE, field(1, name))
 
     def drop_database(self, name):
-        self.call(UNLOAD, text_field(1, name))
-        self.call(DROP, text_field(1, name))
+        self.call(UNLOAD, field(1, name))
+        self.call(DROP, field(1, name))
 
     def create_auditor(self):
         """A user who may read everything, and nothing more."""
-        self.call(CREATE_USER, text_field(1, b"auditor") + text_field(2, PASSWORD.encode())
-                  + number_field(3, READ) + text_field(4, b"*"))
+        self.call(CREATE_USER, field(1, b"auditor") + field(2, PASSWORD.encode())
+                  + number_field(3, READ) + field(4, b"*"))
 
 
 class Server:
