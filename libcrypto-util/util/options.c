@@ -234,6 +234,8 @@ option_check_range(const struct option_def *def, int64_t v)
 
 	if ((def->min == 0 && def->max == 0) || (v >= def->min && v <= def->max))
 		return IM_OK;
+	if (def->type != OPTION_DURATION && def->max == INT64_MAX)
+		return err_set(IM_ERR_CONFIG, "must be %" PRId64 " or more", def->min);
 	if (def->type != OPTION_DURATION)
 		return err_set(
 		    IM_ERR_CONFIG, "must be from %" PRId64 " to %" PRId64, def->min, def->max);

@@ -27,6 +27,15 @@ options_fault(struct options *o, enum im_err err)
 	return option_texts_add(o, &o->faults, err_detail(err));
 }
 
+/* Whether a source ends with the option's name, as flags do. */
+static bool
+check_names(const char *where, const char *name)
+{
+	size_t len = strlen(where), n = strlen(name);
+
+	return len >= n && strcmp(where + len - n, name) == 0;
+}
+
 void
 options_check_add(struct options_check *to, const char *name, const char *fmt, ...)
 {
@@ -42,7 +51,9 @@ options_check_add(struct options_check *to, const char *name, const char *fmt, .
 	if (strncmp(where, CHECK_FILE_PREFIX, strlen(CHECK_FILE_PREFIX)) == 0)
 		where += strlen(CHECK_FILE_PREFIX);
 	if (v && v->origin != OPTION_FROM_DEFAULT)
-		snprintf(fault, sizeof fault, "%s: %s: %s", where, name, text);
+		snprintf(fault, sizeof fault, "%s%s%s: %s", where,
+		    check_names(where, name) ? "" : ": ", check_names(where, name) ? "" : name,
+		    text);
 	else
 		snprintf(fault, sizeof fault, "%s: %s", name, text);
 	to->count++;

@@ -95,17 +95,20 @@ help_lines(FILE *to, const char *text)
 	}
 }
 
-/* "-p, --port NUMBER" */
+/* "-p, --port NUMBER", "--[no-]auth" */
 static void
 help_flag_name(const struct option_def *def, struct buf *out)
 {
 	const char *value = option_value_name(def);
+	/* What is on by itself is there to be switched off. */
+	bool is_on =
+	    def->type == OPTION_BOOL && def->default_text && strcmp(def->default_text, "true") == 0;
 
 	if (def->short_name)
 		buf_printf(out, "-%c, ", def->short_name);
 	else
 		buf_append_str(out, "    ");
-	buf_printf(out, "--%s%s%s", def->name, value[0] ? " " : "", value);
+	buf_printf(out, "--%s%s%s%s", is_on ? "[no-]" : "", def->name, value[0] ? " " : "", value);
 }
 
 /* The description, then choices, default and environment names. */
@@ -288,6 +291,8 @@ options_print_help(
 		fputc('\n', to);
 	if (command->summary)
 		help_wrap(to, command->summary, 0, 0, width);
+	if (command->summary && command->help)
+		fputc('\n', to);
 	if (command->help)
 		help_wrap(to, command->help, 0, 0, width);
 	help_commands(command, width, to);

@@ -65,7 +65,7 @@ const struct option_def service_install_options[] = {
 	.flags = OPTION_FLAG_ONLY,
 	.group = COMMAND_GROUP,
 	.default_text = "true",
-	.help = "start the service, too; --no-start does not"},
+	.help = "start the service, too"},
 };
 
 const struct option_def service_uninstall_options[] = {

@@ -121,7 +121,8 @@ cli_proof_verify(struct output *o, const char *path, const struct immu_proof_opt
 		return err;
 	if (r->evidence)
 		show_evidence(o, r);
-	else
+	else if (r->kind)
+		/* Of a file that is something else there is nothing to show but that. */
 		show_report(o, r);
 	for (size_t i = 0; !err && i < r->not_proven_len; i++)
 		output_note(o, "not proven: %s", r->not_proven[i]);

@@ -46,7 +46,7 @@ load helpers
 	run -2 immugw --audit-signature validate --check-config
 	expect_text "audit-signature: is validate, but server-signing-pub-key"
 	run -2 immugw --cors-origins nonsense --check-config
-	expect_text "flag --cors-origins: cors-origins: "
+	expect_text "flag --cors-origins: \"nonsense\" is no origin"
 }
 
 @test "clients without a file of their own use the daemon's, and say so on a terminal" {
