@@ -68,10 +68,10 @@ restart_server() {
 	cd "$TEST_SOURCE/packaging/prometheus"
 	run -0 promtool check rules immudb_alerts.yml
 	run -0 promtool check config prometheus.yml
-	run -0 promtool test rules immudb_alerts_test.yml
+	run -0 promtool test rules immudb_alerts_test.yml immudb_alerts_month_test.yml
 	# Every rule has a case.
 	while read -r _ _ alert; do
-		grep -q "alertname: $alert\$" immudb_alerts_test.yml
+		grep -qE "alertname: $alert\$" immudb_alerts_test.yml immudb_alerts_month_test.yml
 	done < <(grep -- '- alert:' immudb_alerts.yml)
 }
 
