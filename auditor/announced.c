@@ -32,7 +32,7 @@ may_be_restore(const struct round *r)
 	enum audit_verdict v = r->finding.verdict;
 
 	return (v == AUDIT_ROLLED_BACK || v == AUDIT_FORKED || v == AUDIT_EMPTIED) && r->link &&
-	    r->has_seen && (r->finding.against || r->has_trusted);
+	    r->has_seen && !r->finding.instead && (r->finding.against || r->has_trusted);
 }
 
 /* When what is lost was proven, in Unix seconds; 0: not known. */

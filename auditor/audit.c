@@ -123,12 +123,19 @@ load_keys(struct audit *a)
 }
 
 static void
+audit_memory_free(struct round_memory *m)
+{
+	free(m->proof);
+	free(m);
+}
+
+static void
 audit_free(struct audit *a)
 {
 	for (size_t i = 0; i < a->keys_len; i++)
 		sign_public_key_free(a->keys[i]);
 	for (size_t i = 0; i < a->memory_len; i++)
-		free(a->memory[i]);
+		audit_memory_free(a->memory[i]);
 	free(a->memory);
 	tls_context_free(a->tls);
 	pthread_cond_destroy(&a->wake);
@@ -251,4 +258,16 @@ audit_each_verified(void *audit, void (*give)(void *to, const struct peer_state 
 		give(to, &state);
 	}
 	report_unlock(report);
+}
+
+void
+audit_each_proof(void *audit, void (*give)(void *to, const struct peer_proof *proof), void *to)
+{
+	struct audit *a = audit;
+
+	report_lock(a->options.report);
+	for (size_t i = 0; i < a->memory_len; i++)
+		if (a->memory[i]->proof)
+			give(to, a->memory[i]->proof);
+	report_unlock(a->options.report);
 }

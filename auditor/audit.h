@@ -64,4 +64,8 @@ void audit_stop(struct audit *a);
 void
 audit_each_verified(void *audit, void (*give)(void *to, const struct peer_state *state), void *to);
 
+/* The contradictions that we hold, likewise (struct peers_options.each_proof). */
+void
+audit_each_proof(void *audit, void (*give)(void *to, const struct peer_proof *proof), void *to);
+
 #endif

@@ -63,6 +63,7 @@ audit_memory_drop(struct audit *a, const char *name)
 		return;
 	report_lock(a->options.report);
 	report_drop(a->options.report, name);
+	free(a->memory[at]->proof);
 	free(a->memory[at]);
 	a->memory_len--;
 	memmove(&a->memory[at], &a->memory[at + 1], (a->memory_len - at) * sizeof *a->memory);

@@ -189,6 +189,8 @@ forget(struct round_memory *m)
 	m->alerted = 0;
 	m->verified = (struct trust_state){0};
 	m->verified_at = 0;
+	free(m->proof);
+	m->proof = NULL;
 }
 
 static enum im_err

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "peer_proof.h"
 #include "round.h"
 #include "util/log.h"
 
@@ -40,22 +41,41 @@ claims_take(void *arg, const char *peer, const struct peer_state *state)
 	c->len++;
 }
 
+static void
+claims_take_proof(void *arg, const char *peer, struct peer_proof *proof)
+{
+	struct claims *c = arg;
+	struct claim_proof *at = &c->proofs[c->proofs_len];
+
+	if (c->proofs_len == CLAIMS_PROOFS_MAX || !selection_has(c->selection, proof->database)) {
+		free(proof);
+		return;
+	}
+	at->proof = proof;
+	snprintf(at->peer, sizeof at->peer, "%s", peer);
+	c->proofs_len++;
+}
+
 void
 claims_collect(
     struct claims *c, struct peers *peers, const char *server_id, const struct selection *selection)
 {
+	struct peers_taker taker = {claims_take, claims_take_proof, c};
+
 	*c = (struct claims){.selection = selection};
 	if (!peers)
 		return;
 	/* Those whom we have chosen come first, so that strangers cannot crowd them out. */
-	peers_ask(peers, server_id, claims_take, c);
-	peers_take_claims(peers, server_id, claims_take, c);
+	peers_ask(peers, server_id, &taker);
+	peers_take_claims(peers, server_id, &taker);
 }
 
 void
 claims_free(struct claims *c)
 {
 	free(c->items);
+	while (c->proofs_len > 0)
+		free(c->proofs[--c->proofs_len].proof);
 	*c = (struct claims){0};
 }
 
@@ -209,6 +229,75 @@ check_claims(struct round *r, bool newer, struct claims_cost *cost)
 	return err;
 }
 
+/* ---- Contradictions. ---- */
+
+static void
+state_of(const struct peer_state *p, struct trust_state *out)
+{
+	out->point = (struct tx_point){p->tx, p->alh};
+	memcpy(out->signature, p->signature, p->signature_len);
+	out->signature_len = p->signature_len;
+}
+
+/* Two signed states contradict, one of which is not shown to us; they, and not what is, are the evidence. */
+static enum im_err
+note_proof(struct round *r, const struct claim_proof *p, const struct peer_contradiction *c)
+{
+	struct trust_state *states = arena_calloc(&r->arena, 2, sizeof *states);
+
+	if (!states)
+		return err_set(IM_ERR_NOMEM, "out of memory");
+	state_of(&c->older, &states[0]);
+	state_of(&c->newer, &states[1]);
+	r->finding.against = &states[0];
+	r->finding.instead = &states[1];
+	r->finding.link = c->link;
+	err_set(IM_ERR_STATE_FORKED,
+	    "the server has signed two histories, as peer %.256s shows: transaction %" PRIu64
+	    " has one hash for some and another one in the history up to %" PRIu64
+	    ", of which the server shows us %" PRIu64,
+	    p->peer, c->older.tx, c->newer.tx, r->seen.point.id);
+	return round_note(r, IM_ERR_STATE_FORKED, claim_suspects(r, c->older.tx), c->older.tx);
+}
+
+/*
+ * One contradiction. Nothing in it needs the server; a state that it does not show us is what makes it
+ * matter: of one that it does show, check_older() has compared both.
+ */
+static enum im_err
+check_proof(struct round *r, const struct claim_proof *p)
+{
+	struct peer_proof_keys keys = {r->env->keys, r->env->keys_len};
+	struct peer_contradiction c;
+	enum im_err err;
+
+	arena_reset(&r->scratch, 0);
+	if (peer_proof_read(p->proof, &r->scratch, &c) != IM_OK || c.newer.tx <= r->seen.point.id)
+		return IM_OK;
+	r->checks++;
+	if (peer_proof_check(&c, &keys, &r->scratch) != IM_OK) {
+		log_warn_limited(
+		    "peer %s: its contradiction about %s does not hold", p->peer, r->database);
+		return IM_OK;
+	}
+	err = peer_proof_read(p->proof, &r->arena, &c);
+	return err ? err : note_proof(r, p, &c);
+}
+
+static enum im_err
+check_proofs(struct round *r)
+{
+	const struct claims *c = r->env->claims;
+	size_t checked = 0;
+	enum im_err err = IM_OK;
+
+	for (size_t i = 0; r->env->keys_len > 0 && i < c->proofs_len && !err; i++)
+		if (strcmp(c->proofs[i].proof->database, r->database) == 0 &&
+		    checked++ < CLAIMS_PROOFS_CHECKED_MAX)
+			err = check_proof(r, &c->proofs[i]);
+	return err;
+}
+
 enum im_err
 claims_check(struct round *r)
 {
@@ -218,5 +307,7 @@ claims_check(struct round *r)
 	if (!r->env->claims)
 		return IM_OK;
 	err = check_claims(r, false, &cost);
+	if (!err)
+		err = check_proofs(r);
 	return err ? err : check_claims(r, true, &cost);
 }

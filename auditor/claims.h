@@ -12,15 +12,26 @@
 /* Of one database in a round: that the server is asked about, and whose signatures are checked. */
 #define CLAIMS_ASKED_MAX 16
 #define CLAIMS_SIGNATURES_MAX 64
+/* Contradictions of a round, and of one database that are checked. */
+#define CLAIMS_PROOFS_MAX 64
+#define CLAIMS_PROOFS_CHECKED_MAX 8
 
 struct claim {
 	struct peer_state state;
 	char peer[PEERS_ADDRESS_MAX]; /* its address */
 };
 
+/* A contradiction that a peer has shown. */
+struct claim_proof {
+	struct peer_proof *proof;
+	char peer[PEERS_ADDRESS_MAX];
+};
+
 struct claims {
 	struct claim *items;
 	size_t len, cap;
+	struct claim_proof proofs[CLAIMS_PROOFS_MAX];
+	size_t proofs_len;
 	const struct selection *selection; /* what claims are kept about */
 };
 

@@ -74,6 +74,17 @@ main_each_verified(void *arg, void (*give)(void *to, const struct peer_state *st
 	pthread_mutex_unlock(&a->lock);
 }
 
+static void
+main_each_proof(void *arg, void (*give)(void *to, const struct peer_proof *proof), void *to)
+{
+	struct auditor *a = arg;
+
+	pthread_mutex_lock(&a->lock);
+	if (a->audit)
+		audit_each_proof(a->audit, give, to);
+	pthread_mutex_unlock(&a->lock);
+}
+
 static enum im_err
 main_start_audit(struct auditor *a)
 {
@@ -100,6 +111,7 @@ main_start(struct auditor *a, bool once)
 	enum im_err err = alerts_start(&a->settings.alert, &a->alerts);
 
 	peers.each = main_each_verified;
+	peers.each_proof = main_each_proof;
 	peers.arg = a;
 	if (once)
 		peers.listen = NULL;

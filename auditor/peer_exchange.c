@@ -3,13 +3,15 @@
  * thread for each peer.
  *
  * Invariants: no more than PEERS_STATES_MAX states are held of either side, whatever the peer sends; every
- * page either gives some of ours or must bring a full page of theirs, so that the exchange ends.
+ * page either gives some of ours or must bring a full page of theirs, so that the exchange ends. The
+ * same holds for contradictions, one a page, and PEERS_PROOFS_MAX of them.
  */
 #include "peer_exchange.h"
 
 #include <stdlib.h>
 
 #include "peer_message.h"
+#include "peer_proof.h"
 #include "rpc/client_conn.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -32,6 +34,7 @@ struct exchange {
 	size_t given;  /* of ours */
 	bool failed;   /* no memory for ours */
 	bool left_out; /* we have more than may be given */
+	bool is_older; /* it knows nothing of contradictions */
 };
 
 static bool
@@ -171,6 +174,79 @@ exchange_page(struct exchange *e, bool *more)
 	return err;
 }
 
+/* ---- Contradictions. ---- */
+
+/* Ours, while they are given. */
+struct proofs {
+	const char *server_id;
+	struct peer_proof *items[PEERS_PROOFS_MAX];
+	size_t len;
+};
+
+static void
+proofs_add(void *to, const struct peer_proof *proof)
+{
+	struct proofs *p = to;
+	size_t size = sizeof *proof + proof->len;
+
+	if (p->len == PEERS_PROOFS_MAX || strcmp(proof->server_id, p->server_id) != 0)
+		return;
+	p->items[p->len] = malloc(size);
+	if (p->items[p->len])
+		memcpy(p->items[p->len++], proof, size);
+}
+
+/* One request: gives one of ours, if there is one left, and takes one of theirs. */
+static enum im_err
+proofs_page(struct exchange *e, const struct peer_proof *ours, bool *more)
+{
+	Immudb__Schema__ExchangeContradictionsRequest request =
+	    IMMUDB__SCHEMA__EXCHANGE_CONTRADICTIONS_REQUEST__INIT;
+	const Immudb__Schema__ExchangeContradictionsResponse *answer;
+	struct rpc_call call = {.method = RPC_METHOD_ExchangeContradictions,
+	    .request = &request.base,
+	    .timeout_ms = exchange_left_ms(e)};
+	ProtobufCMessage *message = NULL;
+	enum im_status status = IM_STATUS_OK;
+	struct arena arena;
+	enum im_err err;
+
+	arena_init(&arena, ANSWER_MEMORY);
+	request.serverid = (char *)(uintptr_t)e->x->server_id;
+	request.offset = (uint32_t)e->x->proofs_len;
+	if (ours)
+		request.given = peer_proof_message(ours, &arena);
+	err = rpc_call_wait(e->conn, &call, &arena, &message, &status);
+	answer = (const Immudb__Schema__ExchangeContradictionsResponse *)message;
+	/* It may be an older program. */
+	e->is_older = err != IM_OK && status == IM_STATUS_UNIMPLEMENTED;
+	*more = err == IM_OK && answer->held;
+	if (*more && e->x->proofs_len == PEERS_PROOFS_MAX)
+		err = err_set(IM_ERR_LIMIT, "%s: too many contradictions", err_text(IM_ERR_LIMIT));
+	else if (*more)
+		err =
+		    peer_proof_keep(answer->held, e->x->server_id, &e->x->proofs[e->x->proofs_len]);
+	e->x->proofs_len += *more && err == IM_OK;
+	arena_free(&arena);
+	return err;
+}
+
+static enum im_err
+exchange_proofs(struct exchange *e)
+{
+	struct proofs ours = {.server_id = e->x->server_id};
+	bool more = true;
+	enum im_err err = IM_OK;
+
+	if (e->x->options->each_proof)
+		e->x->options->each_proof(e->x->options->arg, proofs_add, &ours);
+	for (size_t i = 0; err == IM_OK && (more || i < ours.len); i++)
+		err = proofs_page(e, i < ours.len ? ours.items[i] : NULL, &more);
+	for (size_t i = 0; i < ours.len; i++)
+		free(ours.items[i]);
+	return e->is_older ? IM_OK : err;
+}
+
 static enum im_err
 exchange_connected(struct exchange *e)
 {
@@ -180,7 +256,11 @@ exchange_connected(struct exchange *e)
 	while (err == IM_OK && more)
 		err = exchange_page(e, &more);
 	if (err == IM_OK)
+		err = exchange_proofs(e);
+	if (err == IM_OK)
 		theirs_hand_over(e);
+	while (err != IM_OK && e->x->proofs_len > 0)
+		free(e->x->proofs[--e->x->proofs_len]);
 	return err;
 }
 
@@ -197,7 +277,7 @@ peer_exchange_run(struct peer_exchange *x)
 	enum im_err err;
 
 	x->theirs = NULL;
-	x->theirs_len = 0;
+	x->theirs_len = x->proofs_len = 0;
 	err = ours_collect(&e);
 	if (err == IM_OK)
 		err = rpc_client_connect(&options, &e.conn);

@@ -9,11 +9,13 @@
  */
 struct peer_exchange {
 	const struct peer_address *address;
-	const struct peers_options *options; /* each, arg, timeout_ms */
+	const struct peers_options *options; /* each, each_proof, arg, timeout_ms */
 	const char *server_id;
 	/* Out: what the peer says, at most one state of each database, sorted by name; free() it. */
 	struct peer_state *theirs;
 	size_t theirs_len;
+	struct peer_proof *proofs[PEERS_PROOFS_MAX]; /* contradictions that it holds; free() them */
+	size_t proofs_len;
 };
 
 /*

@@ -1,6 +1,6 @@
 /*
  * The listener that other auditors ask. Frames, limits and slow or hostile connections are the business
- * of rpc/rpc_server.c, with limits that suit a few auditors; here are the one method and the claims.
+ * of rpc/rpc_server.c, with limits that suit a few auditors; here are the methods and the claims.
  *
  * Invariants: nobody logs in here, so that a request never takes more than one short frame; what a request
  * costs is a walk over our states and an answer of at most PEER_ANSWERED_MAX; claims are kept about
@@ -15,6 +15,7 @@
 
 #include "peer_claims.h"
 #include "peer_message.h"
+#include "peer_proof.h"
 #include "rpc/rpc_server.h"
 #include "util/log.h"
 #include "util/version.h"
@@ -30,7 +31,12 @@ struct peer_service {
 	const struct peers_options *options;
 	struct rpc_server *server;
 	pthread_mutex_t lock;
-	struct peer_claims claims; /* under the lock */
+	struct peer_claims claims; /* under the lock, as the next ones */
+	struct service_proof {
+		struct peer_proof *proof;
+		char host[PEERS_ADDRESS_MAX];
+	} proofs[PEERS_PROOFS_KEPT];
+	size_t proofs_len;
 	atomic_uint_fast64_t answered, refused, given, dropped;
 };
 
@@ -133,6 +139,97 @@ service_exchange(struct peer_service *s, struct rpc_request *req)
 	return IM_OK;
 }
 
+/* ---- Contradictions. ---- */
+
+/* A request for contradictions as it is answered. */
+struct service_proofs {
+	const char *server_id, *database; /* database: of what is given; NULL */
+	size_t offset, seen;
+	bool is_ours;
+	struct arena *arena;
+	Immudb__Schema__PeerContradiction *held;
+};
+
+static void
+proofs_add(void *to, const struct peer_proof *proof)
+{
+	struct service_proofs *p = to;
+
+	if (strcmp(proof->server_id, p->server_id) == 0 && p->seen++ == p->offset)
+		p->held = peer_proof_message(proof, p->arena);
+}
+
+static void
+proofs_look(void *to, const struct peer_state *state)
+{
+	struct service_proofs *p = to;
+
+	p->is_ours |= strcmp(state->server_id, p->server_id) == 0 &&
+	    strcmp(state->database, p->database) == 0;
+}
+
+/* Keeps a contradiction, or frees it. */
+static void
+proofs_keep(struct peer_service *s, struct peer_proof *proof, const struct rpc_peer *peer)
+{
+	char host[PEERS_ADDRESS_MAX];
+	size_t of_one = 0;
+	bool has_room;
+
+	host_of(peer, host);
+	pthread_mutex_lock(&s->lock);
+	for (size_t i = 0; i < s->proofs_len; i++)
+		of_one += strcmp(s->proofs[i].host, host) == 0;
+	has_room = s->proofs_len < PEERS_PROOFS_KEPT && of_one < PEERS_PROOFS_OF_ONE;
+	if (has_room) {
+		s->proofs[s->proofs_len].proof = proof;
+		memcpy(s->proofs[s->proofs_len++].host, host, sizeof host);
+	}
+	pthread_mutex_unlock(&s->lock);
+	atomic_fetch_add(&s->given, 1);
+	if (has_room)
+		return;
+	atomic_fetch_add(&s->dropped, 1);
+	free(proof);
+}
+
+/* Answers, or says why not; then the request is still there. */
+static enum im_err
+service_contradictions(struct peer_service *s, struct rpc_request *req)
+{
+	Immudb__Schema__ExchangeContradictionsResponse answer =
+	    IMMUDB__SCHEMA__EXCHANGE_CONTRADICTIONS_RESPONSE__INIT;
+	const Immudb__Schema__ExchangeContradictionsRequest *m;
+	struct service_proofs p = {.arena = &req->arena};
+	struct peer_proof *given = NULL;
+	ProtobufCMessage *message;
+	enum im_err err = rpc_request_decode(req, &message);
+
+	if (err != IM_OK)
+		return err;
+	m = (const Immudb__Schema__ExchangeContradictionsRequest *)message;
+	if (!peer_message_is_identity(m->serverid))
+		return err_set(IM_ERR_FORMAT, "%s: no server's identity", err_text(IM_ERR_FORMAT));
+	if (m->given)
+		err = peer_proof_keep(m->given, m->serverid, &given);
+	if (err != IM_OK)
+		return err;
+	p.server_id = m->serverid;
+	p.offset = m->offset;
+	p.database = given ? given->database : "";
+	s->options->each(s->options->arg, proofs_look, &p);
+	if (given && p.is_ours)
+		proofs_keep(s, given, req->peer);
+	else
+		free(given);
+	if (s->options->each_proof && p.offset < PEERS_PROOFS_MAX)
+		s->options->each_proof(s->options->arg, proofs_add, &p);
+	answer.held = p.held;
+	atomic_fetch_add(&s->answered, 1);
+	rpc_reply(req, &answer.base);
+	return IM_OK;
+}
+
 static void
 service_refuse(struct peer_service *s, struct rpc_request *req, enum im_err err)
 {
@@ -157,6 +254,8 @@ service_handle(void *ctx, struct rpc_request *req)
 	err_clear();
 	if (req->method->id == RPC_METHOD_ExchangeStates)
 		err = service_exchange(s, req);
+	else if (req->method->id == RPC_METHOD_ExchangeContradictions)
+		err = service_contradictions(s, req);
 	else
 		err = err_set(IM_ERR_UNIMPLEMENTED, "%s: this is an auditor, not a server",
 		    err_text(IM_ERR_UNIMPLEMENTED));
@@ -214,17 +313,34 @@ peer_service_port(const struct peer_service *s)
 	return rpc_server_port(s->server, 0);
 }
 
-void
-peer_service_take(struct peer_service *s, const char *server_id, peers_take *take, void *arg)
+/* Gives a contradiction away, or frees it. */
+static void
+proof_give(struct service_proof *p, const char *server_id, const struct peers_taker *taker)
 {
+	if (taker->take_proof && strcmp(p->proof->server_id, server_id) == 0)
+		taker->take_proof(taker->arg, p->host, p->proof);
+	else
+		free(p->proof);
+}
+
+void
+peer_service_take(struct peer_service *s, const char *server_id, const struct peers_taker *taker)
+{
+	struct service_proof proofs[PEERS_PROOFS_KEPT];
 	struct peer_claims claims;
+	size_t len;
 
 	pthread_mutex_lock(&s->lock);
 	claims = s->claims;
 	s->claims = (struct peer_claims){0};
+	len = s->proofs_len;
+	memcpy(proofs, s->proofs, len * sizeof *proofs);
+	s->proofs_len = 0;
 	pthread_mutex_unlock(&s->lock);
-	peer_claims_each(&claims, server_id, take, arg);
+	peer_claims_each(&claims, server_id, taker->take, taker->arg);
 	peer_claims_clear(&claims);
+	for (size_t i = 0; i < len; i++)
+		proof_give(&proofs[i], server_id, taker);
 }
 
 void
@@ -246,6 +362,8 @@ peer_service_stop(struct peer_service *s)
 		rpc_server_free(s->server);
 	}
 	peer_claims_clear(&s->claims);
+	while (s->proofs_len > 0)
+		free(s->proofs[--s->proofs_len].proof);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }

@@ -4,7 +4,7 @@
 #include "peer_address.h"
 
 /*
- * What other auditors ask us: a listener that answers ExchangeStates and nothing else, and keeps what it
+ * What other auditors ask us: a listener that answers the methods among auditors and nothing else, and keeps what it
  * was told until it is taken. Anybody may connect.
  */
 struct peer_service;
@@ -16,7 +16,8 @@ enum im_err peer_service_start(const struct peers_options *options,
 uint16_t peer_service_port(const struct peer_service *s);
 
 /* Of peers_take_claims(). */
-void peer_service_take(struct peer_service *s, const char *server_id, peers_take *take, void *arg);
+void
+peer_service_take(struct peer_service *s, const char *server_id, const struct peers_taker *taker);
 
 /* Adds its part: answered, refused, claims, dropped. */
 void peer_service_count(struct peer_service *s, struct peers_counts *out);

@@ -6,7 +6,7 @@
  * has ended; peers_ask() takes the result and makes it IDLE again. One that is still BUSY when the time is
  * over is made LATE: its thread then throws the result away and makes it IDLE.
  *
- * Invariants: state, err, text and theirs of a peer are under the lock; away belongs to peers_ask().
+ * Invariants: state, err, text, theirs and proofs of a peer are under the lock; away belongs to peers_ask().
  */
 #include "peers.h"
 
@@ -33,11 +33,13 @@ struct peer {
 	char text[PEER_TEXT_MAX];
 	struct peer_state *theirs;
 	size_t theirs_len;
+	struct peer_proof *proofs[PEERS_PROOFS_MAX];
+	size_t proofs_len;
 	bool away; /* the log says so */
 };
 
 struct peers {
-	struct peers_options options; /* each, arg, timeout_ms */
+	struct peers_options options; /* each, each_proof, arg, timeout_ms */
 	struct peer_service *service; /* NULL: none */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
@@ -49,6 +51,13 @@ struct peers {
 };
 
 /* ---- The thread of a peer. ---- */
+
+static void
+proofs_free(struct peer_proof **proofs, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(proofs[i]);
+}
 
 /* Locked, but while the exchange runs. */
 static void
@@ -68,6 +77,7 @@ peer_exchange(struct peer *peer)
 	pthread_mutex_lock(&p->lock);
 	if (peer->asking == PEER_LATE) {
 		free(x.theirs);
+		proofs_free(x.proofs, x.proofs_len);
 		peer->asking = PEER_IDLE;
 		return;
 	}
@@ -76,6 +86,8 @@ peer_exchange(struct peer *peer)
 	snprintf(peer->text, sizeof peer->text, "%s", err_detail(err));
 	peer->theirs = x.theirs;
 	peer->theirs_len = x.theirs_len;
+	memcpy(peer->proofs, x.proofs, sizeof peer->proofs);
+	peer->proofs_len = x.proofs_len;
 }
 
 static void *
@@ -129,7 +141,7 @@ peer_collect(struct peer *peer)
 
 	if (peer->asking == PEER_DONE) {
 		peer->theirs = NULL;
-		peer->theirs_len = 0;
+		peer->theirs_len = peer->proofs_len = 0;
 		peer->asking = PEER_IDLE;
 		return said;
 	}
@@ -140,7 +152,7 @@ peer_collect(struct peer *peer)
 	said.err = IM_ERR_TIMEOUT;
 	snprintf(said.text, sizeof said.text, "no answer in time");
 	said.theirs = NULL;
-	said.theirs_len = 0;
+	said.theirs_len = said.proofs_len = 0;
 	return said;
 }
 
@@ -169,8 +181,21 @@ peers_want(struct peers *p, const char *server_id)
 	pthread_cond_broadcast(&p->changed);
 }
 
+/* Gives what a peer has said to whoever asked. */
+static void
+peers_give(struct peer *said, const struct peers_taker *taker)
+{
+	for (size_t i = 0; i < said->theirs_len; i++)
+		taker->take(taker->arg, said->address.text, &said->theirs[i]);
+	free(said->theirs);
+	if (!taker->take_proof)
+		proofs_free(said->proofs, said->proofs_len);
+	for (size_t i = 0; taker->take_proof && i < said->proofs_len; i++)
+		taker->take_proof(taker->arg, said->address.text, said->proofs[i]);
+}
+
 void
-peers_ask(struct peers *p, const char *server_id, peers_take *take, void *arg)
+peers_ask(struct peers *p, const char *server_id, const struct peers_taker *taker)
 {
 	struct peer said;
 
@@ -185,19 +210,17 @@ peers_ask(struct peers *p, const char *server_id, peers_take *take, void *arg)
 		p->counts.claims += said.theirs_len;
 		pthread_mutex_unlock(&p->lock);
 		peer_note(&p->peers[i], &said);
-		for (size_t j = 0; j < said.theirs_len; j++)
-			take(arg, said.address.text, &said.theirs[j]);
-		free(said.theirs);
+		peers_give(&said, taker);
 		pthread_mutex_lock(&p->lock);
 	}
 	pthread_mutex_unlock(&p->lock);
 }
 
 void
-peers_take_claims(struct peers *p, const char *server_id, peers_take *take, void *arg)
+peers_take_claims(struct peers *p, const char *server_id, const struct peers_taker *taker)
 {
 	if (p->service)
-		peer_service_take(p->service, server_id, take, arg);
+		peer_service_take(p->service, server_id, taker);
 }
 
 void
@@ -221,6 +244,7 @@ peers_new(const struct peers_options *o)
 	if (!p)
 		return NULL;
 	p->options = (struct peers_options){.each = o->each,
+	    .each_proof = o->each_proof,
 	    .arg = o->arg,
 	    .timeout_ms = o->timeout_ms ? o->timeout_ms : DEFAULT_TIMEOUT_MS};
 	pthread_mutex_init(&p->lock, NULL);
@@ -299,6 +323,7 @@ peers_stop(struct peers *p)
 	for (size_t i = 0; i < p->len; i++) {
 		pthread_join(p->peers[i].thread, NULL);
 		free(p->peers[i].theirs);
+		proofs_free(p->peers[i].proofs, p->peers[i].proofs_len);
 	}
 	peer_service_stop(p->service);
 	pthread_cond_destroy(&p->changed);

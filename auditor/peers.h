@@ -22,6 +22,13 @@ struct peers;
 #define PEERS_CONNECTIONS_MAX 64
 #define PEERS_ADDRESS_MAX 256 /* of "ADDRESS:PORT", NUL included */
 
+#define PEER_PROOF_MAX 12288  /* bytes of a packed contradiction */
+#define PEERS_PROOFS_MAX 8    /* contradictions that one gives in an exchange */
+#define PEERS_PROOFS_KEPT 16  /* of those who asked us */
+#define PEERS_PROOFS_OF_ONE 4 /* of one host among them: the first */
+
+struct peer_proof; /* peer_proof.h */
+
 struct peer_state {
 	char server_id[64];
 	char database[REPORT_NAME_MAX + 1];
@@ -42,6 +49,9 @@ struct peers_options {
 	 * also those of the transport: it must not wait for long.
 	 */
 	void (*each)(void *arg, void (*give)(void *to, const struct peer_state *state), void *to);
+	/* The same of contradictions that we hold, which are copied; NULL: none. */
+	void (*each_proof)(
+	    void *arg, void (*give)(void *to, const struct peer_proof *proof), void *to);
 	void *arg;
 };
 
@@ -62,13 +72,22 @@ uint16_t peers_port(const struct peers *p);
  * at a time.
  */
 typedef void peers_take(void *arg, const char *peer, const struct peer_state *state);
-void peers_ask(struct peers *p, const char *server_id, peers_take *take, void *arg);
+
+/* The same of a contradiction, which is the taker's, to be freed. */
+typedef void peers_take_proof(void *arg, const char *peer, struct peer_proof *proof);
+
+struct peers_taker {
+	peers_take *take;
+	peers_take_proof *take_proof; /* NULL: not wanted */
+	void *arg;
+};
+void peers_ask(struct peers *p, const char *server_id, const struct peers_taker *taker);
 
 /*
  * Takes what peers that asked us have claimed meanwhile of that server, with the host they asked from;
  * each claim is given once. Only databases of which we had a state then are kept. From any thread.
  */
-void peers_take_claims(struct peers *p, const char *server_id, peers_take *take, void *arg);
+void peers_take_claims(struct peers *p, const char *server_id, const struct peers_taker *taker);
 
 /* Since start, for metrics. Any thread. */
 struct peers_counts {

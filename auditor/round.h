@@ -46,6 +46,8 @@ struct finding {
 	const Immudb__Schema__VerifiableTx *tx;   /* an answer that does not verify */
 	const Immudb__Schema__VerifiableTx *link; /* that holds, and contradicts what is trusted */
 	const struct trust_state *against;        /* what it contradicts; NULL: the trusted state */
+	/* What contradicts that, when it is not what the server has shown us. */
+	const struct trust_state *instead;
 	/* What the server says of a restore; announced.h. */
 	const Immudb__Schema__RestoreNotice *notice;
 	int64_t notice_at_ms; /* when it was made, if it counts; 0: it does not */

@@ -11,8 +11,10 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
+#include "peer_proof.h"
 #include "util/clock.h"
 #include "util/file.h"
 #include "util/hex.h"
@@ -85,7 +87,9 @@ write_evidence(const struct round *r, const char *other_id, char path[REPORT_PAT
 	    .trusted = f->against ? f->against
 		: r->has_trusted  ? &r->trusted
 				  : NULL,
-	    .seen = r->has_seen ? &r->seen : NULL,
+	    .seen = f->instead ? f->instead
+		: r->has_seen  ? &r->seen
+			       : NULL,
 	    .seen_at = (int64_t)r->ended_at,
 	    .other_server_id = other_id,
 	    .suspect_from = f->suspect_from,
@@ -393,8 +397,52 @@ show_finding(struct report_database *d, const struct round *r, const char *evide
 }
 
 static void
+peer_state_of(const struct round *r, const struct trust_state *state, struct peer_state *out)
+{
+	*out = (struct peer_state){.tx = state->point.id,
+	    .alh = state->point.alh,
+	    .signature_len = state->signature_len,
+	    .seen_at = (int64_t)r->ended_at};
+	snprintf(out->server_id, sizeof out->server_id, "%s", r->name.server_id);
+	snprintf(out->database, sizeof out->database, "%s", r->database);
+	memcpy(out->signature, state->signature, state->signature_len);
+}
+
+/* What peers can check by themselves: two signed states and the proof that they contradict. */
+static struct peer_proof *
+make_proof(const struct round *r)
+{
+	const struct finding *f = &r->finding;
+	const struct trust_state *older = f->against ? f->against : &r->trusted;
+	const struct trust_state *newer = f->instead ? f->instead : &r->seen;
+	struct peer_contradiction c = {.link = f->link};
+	struct peer_proof *proof = NULL;
+
+	if (f->verdict != AUDIT_FORKED || !f->link || !f->link->tx || !older->signature_len ||
+	    !newer->signature_len || older->point.id >= newer->point.id || r->env->keys_len == 0)
+		return NULL;
+	peer_state_of(r, older, &c.older);
+	peer_state_of(r, newer, &c.newer);
+	if (peer_proof_make(&c, &proof) != IM_OK)
+		log_warn("db: %s: peers are not shown the contradiction: %s", r->database,
+		    err_detail(IM_ERR_LIMIT));
+	return proof;
+}
+
+/* Keeps what peers are shown, until a round ends well; under the report's lock. */
+static void
+keep_proof(const struct round *r, struct round_memory *memory, struct peer_proof *proof)
+{
+	if (!proof && !is_good(r))
+		return;
+	free(memory->proof);
+	memory->proof = proof;
+}
+
+static void
 report_round(const struct round *r, const struct round_ending *ending)
 {
+	struct peer_proof *proof = make_proof(r);
 	struct report *report = r->env->options->report;
 	struct report_round row = {.at = r->started_at,
 	    .seconds = r->ended_at - r->started_at,
@@ -421,6 +469,7 @@ report_round(const struct round *r, const struct round_ending *ending)
 		ending->memory->verified = r->seen;
 		ending->memory->verified_at = (int64_t)r->ended_at;
 	}
+	keep_proof(r, ending->memory, proof);
 	report_unlock(report);
 }
 

@@ -15,6 +15,7 @@ struct round_memory {
 	uint32_t alerted; /* verdicts told to people since the last acknowledgement, as bits */
 	struct trust_state verified; /* the newest state that passed all checks; id 0: none yet */
 	int64_t verified_at;
+	struct peer_proof *proof; /* that peers are shown; NULL: none. Under the report's lock. */
 };
 
 /*

@@ -92,7 +92,8 @@
 	    "UPDATE restores SET pending = 0, signature = coalesce(?2, x''), " \
 	    "point = coalesce(?3, x'') WHERE number = ?1 AND pending = 1") \
 	X(RESTORE_PENDING, \
-	    "SELECT " META_RESTORE_COLUMNS " FROM restores WHERE pending = 1 ORDER BY number LIMIT 1") \
+	    "SELECT " META_RESTORE_COLUMNS \
+	    " FROM restores WHERE pending = 1 ORDER BY number LIMIT 1") \
 	X(RESTORE_LIST, \
 	    "SELECT " META_RESTORE_COLUMNS " FROM restores WHERE database = ?1 AND pending = 0 " \
 	    "AND (?2 = 0 OR (to_tx < ?2 AND (from_tx = 0 OR from_tx >= ?2))) " \

@@ -1,6 +1,7 @@
 /*
  * What the server says about itself and the selected database: Health, ServerInfo, DatabaseHealth,
- * CurrentState. And what it does not say: ExchangeStates.
+ * CurrentState. And what it does not say: ExchangeStates,
+ * ExchangeContradictions.
  */
 #include "server/call.h"
 #include "server/proving.h"
@@ -91,4 +92,10 @@ handle_ExchangeStates(struct call *c)
 	(void)c;
 	return err_set(IM_ERR_UNIMPLEMENTED, "%s: auditors exchange states, not servers",
 	    err_text(IM_ERR_UNIMPLEMENTED));
+}
+
+enum im_err
+handle_ExchangeContradictions(struct call *c)
+{
+	return handle_ExchangeStates(c);
 }

@@ -19,6 +19,7 @@ static const struct permission_rule permission_rules[RPC_METHOD_COUNT] = {
     ROW(Health, PERMISSION_ANYONE, true),
     ROW(ServerInfo, PERMISSION_ANYONE, true),
     ROW(ExchangeStates, PERMISSION_ANYONE, true),
+    ROW(ExchangeContradictions, PERMISSION_ANYONE, true),
     ROW(Logout, PERMISSION_LOGIN, true),
     ROW(CloseSession, PERMISSION_LOGIN, true),
     ROW(KeepAlive, PERMISSION_LOGIN, true),

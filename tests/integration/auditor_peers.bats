@@ -187,22 +187,30 @@ expect_evidence() {
 	grep -q "forked.*peer 127.0.0.1:$here_peer" there.log
 }
 
-@test "the shorter history: a state that the server does not show, and forked as soon as it has grown" {
+@test "the shorter history: whoever holds the contradiction shows it, and both say forked" {
 	start_history one
 	start_history two
-	write "$PORT_two" longer 1
+	write "$PORT_two" longer 3
 	start_auditor here "$PORT_one" --server-signing-pub-key key.pub
 	wait_until "verdict_of here" ok
 	start_auditor there "$PORT_two" --server-signing-pub-key key.pub \
 		--peer "127.0.0.1:$here_peer"
 	wait_until "verdict_of there" forked
 	expect_evidence there forked signed
-	wait_until "verdict_of here" rolled-back
-	[[ $(metric_of here result_per_server) == 0 ]]
-	expect_evidence here rolled-back repeated
-	write "$PORT_one" more 2
+	# Its server stays at 5 and never shows more than that; the other's has 8.
 	wait_until "verdict_of here" forked
+	[[ $(metric_of here result_per_server) == 0 ]]
 	expect_evidence here forked signed
+	auditor verify --output json "$(evidence_of here)" >shown.json
+	[[ $(jq -r '"\(.trusted.tx) \(.seen.tx)"' shown.json) == "5 8" ]]
+	auditor verify --output json "$(evidence_of there)" >shown.json
+	[[ $(jq -r '"\(.trusted.tx) \(.seen.tx)"' shown.json) == "5 8" ]]
+	grep -q "forked.*the server has signed two histories, as peer 127.0.0.1 shows" here.log
+	# Shown to a third one, too, whose server is behind both; it is the one that asks here.
+	start_history common
+	start_auditor third "$PORT" --server-signing-pub-key key.pub --peer "127.0.0.1:$there_peer"
+	wait_until "verdict_of third" forked
+	expect_evidence third forked signed
 }
 
 @test "without a key, another hash for the same transaction is told" {

@@ -74,6 +74,8 @@ handle(void *ctx, struct rpc_request *req)
 
 	if (h->manner == HOSTILE_REFUSES)
 		rpc_fail(req, IM_ERR_PERMISSION, NULL);
+	else if (req->method->id == RPC_METHOD_ExchangeContradictions)
+		rpc_fail(req, IM_ERR_UNIMPLEMENTED, NULL);
 	else if (h->manner == HOSTILE_NOISE)
 		rpc_reply_bytes(req, bytes_str("\x0a\xff\xff noise"));
 	else

@@ -135,18 +135,20 @@ both_learn(void **state)
 	know(&there, "defaultdb", 11);
 	start(&there, WAIT_MS, 0, 0);
 	start(&here, WAIT_MS, peers_port(there.peers), 0);
-	peers_ask(here.peers, SERVER_ID, hear, &here);
+	peers_ask(here.peers, SERVER_ID, &(struct peers_taker){.take = hear, .arg = &here});
 	assert_int_equal(here.heard_len, 2);
 	assert_state(&here.heard[0], &there.states[1]);
 	assert_state(&here.heard[1], &there.states[0]);
 	snprintf(address, sizeof address, "127.0.0.1:%u", peers_port(there.peers));
 	assert_string_equal(here.from, address);
-	peers_take_claims(there.peers, SERVER_ID, hear, &there);
+	peers_take_claims(
+	    there.peers, SERVER_ID, &(struct peers_taker){.take = hear, .arg = &there});
 	assert_int_equal(there.heard_len, 1);
 	assert_state(&there.heard[0], &here.states[0]);
 	assert_string_equal(there.from, "127.0.0.1");
 	/* Given once. */
-	peers_take_claims(there.peers, SERVER_ID, hear, &there);
+	peers_take_claims(
+	    there.peers, SERVER_ID, &(struct peers_taker){.take = hear, .arg = &there});
 	assert_int_equal(there.heard_len, 1);
 	assert_int_equal(counts(&here).asked, 1);
 	assert_int_equal(counts(&here).failed, 0);
@@ -166,14 +168,15 @@ one_server_at_a_time(void **state)
 	there.states[0].server_id[0] ^= 1;
 	start(&there, WAIT_MS, 0, 0);
 	start(&here, WAIT_MS, peers_port(there.peers), 0);
-	peers_ask(here.peers, SERVER_ID, hear, &here);
+	peers_ask(here.peers, SERVER_ID, &(struct peers_taker){.take = hear, .arg = &here});
 	assert_int_equal(here.heard_len, 0);
-	peers_take_claims(there.peers, SERVER_ID, hear, &there);
+	peers_take_claims(
+	    there.peers, SERVER_ID, &(struct peers_taker){.take = hear, .arg = &there});
 	assert_int_equal(there.heard_len, 0);
 	assert_int_equal(counts(&there).answered, 1);
 	here.len = 0;
 	there.states[0] = state_of("defaultdb", 11);
-	peers_ask(here.peers, SERVER_ID, hear, &here);
+	peers_ask(here.peers, SERVER_ID, &(struct peers_taker){.take = hear, .arg = &here});
 	assert_int_equal(here.heard_len, 1);
 	assert_int_equal(counts(&here).failed, 0);
 }
@@ -198,11 +201,12 @@ many_databases(void **state)
 	know_many(&there, 2 * PEER_ANSWERED_MAX, 11);
 	start(&there, WAIT_MS, 0, 0);
 	start(&here, WAIT_MS, peers_port(there.peers), 0);
-	peers_ask(here.peers, SERVER_ID, hear, &here);
+	peers_ask(here.peers, SERVER_ID, &(struct peers_taker){.take = hear, .arg = &here});
 	assert_int_equal(here.heard_len, 2 * PEER_ANSWERED_MAX);
 	for (size_t i = 0; i < here.heard_len; i++)
 		assert_true(here.heard[i].tx == 11);
-	peers_take_claims(there.peers, SERVER_ID, hear, &there);
+	peers_take_claims(
+	    there.peers, SERVER_ID, &(struct peers_taker){.take = hear, .arg = &there});
 	assert_int_equal(there.heard_len, 2 * PEER_ANSWERED_MAX);
 }
 
@@ -215,10 +219,11 @@ too_many_databases(void **state)
 	know_many(&there, PEERS_STATES_MAX + 10, 11);
 	start(&there, WAIT_MS, 0, 0);
 	start(&here, WAIT_MS, peers_port(there.peers), 0);
-	peers_ask(here.peers, SERVER_ID, hear, &here);
+	peers_ask(here.peers, SERVER_ID, &(struct peers_taker){.take = hear, .arg = &here});
 	assert_int_equal(counts(&here).failed, 0);
 	assert_int_equal(here.heard_len, PEERS_STATES_MAX);
-	peers_take_claims(there.peers, SERVER_ID, hear, &there);
+	peers_take_claims(
+	    there.peers, SERVER_ID, &(struct peers_taker){.take = hear, .arg = &there});
 	assert_int_equal(there.heard_len, PEERS_CLAIMS_MAX);
 }
 
@@ -238,10 +243,10 @@ one_is_away(void **state)
 	start(&here, WAIT_MS, port, peers_port(third.peers));
 	peers_stop(there.peers);
 	there.peers = NULL;
-	peers_ask(here.peers, SERVER_ID, hear, &here);
+	peers_ask(here.peers, SERVER_ID, &(struct peers_taker){.take = hear, .arg = &here});
 	assert_int_equal(here.heard_len, 1);
 	assert_true(here.heard[0].tx == 12);
-	peers_ask(here.peers, SERVER_ID, hear, &here);
+	peers_ask(here.peers, SERVER_ID, &(struct peers_taker){.take = hear, .arg = &here});
 	assert_int_equal(here.heard_len, 2);
 	assert_int_equal(counts(&here).asked, 4);
 	assert_int_equal(counts(&here).failed, 2);
@@ -277,13 +282,13 @@ said_once(void **state)
 	assert_int_equal(
 	    log_open(&(struct log_config){.path = path, .level = LOG_LEVEL_INFO}), IM_OK);
 	for (int i = 0; i < 3; i++)
-		peers_ask(here.peers, SERVER_ID, hear, &here);
+		peers_ask(here.peers, SERVER_ID, &(struct peers_taker){.take = hear, .arg = &here});
 	hostile_peer_become(h, HOSTILE_FOREIGN);
-	peers_ask(here.peers, SERVER_ID, hear, &here);
+	peers_ask(here.peers, SERVER_ID, &(struct peers_taker){.take = hear, .arg = &here});
 	assert_int_equal(here.heard_len, 0);
 	hostile_peer_become(h, HOSTILE_REFORMED);
 	for (int i = 0; i < 3; i++)
-		peers_ask(here.peers, SERVER_ID, hear, &here);
+		peers_ask(here.peers, SERVER_ID, &(struct peers_taker){.take = hear, .arg = &here});
 	log_close();
 	log_set_level(LOG_LEVEL_ERROR);
 	assert_int_equal(here.heard_len, 3);
@@ -307,11 +312,11 @@ hostile_manner(enum hostile_manner manner)
 	start(&there, WAIT_MS, 0, 0);
 	start(&here, never ? SHORT_MS : WAIT_MS, hostile_peer_port(h),
 	    never ? 0 : peers_port(there.peers));
-	peers_ask(here.peers, SERVER_ID, hear, &here);
+	peers_ask(here.peers, SERVER_ID, &(struct peers_taker){.take = hear, .arg = &here});
 	assert_int_equal(here.heard_len, never ? 0 : 1);
 	assert_true(never || here.heard[0].tx == 11);
 	assert_int_equal(counts(&here).failed, 1);
-	peers_ask(here.peers, SERVER_ID, hear, &here);
+	peers_ask(here.peers, SERVER_ID, &(struct peers_taker){.take = hear, .arg = &here});
 	assert_int_equal(counts(&here).failed, 2);
 	hostile_peer_stop(h);
 }
@@ -392,12 +397,12 @@ malformed_requests(void **state)
 	in.n_states = 2;
 	in.states[1]->txid = 0;
 	assert_int_equal(call(conn, RPC_METHOD_ExchangeStates, &in.base), IM_ERR_FORMAT);
-	peers_take_claims(here.peers, SERVER_ID, hear, &here);
+	peers_take_claims(here.peers, SERVER_ID, &(struct peers_taker){.take = hear, .arg = &here});
 	assert_int_equal(here.heard_len, 0);
 	in.states[1]->txid = 2;
 	in.offset = UINT32_MAX;
 	assert_int_equal(call(conn, RPC_METHOD_ExchangeStates, &in.base), IM_OK);
-	peers_take_claims(here.peers, SERVER_ID, hear, &here);
+	peers_take_claims(here.peers, SERVER_ID, &(struct peers_taker){.take = hear, .arg = &here});
 	assert_int_equal(here.heard_len, 2);
 	assert_int_equal(counts(&here).refused, 3);
 	arena_free(&arena);
@@ -428,7 +433,7 @@ floods_are_bounded(void **state)
 		arena_free(&arena);
 	}
 	rpc_client_close(conn);
-	peers_take_claims(here.peers, SERVER_ID, hear, &here);
+	peers_take_claims(here.peers, SERVER_ID, &(struct peers_taker){.take = hear, .arg = &here});
 	assert_int_equal(here.heard_len, PEERS_CLAIMS_OF_ONE);
 	assert_string_equal(here.heard[0].database, "defaultdb");
 }
@@ -447,7 +452,7 @@ strangers_give_way(void **state)
 	for (size_t i = 0; i < n; i++)
 		strangers[i] = connect_to(&there);
 	start(&here, WAIT_MS, peers_port(there.peers), 0);
-	peers_ask(here.peers, SERVER_ID, hear, &here);
+	peers_ask(here.peers, SERVER_ID, &(struct peers_taker){.take = hear, .arg = &here});
 	assert_int_equal(here.heard_len, 1);
 	for (size_t i = 0; i < n; i++)
 		rpc_client_close(strangers[i]);
@@ -520,7 +525,7 @@ strangers_do_no_harm(void **state)
 	wait_closed(garbage);
 	wait_closed(too_long);
 	start(&here, WAIT_MS, peers_port(there.peers), 0);
-	peers_ask(here.peers, SERVER_ID, hear, &here);
+	peers_ask(here.peers, SERVER_ID, &(struct peers_taker){.take = hear, .arg = &here});
 	assert_int_equal(here.heard_len, 1);
 	for (size_t i = 0; i < PEERS_CONNECTIONS_MAX; i++)
 		close(silent[i]);
@@ -577,8 +582,8 @@ bad_options(void **state)
 	o.listen = "";
 	assert_int_equal(peers_start(&o, &here.peers), IM_OK);
 	assert_int_equal(peers_port(here.peers), 0);
-	peers_ask(here.peers, SERVER_ID, hear, &here);
-	peers_take_claims(here.peers, SERVER_ID, hear, &here);
+	peers_ask(here.peers, SERVER_ID, &(struct peers_taker){.take = hear, .arg = &here});
+	peers_take_claims(here.peers, SERVER_ID, &(struct peers_taker){.take = hear, .arg = &here});
 	assert_int_equal(here.heard_len, 0);
 }
 

@@ -49,6 +49,7 @@ static const struct row rows[] = {
     ALL(Health, NO_LOGIN),
     ALL(ServerInfo, NO_LOGIN),
     ALL(ExchangeStates, NO_LOGIN),
+    ALL(ExchangeContradictions, NO_LOGIN),
     ALL(KeepAlive, NO_RIGHTS),
     ALL(SessionList, NO_RIGHTS),
     ALL(EndSession, NO_RIGHTS),
