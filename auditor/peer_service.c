@@ -225,7 +225,6 @@ service_contradictions(struct peer_service *s, struct rpc_request *req)
 	if (s->options->each_proof && p.offset < PEERS_PROOFS_MAX)
 		s->options->each_proof(s->options->arg, proofs_add, &p);
 	answer.held = p.held;
-	atomic_fetch_add(&s->answered, 1);
 	rpc_reply(req, &answer.base);
 	return IM_OK;
 }

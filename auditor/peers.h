@@ -93,9 +93,9 @@ void peers_take_claims(struct peers *p, const char *server_id, const struct peer
 struct peers_counts {
 	uint64_t asked;    /* exchanges that we began */
 	uint64_t failed;   /* of them without an answer of use */
-	uint64_t answered; /* requests of others that we answered */
+	uint64_t answered; /* requests of others for states that we answered */
 	uint64_t refused;  /* and that we did not: malformed, too much, another method */
-	uint64_t claims;   /* states that we were given, both ways */
+	uint64_t claims;   /* states and contradictions that we were given, both ways */
 	uint64_t dropped;  /* claims that there was no room for */
 };
 void peers_counts(struct peers *p, struct peers_counts *out);
