@@ -13,7 +13,7 @@
 #include "client/immu_admin.h"
 
 #define LOOK_NS 300000000L
-#define LABEL_WIDTH 14u
+#define LABEL_WIDTH 16u
 
 static volatile sig_atomic_t is_interrupted;
 /* The scrub that was awaited has found some. */

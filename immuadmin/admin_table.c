@@ -96,9 +96,9 @@ static const struct option_def settings_options[] = {
 	.max = 1,
 	.help = "version of transaction headers; 0 is for clients of older versions"},
     {.name = "synced",
-	.type = OPTION_STRING,
+	.type = OPTION_ENUM,
 	.flags = OPTION_FLAG_ONLY,
-	.value_name = "true|false",
+	.choices = "true,false",
 	.help = "whether a write is answered only when it is on the disk"},
 };
 

@@ -132,6 +132,8 @@ stable_sizes() {
 	run -0 immuadmin database flush
 	run -0 immuadmin database compact
 	run -0 immuadmin database update testdb --synced false
+	run -2 immuadmin database update testdb --synced maybe
+	expect_text "must be one of true,false"
 	run -0 immuadmin database unload testdb
 	run -2 immuadmin database delete testdb
 	expect_text "cannot be undone"

@@ -41,6 +41,9 @@ flip_byte() {
 	run -10 immuclient verify get.proof --server-signing-pub-key another.pub
 	run -10 immuclient verify get.proof --server nosuchserver00000000
 	run -3 immuclient verify nosuch.proof
+	# What is no proof has nothing to show.
+	run -1 immuclient verify key.pub
+	[[ $output == "immuclient: key.pub: "*"not an offline proof"* ]]
 	run ! immuclient verify key.pub
 }
 

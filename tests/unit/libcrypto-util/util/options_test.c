@@ -27,6 +27,7 @@ static const struct option_def root_options[] = {
 	.type = OPTION_BOOL,
 	.default_text = "true",
 	.help = "Logins"},
+    {.name = "count", .type = OPTION_INT, .max = INT64_MAX, .help = "How many"},
     {.name = "no-histograms", .type = OPTION_BOOL, .help = "No histograms"},
     {.name = "max-recv-msg-size",
 	.type = OPTION_SIZE,
@@ -238,6 +239,7 @@ wrong_flags_are_explained(void **state)
 	refused(IM_ERR_USAGE, ARGS("-p"), NULL, "-p needs a value");
 	refused(IM_ERR_USAGE, ARGS("--port=abc"), NULL, "\"abc\" for --port: not an integer");
 	refused(IM_ERR_USAGE, ARGS("--port=65536"), NULL, "from 0 to 65535");
+	refused(IM_ERR_USAGE, ARGS("--count=-1"), NULL, "must be 0 or more");
 	refused(IM_ERR_USAGE, ARGS("--port=99999999999999999999"), NULL, "out of range");
 	refused(IM_ERR_USAGE, ARGS("--port="), NULL, "not an integer");
 	refused(IM_ERR_USAGE, ARGS("--mtls=maybe"), NULL, "neither true nor false");
@@ -601,6 +603,8 @@ help_begins_with_examples(void **state)
 	assert_has(text, "[T_SIGNINGKEY, T_SIGNING_KEY,");
 	assert_has(text, "--version");
 	assert_has(text, "--config FILE");
+	assert_has(text, "  -s, --[no-]auth             Logins (default true)");
+	assert_has(text, "      --no-histograms ");
 	assert_lacks(text, "inner");
 	assert_lacks(text, "Internal");
 	assert_lacks(text, "print-man");
