@@ -106,9 +106,9 @@ restore_log(const struct meta_restore *r)
 	char before[48] = "";
 
 	if (r->from.id > 0)
-		snprintf(before, sizeof before, "; it was %" PRIu64, r->from.id);
-	log_warn("database %s was restored by %s: its newest transaction was %" PRIu64
-		 " then%s; auditors that ask are told",
+		snprintf(before, sizeof before, " from %" PRIu64, r->from.id);
+	log_warn("database %s was restored by %s to transaction %" PRIu64
+		 "%s; auditors that ask are told",
 	    r->database, r->actor, r->to.id, before);
 }
 

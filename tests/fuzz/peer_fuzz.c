@@ -1,6 +1,6 @@
 /*
  * What auditors read of each other. The first byte chooses: 0 is an answer with states, where what is taken
- * is written and read again as the same; 1 the text of an address.
+ * is written and read again as the same; 1 the text of an address; 2 a contradiction.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -8,6 +8,7 @@
 #include "fuzz.h"
 #include "peer_address.h"
 #include "peer_message.h"
+#include "peer_proof.h"
 #include "rpc/message.h"
 
 #define SERVER_ID "c0ffee0123456789abcd"
@@ -83,6 +84,30 @@ check_message(struct bytes packed)
 	free(states);
 }
 
+/* What is kept of a contradiction can be read again, and shows nothing to whoever has no key. */
+static void
+check_contradiction(struct bytes packed)
+{
+	static const struct peer_proof_keys none;
+	struct peer_contradiction read;
+	struct peer_proof *proof = NULL;
+	ProtobufCMessage *m = NULL;
+	struct arena a;
+
+	arena_init(&a, MEMORY);
+	if (message_unpack(&immudb__schema__peer_contradiction__descriptor, packed, true, &a, &m) ==
+		IM_OK &&
+	    peer_proof_keep((Immudb__Schema__PeerContradiction *)m, SERVER_ID, &proof) == IM_OK) {
+		assert(proof->len <= PEER_PROOF_MAX && peer_proof_read(proof, &a, &read) == IM_OK);
+		check_state(&read.older);
+		check_state(&read.newer);
+		assert(read.older.tx < read.newer.tx);
+		assert(peer_proof_check(&read, &none, &a) == IM_ERR_SIGNATURE);
+	}
+	free(proof);
+	arena_free(&a);
+}
+
 static void
 check_address(struct bytes in)
 {
@@ -105,9 +130,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct bytes in = bytes_of(data, size);
 
-	if (fuzz_number(&in, 1) == 0)
+	switch (fuzz_number(&in, 1)) {
+	case 0:
 		check_message(in);
-	else
+		break;
+	case 2:
+		check_contradiction(in);
+		break;
+	default:
 		check_address(in);
+	}
 	return 0;
 }

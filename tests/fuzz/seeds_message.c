@@ -189,6 +189,34 @@ seed_server(void)
 	ask("open-session", RPC_METHOD_OpenSession, &session.base);
 }
 
+/* A contradiction between two states: of the right form, and showing nothing. */
+static void
+seed_contradiction(M(PeerState) * older, M(PeerState) * newer)
+{
+	M(ExchangeContradictionsRequest)
+	request = IMMUDB__SCHEMA__EXCHANGE_CONTRADICTIONS_REQUEST__INIT;
+	M(PeerContradiction) m = IMMUDB__SCHEMA__PEER_CONTRADICTION__INIT;
+	M(TxHeader) header = IMMUDB__SCHEMA__TX_HEADER__INIT;
+	M(DualProof) proof = IMMUDB__SCHEMA__DUAL_PROOF__INIT;
+
+	older->signature = newer->signature;
+	newer->database = older->database;
+	header.id = older->txid;
+	header.prevalh = header.eh = header.blroot = older->txhash;
+	header.nentries = 1;
+	proof.sourcetxheader = proof.targettxheader = &header;
+	m.older = older;
+	m.newer = newer;
+	m.header = &header;
+	m.proof = &proof;
+	buf_clear(&body);
+	body.len = immudb__schema__peer_contradiction__pack(&m, buf_reserve(&body, SEED_MAX / 2));
+	seed_put("peer", "contradiction", 2, buf_bytes(&body));
+	request.serverid = older->serverid;
+	request.given = &m;
+	assert(!ask("exchange-contradictions", RPC_METHOD_ExchangeContradictions, &request.base));
+}
+
 /* What auditors send each other, which a server refuses. */
 static void
 seed_exchange(void)
@@ -217,6 +245,7 @@ seed_exchange(void)
 	body.len =
 	    immudb__schema__exchange_states_response__pack(&out, buf_reserve(&body, SEED_MAX / 2));
 	seed_put("peer", "states", 0, buf_bytes(&body));
+	seed_contradiction(&first, &second);
 	seed_put("peer", "address", 1, bytes_str("[fe80::1%eth0]:9500"));
 }
 

@@ -69,7 +69,8 @@ later_blocks() {
 		immuadmin login immudb <<<immudb
 		. ./on-server.sh
 		halt
-		cp -a data backup
+		mkdir backups
+		immuadmin backup --yes --dbdir data --to backups
 		serve --signingKey signing.key
 		write two
 		write three
@@ -77,8 +78,7 @@ later_blocks() {
 		becomes 1
 
 		halt
-		rm -rf data
-		cp -a backup data
+		immuadmin restore --yes --dbdir data backups/*.tar.gz
 		serve --signingKey signing.key
 		becomes 0
 		set +e
@@ -108,7 +108,8 @@ later_blocks() {
 	as_printed ". ./play"
 	expect_status 0
 	expect_text "with the old key alone: 10"
-	expect_text rolled-back "$(<alarm.out)"
+	expect_text rolled-back-announced "$(<alarm.out)"
+	[[ $(<alarm.out) =~ restore:\ +"(local) $(id -un) restored the database at" ]]
 	expect_text "suspect from" "$(<alarm.out)"
 	[[ $(<alarm.out) =~ holds:\ +true ]]
 	[[ $(<before-the-restore.state) == *"tx 3"* ]]
