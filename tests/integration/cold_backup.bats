@@ -40,16 +40,29 @@ listing() {
 	find . -maxdepth 1 ! -name '*.log' ! -name home ! -name . | sort
 }
 
-# make_backup: DATA with two states, and BACKUP of the first; no server runs afterwards.
+# What most tests begin with, made once: a folder with two states, and a backup of the first.
+setup_file() {
+	load helpers
+	private_home "$BATS_FILE_TMPDIR"
+	mkdir "$BATS_FILE_TMPDIR/saved"
+	cd "$BATS_FILE_TMPDIR/saved" || return 1
+	SERVER_LOG=$BATS_FILE_TMPDIR/server.log
+	DATA=$PWD/data
+	start_server --admin-password "$PASSWORD"
+	immuclient login immudb <<<"$PASSWORD"
+	immuclient safeset before backup
+	stop_server
+	immuadmin backup --dbdir data
+	start_server
+	immuclient login immudb <<<"$PASSWORD"
+	immuclient safeset after backup
+	stop_server
+}
+
+# make_backup: DATA and BACKUP; no server runs.
 make_backup() {
-	start_saved
-	stop_server
-	save
-	expect_status 0
-	start_server --pidfile "$DATA/immudb.pid"
-	immuclient login immudb <<<"$PASSWORD" >/dev/null
-	immuclient safeset after backup >/dev/null
-	stop_server
+	cp -a "$BATS_FILE_TMPDIR/saved/." .
+	BACKUP=$(echo "$PWD"/data_bkp_*.tar.gz)
 }
 
 @test "a running server is stopped, saved and started again, and the backup restored" {
@@ -123,15 +136,16 @@ make_backup() {
 }
 
 @test "somebody else who works on the folder is not stopped" {
-	start_saved
-	stop_server
-	flock -n "$DATA/immudb.lock" sleep 60 &
+	make_backup
+	setpriv --pdeathsig KILL bash -c 'exec 9<>"$1"; flock 9; echo yes >held; exec sleep 600' hold \
+		"$DATA/immudb.lock" 3>&- &
 	local holder=$!
-	until ! flock -n "$DATA/immudb.lock" true; do :; done
+	wait_for file held "$WAIT_SECONDS" "$holder"
 	run -1 immuadmin backup --yes --dbdir "$DATA" --password "$PASSWORD"
-	expect_text "which is not its server"
-	run -1 immuadmin restore --yes --dbdir "$DATA" password
+	expect_text "does not tell which: give --pidfile"
+	run -1 immuadmin restore --yes --dbdir "$DATA" "$BACKUP"
 	expect_text "stop it first"
+	kill -0 "$holder"
 	kill "$holder"
 }
 
