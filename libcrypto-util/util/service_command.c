@@ -103,6 +103,7 @@ const struct command service_verbs[SERVICE_VERBS_COUNT] = {SERVICE_VERBS(service
 
 /* A command that goes on. */
 struct service_call {
+	const struct program *program;
 	const struct options *options;
 	const struct service_def *def;
 	const char *root; /* NULL: the system */
@@ -300,6 +301,23 @@ command_note_install(
 		    c->out, "no user was made and everything belongs to you: you are not root");
 }
 
+/* The manual page, which the caller frees; empty without memory. */
+static char *
+command_manual(const struct service_call *c, struct bytes *out)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *to = open_memstream(&text, &len);
+
+	if (to) {
+		options_print_man(c->program, to);
+		if (fclose(to) != 0)
+			len = 0;
+	}
+	*out = bytes_of(text, text ? len : 0);
+	return text;
+}
+
 static enum im_err
 command_install_with(struct service_call *c, struct bytes config, const struct command *program)
 {
@@ -307,8 +325,10 @@ command_install_with(struct service_call *c, struct bytes config, const struct c
 	    .root = c->root,
 	    .force = options_bool(c->options, "force"),
 	    .config = config};
+	char *manual = command_manual(c, &in.manual);
 	enum im_err err = service_install(&in);
 
+	free(manual);
 	if (err)
 		return err;
 	output_note(c->out, "Service %s installed", c->def->name);
@@ -475,7 +495,8 @@ int
 service_run(struct command_call *call)
 {
 	const struct command *program = call->program->root;
-	struct service_call c = {.options = call->options,
+	struct service_call c = {.program = call->program,
+	    .options = call->options,
 	    .def = service_by_program(program->name),
 	    .root = command_root(call->options)};
 	enum im_err err = IM_ERR_INTERNAL;

@@ -25,7 +25,7 @@ extern const struct option_def service_stop_options[];
 	.summary = "install the service, and start it", \
 	.help = \
 	    "Makes the user immu, the folders of data, settings and logs, and the unit; copies the program " \
-	    "to /usr/sbin unless it runs from a folder of the system. Flags of the program itself, such as " \
+	    "to /usr/sbin, and its manual page, unless it runs from a folder of the system. Flags of the program itself, such as " \
 	    "--port, are taken, too, and written into the new file of settings; one that is there is " \
 	    "kept. With --root nothing is started.", \
 	.flags_only = true, \

@@ -32,7 +32,8 @@ struct install {
 	const char *copies[SERVICE_PROGRAMS_MAX + 1]; /* which are copied there; NULL-terminated */
 	char own_folder[PATH_MAX];                    /* where we are */
 	char unit_path[SERVICE_PATH_MAX], config_path[SERVICE_PATH_MAX];
-	struct service_owner user; /* immu */
+	char manual_path[SERVICE_PATH_MAX]; /* "": none is written */
+	struct service_owner user;          /* immu */
 	struct buf unit;
 };
 
@@ -40,6 +41,12 @@ static void
 install_path(char out[SERVICE_PATH_MAX], const char *before, const char *name, const char *behind)
 {
 	snprintf(out, SERVICE_PATH_MAX, "%s%s%s", before, name, behind);
+}
+
+static void
+install_manual_path(char out[SERVICE_PATH_MAX], const struct service_def *def)
+{
+	install_path(out, SERVICE_MANUAL_FOLDER "/", def->programs[0], ".8");
 }
 
 /* ---- checks ---- */
@@ -185,6 +192,18 @@ install_check_programs(struct install *i)
 	return err;
 }
 
+/* The manual page comes with a copied program, unless somebody else has put one there. */
+static void
+install_choose_manual(struct install *i)
+{
+	if (!i->in->program_is_copy || !i->in->manual.len)
+		return;
+	install_manual_path(i->manual_path, i->in->def);
+	if (service_place_has_file(&i->place, i->manual_path) != IM_ERR_NOT_FOUND &&
+	    !install_is_copy(&i->place, i->manual_path, NULL))
+		i->manual_path[0] = '\0';
+}
+
 static enum im_err
 install_check(struct install *i)
 {
@@ -197,6 +216,7 @@ install_check(struct install *i)
 	if (err)
 		return err;
 	install_choose_copies(i);
+	install_choose_manual(i);
 	err = install_check_programs(i);
 	if (!err)
 		err = service_place_has_file(&i->place, i->config_path);
@@ -295,10 +315,36 @@ install_enable(struct install *i)
 }
 
 static enum im_err
+install_manual(struct install *i)
+{
+	if (!i->manual_path[0])
+		return IM_OK;
+	return service_place_write(
+	    &i->place, i->manual_path, i->in->manual, INSTALL_FILE_MODE, install_caller);
+}
+
+/* The unit, with what is copied for it. */
+static enum im_err
+install_write_unit(struct install *i)
+{
+	char paths[SERVICE_PROGRAMS_MAX][SERVICE_PATH_MAX], folder[SERVICE_PATH_MAX];
+	const char *copies[SERVICE_PROGRAMS_MAX + 2] = {NULL};
+	size_t count = 0;
+
+	install_path(folder, i->folder, "/", "");
+	for (; i->copies[count]; count++) {
+		install_path(paths[count], folder, i->copies[count], "");
+		copies[count] = paths[count];
+	}
+	if (i->manual_path[0])
+		copies[count] = i->manual_path;
+	return service_unit_write(i->in->def, i->folder, copies, &i->unit);
+}
+
+static enum im_err
 install_make(struct install *i)
 {
-	enum im_err err =
-	    service_unit_write(i->in->def, i->folder, (const char *const *)i->copies, &i->unit);
+	enum im_err err = install_write_unit(i);
 
 	if (!err)
 		err = install_user(i);
@@ -306,6 +352,8 @@ install_make(struct install *i)
 		err = install_folders(i);
 	if (!err)
 		err = install_programs(i);
+	if (!err)
+		err = install_manual(i);
 	if (!err)
 		err = install_config(i);
 	if (!err)
@@ -385,6 +433,9 @@ uninstall_copies(
 		if (service_unit_has_copy(buf_bytes(unit), path) && !install_is_copy(p, path, def))
 			err = service_place_remove(p, path);
 	}
+	install_manual_path(path, def);
+	if (!err && service_unit_has_copy(buf_bytes(unit), path))
+		err = service_place_remove(p, path);
 	return err;
 }
 

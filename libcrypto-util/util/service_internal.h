@@ -17,6 +17,7 @@
 #define SERVICE_CONFIG_MAX (1024u * 1024)
 #define SERVICE_USER_MAX 64u
 #define SERVICE_PROGRAM_FOLDER "/usr/sbin"
+#define SERVICE_MANUAL_FOLDER "/usr/share/man/man8"
 #define SERVICE_UNIT_FOLDER "/etc/systemd/system"
 #define SERVICE_WANTS_FOLDER SERVICE_UNIT_FOLDER "/multi-user.target.wants"
 #define SERVICE_CONFIG_FOLDER "/etc/immudb"
@@ -59,8 +60,8 @@ struct service_exec {
 };
 
 /*
- * Appends the unit file of a service whose programs are in folder, with our mark, and with the names of the
- * programs that were copied there (a NULL-terminated list).
+ * Appends the unit file of a service whose programs are in folder, with our mark, and with the paths of what
+ * was copied for it (a NULL-terminated list).
  */
 enum im_err service_unit_write(
     const struct service_def *def, const char *folder, const char *const *copies, struct buf *out);
@@ -208,6 +209,7 @@ struct service_install {
 	const char *root;     /* NULL: the system */
 	bool force;           /* replace files that are somebody else's */
 	struct bytes config;  /* what a new configuration file has */
+	struct bytes manual;  /* page that comes with a copied program; may be empty */
 	bool config_is_kept;  /* out: there was one */
 	bool program_is_copy; /* out */
 	char missing

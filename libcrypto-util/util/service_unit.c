@@ -25,7 +25,7 @@ service_unit_write(
 
 	buf_append_str(out, UNIT_MARK);
 	for (; *copies; copies++)
-		buf_printf(out, UNIT_COPY "%s/%s\n", folder, *copies);
+		buf_printf(out, UNIT_COPY "%s\n", *copies);
 	while ((found = (const unsigned char *)memmem(
 		    at, (size_t)(end - at), UNIT_FOLDER, strlen(UNIT_FOLDER)))) {
 		buf_append(out, at, (size_t)(found - at));

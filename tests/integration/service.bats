@@ -50,6 +50,7 @@ expect_mode() {
 	expect_mode 750 /var/log/immudb
 	expect_mode 644 /etc/systemd/system/immudb.service
 	grep -q '^ExecStart=/usr/sbin/immudb --dir /var/lib/immudb --pidfile' "$UNIT"
+	cmp "$ROOT/usr/share/man/man8/immudb.8" <(immudb --print-man)
 	cmp "$TEST_SOURCE/packaging/systemd/immudb.logrotate" "$ROOT/etc/logrotate.d/immudb"
 	cmp "$TEST_SOURCE/packaging/systemd/immu.sysusers" "$ROOT/etc/sysusers.d/immu.conf"
 	[[ $(readlink "$ROOT/etc/systemd/system/multi-user.target.wants/immudb.service") == "${UNIT#"$ROOT"}" ]]
@@ -75,6 +76,7 @@ expect_mode() {
 	run -0 immudb service uninstall --root "$ROOT"
 	expect_text "No data removed: they are in $ROOT/var/lib/immudb"
 	[[ ! -e $UNIT && ! -e $ROOT/usr/sbin/immudb && ! -e $ROOT/etc/logrotate.d/immudb ]]
+	[[ ! -e $ROOT/usr/share/man/man8/immudb.8 ]]
 	[[ ! -e $ROOT/var/lib/immudb/immudb.pid && -e $ROOT/var/lib/immudb/immudb.sqlite ]]
 	run -3 immudb service uninstall --root "$ROOT"
 

@@ -4,7 +4,7 @@
 #include "util/service_internal.h"
 
 static const char *const no_copies[] = {NULL};
-static const char *const two_copies[] = {"immugw", "auditor", NULL};
+static const char *const two_copies[] = {"/usr/sbin/immugw", "/usr/sbin/auditor", NULL};
 
 static void
 every_template_becomes_a_unit_that_is_read_back(void **state)
