@@ -198,10 +198,11 @@ fault_copy(const struct store_fault *from)
 	const char *file = from->file ? from->file : "";
 	size_t file_len = strlen(file) + 1, what_len = strlen(from->what) + 1;
 	struct scrub_fault *f = calloc(1, sizeof *f + file_len + what_len + from->key.len);
-	char *p = (char *)(f + 1);
+	char *p;
 
 	if (!f)
 		return NULL;
+	p = (char *)(f + 1);
 	*f = (struct scrub_fault){
 	    .tx = from->tx, .offset = from->offset, .derived = from->derived, .file = p};
 	memcpy(p, file, file_len);

@@ -110,3 +110,14 @@ named() {
 	expect_status 0
 	expect_text "SUCCESS"
 }
+
+@test "every metric of the server is documented, and none that it has not" {
+	start_server --tls --auto-cert
+	curl -fsS "http://127.0.0.1:$METRICS_PORT/metrics" | sed -n 's/^# TYPE \(immudb_[^ ]*\) \(.*\)/\1 \2/p' |
+		sort >shown
+	stop_server
+	sed -nE 's/^\| `(immudb_[a-z_]+)` \| (counter|gauge|histogram) \|.*/\1 \2/p' \
+		"$TEST_SOURCE/packaging/MONITORING.md" | sort >documented
+	[[ -s shown ]]
+	diff shown documented
+}

@@ -16,7 +16,7 @@ teardown() {
 
 # a server with 700 transactions, and an administrator.
 start_filled() {
-	start_server --synced=false "$@"
+	start_server --synced=false
 	login_admin
 	immuadmin login immudb <<<immudb
 	seq 1 700 | awk '{ printf "key%d\tvalue of %d\n", $1, $1 }' >rows.tsv
