@@ -57,6 +57,9 @@ int command_restore(struct command_call *call);
 /* admin_hot_backup.c */
 int command_hot_backup(struct command_call *call);
 
+/* admin_hot_restore.c */
+int command_hot_restore(struct command_call *call);
+
 /* admin_stats.c */
 int command_stats(struct command_call *call);
 

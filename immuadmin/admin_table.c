@@ -341,6 +341,37 @@ static const struct option_def hot_backup_options[] = {
 	.help = "show progress when stderr is a terminal"},
 };
 
+static const struct option_def hot_restore_options[] = {
+    {.name = "input",
+	.short_name = 'i',
+	.type = OPTION_PATH,
+	.flags = OPTION_FLAG_ONLY,
+	.default_text = "-",
+	.help = "the archive; - is stdin"},
+    {.name = "append",
+	.type = OPTION_BOOL,
+	.flags = OPTION_FLAG_ONLY,
+	.help =
+	    "continue an existing database, whose history must be the beginning of the archive's"},
+    {.name = "force",
+	.type = OPTION_BOOL,
+	.flags = OPTION_FLAG_ONLY,
+	.help = "replace an existing database, whatever it has; auditors are told"},
+    {.name = "verify",
+	.type = OPTION_BOOL,
+	.flags = OPTION_FLAG_ONLY,
+	.help = "read the whole file once before anything is sent"},
+    {.name = "verify-only",
+	.type = OPTION_BOOL,
+	.flags = OPTION_FLAG_ONLY,
+	.help = "check the archive, without a server, and show what it has"},
+    {.name = "progress-bar",
+	.type = OPTION_BOOL,
+	.flags = OPTION_FLAG_ONLY,
+	.default_text = "true",
+	.help = "show progress when stderr is a terminal"},
+};
+
 static const struct command commands[] = {
     {.name = "login",
 	.aliases = "l",
@@ -437,6 +468,22 @@ static const struct command commands[] = {
 	.options = hot_backup_options,
 	.option_count = COUNT(hot_backup_options),
 	.run = command_hot_backup},
+    {.name = "hot-restore",
+	.args = "[DATABASE]",
+	.group = "Backup",
+	.summary = "make a database from an archive of hot-backup while the server is in use",
+	.help =
+	    "Without DATABASE the database has the name that it has in the archive. Every hash is "
+	    "computed again, here and by the server; an archive that does not lead to the state it "
+	    "ends with is refused, and leaves nothing. The database is seen when it is complete. "
+	    "Needs a sysadmin.",
+	.examples = "immuadmin hot-restore -i defaultdb.archive copy\n"
+		    "immuadmin hot-restore -i defaultdb.archive defaultdb --force\n"
+		    "immuadmin hot-restore -i defaultdb.archive --verify-only",
+	.max_args = 1,
+	.options = hot_restore_options,
+	.option_count = COUNT(hot_restore_options),
+	.run = command_hot_restore},
     {.name = "verify",
 	.args = "DIR",
 	.group = "Files",

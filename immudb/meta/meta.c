@@ -75,7 +75,10 @@ static const char *const meta_migrations[] = {
     " pending INTEGER NOT NULL CHECK (pending IN (0, 1)),"
     " signature BLOB NOT NULL,"
     " point BLOB NOT NULL) STRICT;"
-    "CREATE INDEX restores_database ON restores (database, number);"};
+    "CREATE INDEX restores_database ON restores (database, number);",
+    "CREATE TABLE strays ("
+    " folder TEXT PRIMARY KEY NOT NULL CHECK (length(folder) BETWEEN 1 AND 128)"
+    ") STRICT, WITHOUT ROWID;"};
 
 #define META_SCHEMA_VERSION ((int)(sizeof meta_migrations / sizeof *meta_migrations))
 

@@ -129,6 +129,32 @@ enum im_err meta_database_forget(struct meta *m, const char *name);
 enum im_err
 meta_database_find(struct meta *m, enum meta_database_state state, struct meta_database *out);
 
+/*
+ * Strays: folders in the data folder that are not yet, or no more, those of a database. A start removes
+ * them. A restore makes one, which then becomes a new database, or changes places with the folder of an
+ * existing one, in one step.
+ */
+enum im_err meta_stray_add(struct meta *m, const char *folder);
+enum im_err meta_stray_drop(struct meta *m, const char *folder);
+
+/* Any one of them. IM_ERR_NOT_FOUND when there is none. */
+enum im_err meta_stray_find(struct meta *m, char folder[META_DATABASE_MAX + 1]);
+
+/* The stray database->folder becomes a database, ready. IM_ERR_DATABASE_EXISTS, IM_ERR_DATABASE_NAME. */
+enum im_err meta_stray_adopt(struct meta *m, const struct meta_database *database,
+    const struct meta_setting *settings, size_t count, const struct meta_action *action);
+
+/* The folder of a database that is ready, and the stray that takes its place. */
+struct meta_swap {
+	const char *database;
+	const char *folder; /* becomes a stray */
+	const char *stray;  /* becomes the database's */
+};
+
+/* Does that, and journals the action. IM_ERR_DATABASE_NOT_FOUND. */
+enum im_err
+meta_stray_swap(struct meta *m, const struct meta_swap *swap, const struct meta_action *action);
+
 /* Looks a database up. IM_ERR_DATABASE_NOT_FOUND. */
 enum im_err meta_database_get(struct meta *m, struct bytes name, struct meta_database *out);
 

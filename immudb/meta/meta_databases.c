@@ -8,7 +8,11 @@
  *        delete                    folder removed
  *  ready --------> deleting ---------------------> (none)    meta_database_delete(), _forget()
  *
- * Invariant: a folder exists only for a database that is written here.
+ *        restore                   restored
+ *  (none) -------> stray ------------------------> ready     meta_stray_add(), _adopt()
+ *                  stray <-----------------------> folder of one that is ready     meta_stray_swap()
+ *
+ * Invariant: a folder exists only for a database that is written here, or as a stray.
  */
 #include "meta/meta_sql.h"
 
@@ -258,6 +262,126 @@ meta_settings_put(struct meta *m, const char *database, const struct meta_settin
 	err = meta_transaction_begin(m);
 	if (err == IM_OK) {
 		err = meta_settings_write(m, database, settings, count);
+		if (err == IM_OK)
+			err = meta_journal_write(m, action);
+		err = meta_transaction_end(m, err);
+	}
+	meta_unlock(m);
+	return err;
+}
+
+/* ---- Strays ---- */
+
+static enum im_err
+meta_stray_change(struct meta *m, enum meta_statement id, const char *folder)
+{
+	enum im_err err = meta_database_name_check(bytes_str(folder));
+
+	if (err != IM_OK)
+		return err;
+	pthread_mutex_lock(&m->mutex);
+	err = meta_transaction_begin(m);
+	if (err == IM_OK)
+		err = meta_transaction_end(m, meta_database_part(m, id, folder));
+	meta_unlock(m);
+	return err;
+}
+
+enum im_err
+meta_stray_add(struct meta *m, const char *folder)
+{
+	return meta_stray_change(m, META_SQL_STRAY_ADD, folder);
+}
+
+enum im_err
+meta_stray_drop(struct meta *m, const char *folder)
+{
+	return meta_stray_change(m, META_SQL_STRAY_DROP, folder);
+}
+
+enum im_err
+meta_stray_find(struct meta *m, char folder[META_DATABASE_MAX + 1])
+{
+	enum im_err err;
+	sqlite3_stmt *stmt = meta_lock(m, META_SQL_STRAY_FIRST, &err);
+
+	if (stmt)
+		err = meta_step(m, stmt);
+	if (err == IM_OK)
+		meta_column(stmt, 0, folder, META_DATABASE_MAX + 1);
+	meta_unlock(m);
+	return err;
+}
+
+/* Takes a folder out of the strays. A transaction is begun. */
+static enum im_err
+meta_stray_take(struct meta *m, const char *folder)
+{
+	enum im_err err = meta_database_part(m, META_SQL_STRAY_DROP, folder);
+
+	if (err == IM_OK && sqlite3_changes(m->db) == 0)
+		err = err_set(IM_ERR_NOT_FOUND, "%s is no folder that is being restored", folder);
+	return err;
+}
+
+enum im_err
+meta_stray_adopt(struct meta *m, const struct meta_database *database,
+    const struct meta_setting *settings, size_t count, const struct meta_action *action)
+{
+	enum im_err err = meta_database_name_check(bytes_str(database->name));
+
+	if (err != IM_OK)
+		return err;
+	pthread_mutex_lock(&m->mutex);
+	err = meta_transaction_begin(m);
+	if (err == IM_OK) {
+		err = meta_stray_take(m, database->folder);
+		if (err == IM_OK)
+			err = meta_database_insert(m, database, settings, count);
+		if (err == IM_OK)
+			err = meta_database_part(m, META_SQL_DATABASE_READY, database->name);
+		if (err == IM_OK)
+			err = meta_journal_write(m, action);
+		err = meta_transaction_end(m, err);
+	}
+	meta_unlock(m);
+	if (err == IM_ERR_EXISTS)
+		return err_set(
+		    IM_ERR_DATABASE_EXISTS, "database %s already exists", database->name);
+	return err;
+}
+
+/* A transaction is begun. */
+static enum im_err
+meta_swap_folders(struct meta *m, const struct meta_swap *swap)
+{
+	sqlite3_stmt *stmt;
+	enum im_err err = meta_stray_take(m, swap->stray);
+
+	if (err != IM_OK)
+		return err;
+	stmt = meta_statement(m, META_SQL_DATABASE_FOLDER, &err);
+	if (!stmt)
+		return err;
+	meta_bind(stmt, 1, bytes_str(swap->database));
+	meta_bind(stmt, 2, bytes_str(swap->stray));
+	meta_bind(stmt, 3, bytes_str(swap->folder));
+	err = meta_exec(m, stmt);
+	if (err == IM_OK && sqlite3_changes(m->db) == 0)
+		err = err_set(
+		    IM_ERR_DATABASE_NOT_FOUND, "database %s does not exist", swap->database);
+	return err == IM_OK ? meta_database_part(m, META_SQL_STRAY_ADD, swap->folder) : err;
+}
+
+enum im_err
+meta_stray_swap(struct meta *m, const struct meta_swap *swap, const struct meta_action *action)
+{
+	enum im_err err;
+
+	pthread_mutex_lock(&m->mutex);
+	err = meta_transaction_begin(m);
+	if (err == IM_OK) {
+		err = meta_swap_folders(m, swap);
 		if (err == IM_OK)
 			err = meta_journal_write(m, action);
 		err = meta_transaction_end(m, err);

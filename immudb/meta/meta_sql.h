@@ -68,6 +68,11 @@
 	X(DATABASE_DROP, "DELETE FROM databases WHERE name = ?1 AND state = 0") \
 	X(DATABASE_DELETING, "UPDATE databases SET state = 2 WHERE name = ?1 AND state = 1") \
 	X(DATABASE_FORGET, "DELETE FROM databases WHERE name = ?1 AND state = 2") \
+	X(DATABASE_FOLDER, \
+	    "UPDATE databases SET folder = ?2 WHERE name = ?1 AND folder = ?3 AND state = 1") \
+	X(STRAY_ADD, "INSERT INTO strays (folder) VALUES (?1)") \
+	X(STRAY_DROP, "DELETE FROM strays WHERE folder = ?1") \
+	X(STRAY_FIRST, "SELECT folder FROM strays ORDER BY folder LIMIT 1") \
 	X(LEVEL_DROP_ALL, "DELETE FROM permissions WHERE database = ?1") \
 	X(SETTING_GET, "SELECT value FROM settings WHERE database = ?1 AND name = ?2") \
 	X(SETTING_PUT, \

@@ -130,6 +130,180 @@ databases_create(struct databases *d, const struct database_new *new,
 	return err;
 }
 
+/* ---- Restoring ---- */
+
+enum im_err
+databases_stage(struct databases *d, const char *name, char folder[META_DATABASE_MAX + 1])
+{
+	enum im_err err = meta_database_name_check(bytes_str(name));
+
+	if (err != IM_OK)
+		return err;
+	pthread_mutex_lock(&d->operations);
+	err = database_folder_choose(d->options.dir, name, folder);
+	if (err == IM_OK)
+		err = meta_stray_add(d->options.meta, folder);
+	pthread_mutex_unlock(&d->operations);
+	return err;
+}
+
+/* Under operations, or of a folder that nobody else knows. */
+static enum im_err
+databases_drop_stray(struct databases *d, const char *folder)
+{
+	enum im_err err = database_folder_remove(d->options.dir, folder);
+
+	if (err == IM_OK)
+		err = meta_stray_drop(d->options.meta, folder);
+	if (err != IM_OK)
+		log_error("%s is left until the next start: %s", folder, err_detail(err));
+	return err;
+}
+
+enum im_err
+databases_unstage(struct databases *d, const char *folder)
+{
+	enum im_err err;
+
+	pthread_mutex_lock(&d->operations);
+	err = databases_drop_stray(d, folder);
+	pthread_mutex_unlock(&d->operations);
+	return err;
+}
+
+enum im_err
+databases_staged_path(const struct databases *d, const char *folder, char path[VFS_PATH_MAX])
+{
+	return vfs_path(path, d->options.dir, folder);
+}
+
+/* It is a database now, whether or not it can be opened. */
+static void
+database_open_adopted(struct database *db)
+{
+	struct store *store = NULL;
+	enum im_err err = databases_load_settings(db->owner, db->name, &db->settings);
+
+	if (err == IM_OK)
+		err = databases_store_open(db, false, &store);
+	if (err == IM_OK) {
+		database_put_open(db, store);
+		return;
+	}
+	log_error("database %s cannot be opened: %s", db->name, err_detail(err));
+	database_put_broken(db, err);
+}
+
+enum im_err
+databases_adopt(struct databases *d, const struct database_new *new, const char *folder,
+    const struct meta_action *action, struct database **out)
+{
+	struct meta_database row;
+	struct meta_setting settings[DATABASES_SETTINGS];
+	size_t count = database_list_settings(&new->settings, settings);
+	struct database *db = NULL;
+	enum im_err err;
+
+	pthread_mutex_lock(&d->operations);
+	err = databases_check_new(d, new);
+	if (err == IM_OK)
+		err = database_fill_row(d, new, &row);
+	if (err == IM_OK) {
+		snprintf(row.folder, sizeof row.folder, "%s", folder);
+		db = databases_new_struct(d, &row);
+		err = db ? meta_stray_adopt(d->options.meta, &row, settings, count, action)
+			 : IM_ERR_NOMEM;
+	}
+	if (err == IM_OK) {
+		database_open_adopted(db);
+		databases_publish(d, db);
+		*out = db;
+	} else {
+		free(db);
+	}
+	pthread_mutex_unlock(&d->operations);
+	return err;
+}
+
+/* The state that a closed database ends with; 0 if it cannot be opened. */
+static void
+database_last_state(struct database *db, struct store_state *out)
+{
+	struct store *store = NULL;
+	enum im_err err = databases_store_open(db, false, &store);
+
+	*out = (struct store_state){.tx = 0};
+	if (err == IM_OK)
+		store_state(store, out);
+	else
+		log_warn("database %s, which is replaced, cannot be opened: %s", db->name,
+		    err_detail(err));
+	store_close(store);
+}
+
+static enum im_err
+exchange_check(const struct database *db, const struct database_exchange *exchange,
+    const struct store_state *now)
+{
+	const struct store_state *must_be = exchange->must_be;
+
+	if (!must_be ||
+	    (must_be->tx == now->tx && (now->tx == 0 || hash_equal(&must_be->alh, &now->alh))))
+		return IM_OK;
+	return err_set(IM_ERR_STATE_FORKED,
+	    "%s: database %s was written meanwhile: it has transaction %llu",
+	    err_text(IM_ERR_STATE_FORKED), db->name, (unsigned long long)now->tx);
+}
+
+/* Claimed, and under operations. */
+static enum im_err
+exchange_folder(struct database *db, const struct database_exchange *exchange)
+{
+	struct databases *d = db->owner;
+	struct meta_swap swap = {db->name, db->folder, exchange->folder};
+	struct store_state from;
+	char old[sizeof db->folder];
+	enum im_err err;
+
+	database_last_state(db, &from);
+	err = exchange_check(db, exchange, &from);
+	if (err == IM_OK)
+		err = meta_stray_swap(d->options.meta, &swap, exchange->action);
+	if (err != IM_OK)
+		return err;
+	memcpy(old, db->folder, sizeof old);
+	snprintf(db->folder, sizeof db->folder, "%s", exchange->folder);
+	if (exchange->done)
+		err = exchange->done(exchange->ctx, &from);
+	if (err != IM_OK)
+		log_error("database %s was restored, but that could not be announced: %s", db->name,
+		    err_detail(err));
+	(void)databases_drop_stray(d, old);
+	return IM_OK;
+}
+
+enum im_err
+database_exchange(struct database *db, const struct database_exchange *exchange)
+{
+	struct databases *d = db->owner;
+	char text[256];
+	enum im_err err;
+
+	if (db->is_system)
+		return IM_ERR_DATABASE_RESERVED;
+	pthread_mutex_lock(&d->operations);
+	err = database_claim(db);
+	if (err == IM_OK) {
+		err = exchange_folder(db, exchange);
+		snprintf(text, sizeof text, "%s", err == IM_OK ? "" : err_detail(err));
+		database_open_claimed(db);
+		if (err != IM_OK)
+			err = err_set(err, "%s", text);
+	}
+	pthread_mutex_unlock(&d->operations);
+	return err;
+}
+
 /* ---- Settings ---- */
 
 enum im_err

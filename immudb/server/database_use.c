@@ -589,6 +589,105 @@ database_info(struct database *db, struct database_info *out)
 	database_release(db);
 }
 
+/* ---- Waiting, and replacing what is in it ---- */
+
+struct sleeper {
+	struct database_wait wait; /* first */
+	pthread_mutex_t mutex;
+	pthread_cond_t woken;
+	bool is_over;
+	enum im_err err;
+	char text[256];
+};
+
+static void
+sleeper_wake(struct database_wait *w, enum im_err err)
+{
+	struct sleeper *s = (struct sleeper *)w;
+
+	pthread_mutex_lock(&s->mutex);
+	s->is_over = true;
+	s->err = err;
+	snprintf(s->text, sizeof s->text, "%s", err == IM_OK ? "" : err_detail(err));
+	pthread_cond_signal(&s->woken);
+	pthread_mutex_unlock(&s->mutex);
+}
+
+static void
+sleeper_init(struct sleeper *s)
+{
+	*s = (struct sleeper){.wait = {.ready = sleeper_wake}};
+	pthread_mutex_init(&s->mutex, NULL);
+	pthread_cond_init(&s->woken, NULL);
+}
+
+/* Goes to sleep if err says that it will be woken, and gives what came of it. */
+static enum im_err
+sleeper_sleep(struct sleeper *s, enum im_err err)
+{
+	if (err == IM_ERR_WOULD_BLOCK) {
+		pthread_mutex_lock(&s->mutex);
+		while (!s->is_over)
+			pthread_cond_wait(&s->woken, &s->mutex);
+		pthread_mutex_unlock(&s->mutex);
+		err = s->err == IM_OK ? IM_OK : err_set(s->err, "%s", s->text);
+	}
+	pthread_mutex_destroy(&s->mutex);
+	pthread_cond_destroy(&s->woken);
+	return err;
+}
+
+enum im_err
+database_enter_wait(struct database *db)
+{
+	struct sleeper s;
+
+	sleeper_init(&s);
+	return sleeper_sleep(&s, database_enter(db, &s.wait));
+}
+
+enum im_err
+database_claim(struct database *db)
+{
+	struct databases *d = db->owner;
+	struct database_wait *refused = NULL;
+	struct sleeper s;
+	enum im_err err;
+
+	sleeper_init(&s);
+	pthread_mutex_lock(&d->mutex);
+	err = d->stopping ? IM_ERR_SHUTDOWN : database_unload_locked(db, &refused);
+	if (err == IM_ERR_WOULD_BLOCK) {
+		s.wait.next = db->unloading;
+		db->unloading = &s.wait;
+	}
+	pthread_mutex_unlock(&d->mutex);
+	waits_answer(refused, IM_ERR_DATABASE_NOT_LOADED, err_text(IM_ERR_DATABASE_NOT_LOADED));
+	err = sleeper_sleep(&s, err);
+	if (err != IM_OK && err != IM_ERR_DATABASE_NOT_LOADED)
+		return err;
+	pthread_mutex_lock(&d->mutex);
+	err = IM_OK;
+	if (d->stopping)
+		err = IM_ERR_SHUTDOWN;
+	else if (db->state != DATABASE_UNLOADED)
+		err = err_set(IM_ERR_BUSY, "%s: database %s was loaded meanwhile",
+		    err_text(IM_ERR_BUSY), db->name);
+	if (err == IM_OK) {
+		db->state = DATABASE_OPENING;
+		db->unload = false;
+		d->open++;
+	}
+	pthread_mutex_unlock(&d->mutex);
+	return err;
+}
+
+void
+database_open_claimed(struct database *db)
+{
+	database_open_job(db);
+}
+
 void
 databases_observe(
     struct databases *d, void (*fn)(void *ctx, const char *name, struct store *store), void *ctx)

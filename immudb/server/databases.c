@@ -117,6 +117,25 @@ databases_finish_creating(struct databases *d, const struct meta_database *row)
 	return meta_database_ready(d->options.meta, row->name, d->is_new ? NULL : &action);
 }
 
+/* What a restore has begun and not ended, or has put something else in the place of. */
+static enum im_err
+databases_remove_strays(struct databases *d)
+{
+	struct meta *m = d->options.meta;
+	char folder[META_DATABASE_MAX + 1];
+	enum im_err err;
+
+	while ((err = meta_stray_find(m, folder)) == IM_OK) {
+		err = database_folder_remove(d->options.dir, folder);
+		if (err == IM_OK)
+			err = meta_stray_drop(m, folder);
+		if (err != IM_OK)
+			return err;
+		log_info("%s, left over from a restore, is removed", folder);
+	}
+	return err == IM_ERR_NOT_FOUND ? IM_OK : err;
+}
+
 static enum im_err
 databases_roll_forward(struct databases *d)
 {
@@ -298,8 +317,10 @@ static enum im_err
 databases_prepare(struct databases *d)
 {
 	size_t clients = 0;
-	enum im_err err = databases_roll_forward(d);
+	enum im_err err = databases_remove_strays(d);
 
+	if (err == IM_OK)
+		err = databases_roll_forward(d);
 	if (err == IM_OK)
 		err = meta_database_list(d->options.meta, databases_count_row, &clients);
 	if (err == IM_OK && clients == 0)

@@ -40,6 +40,7 @@ struct databases;
 #define JOURNAL_DATABASE_LOAD "load database"
 #define JOURNAL_DATABASE_UNLOAD "unload database"
 #define JOURNAL_DATABASE_DELETE "delete database"
+#define JOURNAL_DATABASE_RESTORE "replace content of database"
 #define JOURNAL_FLUSH_INDEX "flush index"
 #define JOURNAL_COMPACT_INDEX "compact index"
 #define JOURNAL_SCRUB "scrub database"
@@ -205,6 +206,43 @@ struct database_new {
  */
 enum im_err databases_create(struct databases *d, const struct database_new *new,
     const struct meta_action *action, struct database **out);
+
+/*
+ * A folder for a database that is to be restored: its name, and that it is removed by the next start
+ * unless it becomes that of a database before. Removes it, with all that is in it.
+ */
+enum im_err
+databases_stage(struct databases *d, const char *name, char folder[META_DATABASE_MAX + 1]);
+enum im_err databases_unstage(struct databases *d, const char *folder);
+
+/* Opens such a folder's path: that of the data folder and the name. IM_ERR_ARGUMENT. */
+enum im_err
+databases_staged_path(const struct databases *d, const char *folder, char path[VFS_PATH_MAX]);
+
+/* Makes a staged folder, which holds a database, a new database. Errors as databases_create(). */
+enum im_err databases_adopt(struct databases *d, const struct database_new *new, const char *folder,
+    const struct meta_action *action, struct database **out);
+
+/* What takes the place of a database's content. */
+struct database_exchange {
+	const char *folder; /* staged */
+	/* The content must still end with this state, unless it is NULL. */
+	const struct store_state *must_be;
+	const struct meta_action *action;
+	/* Called when it has taken its place, before anything is asked of it; from is 0 if not known. */
+	enum im_err (*done)(void *ctx, const struct store_state *from);
+	void *ctx;
+};
+
+/*
+ * Waits until the requests on a database have ended, refusing those that come, and gives it another
+ * content; then it is loaded. On an error it is as before. IM_ERR_STATE_FORKED (must_be),
+ * IM_ERR_DATABASE_NOT_FOUND, IM_ERR_BUSY, IM_ERR_SHUTDOWN.
+ */
+enum im_err database_exchange(struct database *db, const struct database_exchange *exchange);
+
+/* Waits until the database is open, and is then a request on it. From a pool; errors as database_enter(). */
+enum im_err database_enter_wait(struct database *db);
 
 /* Sets settings. IM_ERR_DATABASE_NOT_FOUND, IM_ERR_DATABASE_RESERVED (the system database). */
 enum im_err database_update(

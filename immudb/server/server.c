@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "server/restores.h"
+#include "server/restoring.h"
 #include "server/server_state.h"
 #include "util/clock.h"
 #include "util/file.h"
@@ -115,9 +116,10 @@ server_start_workers(struct server *s)
 	enum im_err err = IM_OK;
 
 	s->sessions = sessions_new(&options);
+	s->restoring = restoring_new(s);
 	s->throttle = throttle_new(SERVER_THROTTLE_ENTRIES, NULL);
 	s->metrics = metrics_new();
-	if (!s->sessions || !s->throttle || !s->metrics)
+	if (!s->sessions || !s->restoring || !s->throttle || !s->metrics)
 		return IM_ERR_NOMEM;
 	for (i = 0; err == IM_OK && i < sizeof pools / sizeof *pools; i++)
 		err = workers_start(&pools[i].options, pools[i].out);
@@ -200,6 +202,7 @@ server_start_transport(struct server *s)
 	    .handle = dispatch_request,
 	    .authenticate = dispatch_authenticate,
 	    .quiet = server_give_back_memory,
+	    .closed = restoring_closed,
 	    .ctx = s};
 
 	snprintf(tcp, sizeof tcp, is_v6 && address[0] != '[' ? "tcp://[%s]:%u" : "tcp://%s:%u",
@@ -323,6 +326,7 @@ server_stop(struct server *s)
 	scrubber_stop(s->scrubber);
 	workers_stop(s->compactors);
 	workers_stop(s->administrators);
+	restoring_stop(s->restoring);
 	workers_stop(s->passwords);
 	workers_stop(s->readers);
 	databases_stop(s->databases);
@@ -331,6 +335,7 @@ server_stop(struct server *s)
 	/* Closing answers the writes under way, which may still ask for a pool and be told no. */
 	databases_close(s->databases);
 	rpc_server_free(s->rpc);
+	restoring_free(s->restoring);
 	server_tls_stop(s);
 	workers_free(s->exporters);
 	workers_free(s->compactors);

@@ -59,6 +59,7 @@ struct server {
 	struct http_server *http;
 	char identity[XID_TEXT_LEN + 1];
 	bool default_password; /* found at start; see server_has_default_password() */
+	struct restoring *restoring;
 	_Atomic bool stopping;
 	int64_t started_s;  /* wall clock */
 	int64_t started_ns; /* monotonic */

@@ -195,6 +195,29 @@ enum im_err immu_scrub_stop(struct immu *c, const char *database);
  */
 enum im_err immu_each_scrub(struct immu *c, const char *database, immu_scrub_fn *fn, void *arg);
 
+enum immu_restore_mode {
+	IMMU_RESTORE_NEW = 0,    /* a database that does not exist */
+	IMMU_RESTORE_APPEND = 1, /* one whose history is the beginning of the archive's */
+	IMMU_RESTORE_REPLACE = 2 /* one that exists, whatever it has */
+};
+
+/* What a database has when it is restored. */
+struct immu_restored {
+	uint64_t tx;
+	uint8_t alh[32];
+};
+
+/*
+ * Restores a database from the bytes of an archive: begin, write from the first byte to the last in any
+ * pieces, finish. Nothing is seen of it before that succeeds; a restore that fails, or whose connection
+ * ends, leaves nothing. IM_ERR_DATABASE_EXISTS, IM_ERR_DATABASE_NOT_FOUND, IM_ERR_ARCHIVE (it does not
+ * verify), IM_ERR_STATE_FORKED, IM_ERR_STATE_OLDER, IM_ERR_NO_SPACE, IM_ERR_BUSY.
+ */
+enum im_err
+immu_restore_begin(struct immu *c, const char *database, enum immu_restore_mode mode);
+enum im_err immu_restore_write(struct immu *c, uint64_t offset, struct immu_bytes part);
+enum im_err immu_restore_finish(struct immu *c, struct immu_restored *out);
+
 /* ---- Sessions ---- */
 
 struct immu_session_info {
