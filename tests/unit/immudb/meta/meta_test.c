@@ -473,10 +473,50 @@ meta_database_names(void **state)
 }
 
 /* The schema version is the big-endian number at offset 60 of the file. */
+/* A stray is forgotten, becomes a database, or changes places with the folder of one: never half. */
+static void
+meta_strays(void **state)
+{
+	struct meta *m = open_ok(*state);
+	struct meta_database row = {.name = "db", .folder = "db_1", .created_by = "immudb"};
+	struct meta_swap swap = {"db", "db_1", "db_2"};
+	char folder[META_DATABASE_MAX + 1];
+	struct meta_database found;
+
+	assert_int_equal(meta_stray_find(m, folder), IM_ERR_NOT_FOUND);
+	assert_int_equal(meta_stray_add(m, "../x"), IM_ERR_DATABASE_NAME);
+	assert_int_equal(meta_stray_adopt(m, &row, NULL, 0, NULL), IM_ERR_NOT_FOUND);
+	assert_int_equal(meta_stray_add(m, "db_1"), IM_OK);
+	assert_int_equal(meta_stray_find(m, folder), IM_OK);
+	assert_string_equal(folder, "db_1");
+	assert_int_equal(meta_stray_adopt(m, &row, NULL, 0, NULL), IM_OK);
+	assert_int_equal(meta_stray_find(m, folder), IM_ERR_NOT_FOUND);
+	assert_int_equal(meta_database_get(m, bytes_str("db"), &found), IM_OK);
+	assert_int_equal(found.state, META_DATABASE_READY);
+	assert_int_equal(meta_stray_swap(m, &swap, NULL), IM_ERR_NOT_FOUND);
+	assert_int_equal(meta_stray_add(m, "db_2"), IM_OK);
+	swap.folder = "other";
+	assert_int_equal(meta_stray_swap(m, &swap, NULL), IM_ERR_DATABASE_NOT_FOUND);
+	assert_int_equal(meta_stray_find(m, folder), IM_OK);
+	assert_string_equal(folder, "db_2");
+	swap.folder = "db_1";
+	assert_int_equal(meta_stray_swap(m, &swap, NULL), IM_OK);
+	assert_int_equal(meta_database_get(m, bytes_str("db"), &found), IM_OK);
+	assert_string_equal(found.folder, "db_2");
+	assert_int_equal(meta_stray_find(m, folder), IM_OK);
+	assert_string_equal(folder, "db_1");
+	/* A database of that name is there already: the stray stays. */
+	row.name[0] = 'd';
+	assert_int_equal(meta_stray_adopt(m, &row, NULL, 0, NULL), IM_ERR_DATABASE_EXISTS);
+	assert_int_equal(meta_stray_drop(m, "db_1"), IM_OK);
+	assert_int_equal(meta_stray_find(m, folder), IM_ERR_NOT_FOUND);
+	meta_close(m);
+}
+
 static void
 meta_newer_version_is_refused(void **state)
 {
-	static const uint8_t newer[4] = {0, 0, 0, 99}, present[4] = {0, 0, 0, 2};
+	static const uint8_t newer[4] = {0, 0, 0, 99}, present[4] = {0, 0, 0, 3};
 	const struct folder *f = *state;
 	struct meta_user user = user_of("alice"), found;
 	struct meta *m = open_ok(f);
@@ -610,6 +650,7 @@ main(void)
 	    META_TEST(meta_database_killed),
 	    META_TEST(meta_settings),
 	    META_TEST(meta_database_names),
+	    META_TEST(meta_strays),
 	    META_TEST(meta_newer_version_is_refused),
 	    META_TEST(meta_damage_is_named),
 	    META_TEST(meta_unwritable),
