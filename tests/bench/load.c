@@ -6,7 +6,7 @@
  *	    delete|zscan|history [--connections N]
  *	    [--in-flight N] [--entries N] [--value-bytes N] [--first KEY] [--keys N] [--ordered 1]
  *	    [--milliseconds MS] [--warm-milliseconds MS] [--count REQUESTS] [--answer-bytes N]
- *	    [--pid SERVER]
+ *	    [--pid SERVER] [--authorities FILE]
  *
  * Prints one line of JSON: requests answered, seconds, processor seconds of the server and of the
  * client, bytes received.
@@ -33,6 +33,9 @@
 #define OUT_BYTES_MAX ((size_t)1 << 30)
 /* Without any answer for so long the server is taken for dead. */
 #define STALL_MS 60000
+/* Received at once under TLS, and more than a record of it. */
+#define RAW_BYTES ((size_t)64 * 1024)
+#define RECORD_BYTES ((size_t)17 * 1024)
 
 static struct load load = {
     .options = {.wire = "immudb",
@@ -65,6 +68,7 @@ static const struct bench_option option_table[] = {
     {.name = "count", .number = &load.options.count},
     {.name = "answer-bytes", .number = &load.options.answer_bytes},
     {.name = "pid", .number = &load.options.pid},
+    {.name = "authorities", .text = &load.options.authorities},
     {0},
 };
 
@@ -117,8 +121,8 @@ load_key_pick(struct load *l, uint8_t key[BENCH_KEY_BYTES])
 
 /* ---- Connections. ---- */
 
-void
-load_send_all(int fd, struct bytes data)
+static void
+send_all(int fd, struct bytes data)
 {
 	while (data.len > 0) {
 		ssize_t n = send(fd, data.data, data.len, MSG_NOSIGNAL);
@@ -129,11 +133,27 @@ load_send_all(int fd, struct bytes data)
 	}
 }
 
-/* Returns 0 when nothing is there; the server's end of the connection is the end of the program. */
-size_t
-load_receive(struct load_conn *c)
+void
+load_send_all(struct load_conn *c, struct bytes data)
 {
-	ssize_t n = recv(c->fd, c->in + c->in_len, LOAD_IN_BYTES - c->in_len, 0);
+	enum im_err err;
+
+	if (!c->tls) {
+		send_all(c->fd, data);
+		return;
+	}
+	err = tls_conn_send(c->tls, data);
+	if (err != IM_OK)
+		bench_die("tls", err);
+	send_all(c->fd, buf_bytes(tls_conn_output(c->tls)));
+	buf_clear(tls_conn_output(c->tls));
+}
+
+/* 0 when nothing is there; the server's end of the connection is the end of the program. */
+static size_t
+receive(int fd, void *to, size_t size)
+{
+	ssize_t n = recv(fd, to, size, 0);
 
 	if (n == 0)
 		load_refused("connection", bytes_str("closed by the server"));
@@ -141,8 +161,58 @@ load_receive(struct load_conn *c)
 		return 0;
 	if (n < 0)
 		bench_die_errno("receive");
-	c->in_len += (size_t)n;
 	return (size_t)n;
+}
+
+/* Receives no more than there is room for when it is plaintext. */
+static size_t
+receive_tls(struct load_conn *c)
+{
+	static uint8_t raw[RAW_BYTES];
+	size_t room = LOAD_IN_BYTES - c->in_len, n, len;
+	struct bytes in;
+	enum im_err err;
+
+	if (room < 2 * RECORD_BYTES)
+		load_refused("answer", bytes_str("too long"));
+	room -= RECORD_BYTES;
+	n = receive(c->fd, raw, room < sizeof raw ? room : sizeof raw);
+	in = bytes_of(raw, n);
+	err = tls_conn_receive(c->tls, &in, c->in + c->in_len, LOAD_IN_BYTES - c->in_len, &len);
+	if (err != IM_OK)
+		bench_die("tls", err);
+	c->in_len += len;
+	return n;
+}
+
+size_t
+load_receive(struct load_conn *c)
+{
+	size_t n;
+
+	if (c->tls)
+		return receive_tls(c);
+	n = receive(c->fd, c->in + c->in_len, LOAD_IN_BYTES - c->in_len);
+	c->in_len += n;
+	return n;
+}
+
+/* The handshake, on a socket that is still blocking. */
+static void
+conn_secure(struct load_conn *c)
+{
+	enum im_err err = tls_conn_new(load.tls, load.options.host, &c->tls);
+
+	if (err == IM_OK)
+		err = tls_conn_start(c->tls);
+	if (err != IM_OK)
+		bench_die("tls", err);
+	while (!tls_conn_is_established(c->tls) || tls_conn_output(c->tls)->len > 0) {
+		send_all(c->fd, buf_bytes(tls_conn_output(c->tls)));
+		buf_clear(tls_conn_output(c->tls));
+		if (!tls_conn_is_established(c->tls))
+			receive_tls(c);
+	}
 }
 
 static void
@@ -160,6 +230,8 @@ conn_open(struct load_conn *c, int epoll)
 	    connect(c->fd, (struct sockaddr *)&to, sizeof to) != 0)
 		bench_die_errno("connect");
 	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	if (load.tls)
+		conn_secure(c);
 	if (load.wire->greet)
 		load.wire->greet(&load, c);
 	if (fcntl(c->fd, F_SETFL, O_NONBLOCK) != 0 ||
@@ -172,10 +244,18 @@ static void
 conn_flush(struct load_conn *c, int epoll)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
+	struct buf *out = c->tls ? tls_conn_output(c->tls) : &c->out;
 	bool left;
 
-	while (c->sent < c->out.len) {
-		ssize_t n = send(c->fd, c->out.data + c->sent, c->out.len - c->sent, MSG_NOSIGNAL);
+	if (c->tls && c->out.len > 0) {
+		enum im_err err = tls_conn_send(c->tls, buf_bytes(&c->out));
+
+		if (err != IM_OK)
+			bench_die("tls", err);
+		buf_clear(&c->out);
+	}
+	while (c->sent < out->len) {
+		ssize_t n = send(c->fd, out->data + c->sent, out->len - c->sent, MSG_NOSIGNAL);
 
 		if (n < 0 && errno != EAGAIN)
 			bench_die_errno("send");
@@ -183,9 +263,9 @@ conn_flush(struct load_conn *c, int epoll)
 			break;
 		c->sent += (size_t)n;
 	}
-	left = c->sent < c->out.len;
+	left = c->sent < out->len;
 	if (!left) {
-		buf_clear(&c->out);
+		buf_clear(out);
 		c->sent = 0;
 	}
 	if (left == c->want_write)
@@ -309,6 +389,17 @@ find_names(void)
 		load_refused("options", bytes_str("a number is out of range"));
 }
 
+static void
+use_tls(void)
+{
+	const struct tls_files files = {
+	    .side = TLS_CLIENT, .authorities = load.options.authorities};
+	enum im_err err = tls_context_new(&files, &load.tls);
+
+	if (err != IM_OK)
+		bench_die("tls", err);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -325,6 +416,8 @@ main(int argc, char **argv)
 		bench_die_errno("memory");
 	for (unsigned i = 0; i < LOAD_VALUE_BYTES_MAX; i++)
 		load.value[i] = (uint8_t)bench_random(&load.random);
+	if (load.options.authorities)
+		use_tls();
 	if (load.wire->prepare)
 		load.wire->prepare(&load);
 	for (uint64_t i = 0; i < load.options.connections; i++)
@@ -335,10 +428,12 @@ main(int argc, char **argv)
 	    load.answers, p.end_s - p.start_s, p.server_s, p.client_s, load.answer_bytes);
 	for (uint64_t i = 0; i < load.options.connections; i++) {
 		close(conns[i].fd);
+		tls_conn_free(conns[i].tls);
 		buf_free(&conns[i].out);
 		free(conns[i].in);
 	}
 	free(conns);
+	tls_context_free(load.tls);
 	free(load.value);
 	close(epoll);
 	return 0;

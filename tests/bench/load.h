@@ -5,6 +5,7 @@
 
 #include "bench_util.h"
 #include "rpc/method.h"
+#include "tls/tls.h"
 
 /*
  * The load generator, shared by its files. One thread, plain sockets, many connections; the same loop
@@ -49,6 +50,8 @@ struct load_options {
 	uint64_t count;             /* requests instead of time; nothing is warmed up then */
 	uint64_t answer_bytes;      /* echo: what to ask for */
 	uint64_t pid;               /* whose processor time to tell, 0: nobody's */
+	const char
+	    *authorities; /* PEM: speak TLS with a server whose certificate they have signed */
 };
 
 struct load;
@@ -59,7 +62,8 @@ struct load_conn {
 	uint32_t last_id;   /* of a request */
 	uint64_t in_flight; /* requests not yet answered */
 	struct buf out;
-	size_t sent; /* of out */
+	size_t sent;          /* of out, or of what TLS has made of it */
+	struct tls_conn *tls; /* NULL: plain */
 	uint8_t *in;
 	size_t in_len;
 };
@@ -78,6 +82,7 @@ struct load_wire {
 
 struct load {
 	struct load_options options;
+	struct tls_context *tls; /* NULL: plain */
 	const struct load_wire *wire;
 	uint64_t next_key; /* number of the next key to write */
 	uint64_t random;
@@ -107,7 +112,7 @@ void load_key_make(const struct load *l, uint64_t i, uint8_t key[BENCH_KEY_BYTES
 void load_key_pick(struct load *l, uint8_t key[BENCH_KEY_BYTES]);
 
 /* Sends all of it and receives at least need bytes (0: whatever comes); blocking sockets only. */
-void load_send_all(int fd, struct bytes data);
+void load_send_all(struct load_conn *c, struct bytes data);
 size_t load_receive(struct load_conn *c);
 
 /* Room for what comes in on a connection. */

@@ -41,6 +41,7 @@ static void
 immudb_prepare(struct load *l)
 {
 	struct rpc_client_options options = {.host = l->options.host,
+	    .tls = l->tls,
 	    .port = (uint16_t)l->options.port,
 	    .call_timeout_ms = CALL_TIMEOUT_MS,
 	    .name = "bench"};
@@ -105,7 +106,7 @@ say_hello(struct load_conn *c)
 	size_t size;
 
 	frame_put_client_hello(&c->out, &h);
-	load_send_all(c->fd, buf_bytes(&c->out));
+	load_send_all(c, buf_bytes(&c->out));
 	buf_clear(&c->out);
 	next_frame(c, &f, &size);
 	if (f.kind != FRAME_HELLO)
@@ -132,7 +133,7 @@ immudb_greet(struct load *l, struct load_conn *c)
 	(void)l;
 	say_hello(c);
 	frame_put_request(&c->out, ++c->last_id, false, &r, 0);
-	load_send_all(c->fd, buf_bytes(&c->out));
+	load_send_all(c, buf_bytes(&c->out));
 	buf_clear(&c->out);
 	while (!answered || !credit) {
 		next_frame(c, &f, &size);
