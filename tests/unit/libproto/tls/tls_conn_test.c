@@ -255,8 +255,8 @@ wrong_certificates(void **state)
 	pair_open(&p, stranger, server_mutual, "db.example");
 	expect_failure(&p, "does not trust", "not signed by an authority that is trusted here");
 	pair_open(&p, forged, server_mutual, "db.example");
-	expect_failure(&p, "refuses our certificate",
-	    "not signed by an authority that is trusted here");
+	expect_failure(
+	    &p, "refuses our certificate", "not signed by an authority that is trusted here");
 	pair_open(&p, client_plain, server_mutual, "db.example");
 	expect_failure(&p, "asks for a client certificate", "shown no certificate");
 	tls_context_free(forged);
