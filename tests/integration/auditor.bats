@@ -11,6 +11,12 @@ write_keys() {
 	done
 }
 
+# masked COMMAND...: runs it and leaves in $output what is the same in every run, of what stable() leaves.
+masked() {
+	run --separate-stderr "$@"
+	output=$(sed -E "s/[0-9]{8}T[0-9]{6}Z/STAMP/g; s/$(id -un)@[A-Za-z0-9_.-]+/WHO/g" <<<"$output")
+}
+
 # one_line PROGRAM...: runs it and expects that it says one line, and nothing on standard output.
 one_line() {
 	run --separate-stderr "$@"
@@ -205,6 +211,14 @@ one_line() {
 	local evidence
 	evidence=$(jq -r '.[0].evidence' <<<"$output")
 	[[ $(jq -r '.[0].alarm' <<<"$output") == rolled-back ]]
+	masked auditor status --dir "$AUDIT_DIR"
+	expect_golden auditor-status.txt
+	masked auditor status --dir "$AUDIT_DIR" --output json
+	expect_golden auditor-status.json
+	masked auditor verify "$evidence"
+	expect_golden auditor-verify.txt
+	masked auditor verify "$evidence" --output json
+	expect_golden auditor-verify.json
 	run -0 auditor verify "$evidence"
 	expect_text "rolled-back"
 	[[ $output =~ trusted.tx:\ +6 && $output =~ seen.tx:\ +3 ]]
@@ -230,6 +244,35 @@ one_line() {
 	run -0 auditor status --dir "$AUDIT_DIR" --output json
 	[[ $(jq -r '.[0] | .alarm, (.acknowledged[].verdict)' <<<"$output" | xargs) == \
 		"none rolled-back rolled-back" ]]
+	masked auditor status --dir "$AUDIT_DIR" --output json
+	expect_golden auditor-status-acknowledged.json
+}
+
+@test "a database that was deleted and made again is an alarm until the old one is forgotten" {
+	start_server
+	login_admin
+	immuadmin login immudb <<<immudb >/dev/null
+	immuadmin database create shop >/dev/null
+	immuclient use shop >/dev/null
+	write_keys 2
+	run -0 audit_once --audit-databases shop
+	immuadmin database unload shop >/dev/null
+	immuadmin database delete shop --yes-i-know-what-i-am-doing >/dev/null
+	run -10 audit_once --audit-databases shop
+	expect_text "emptied"
+	immuadmin database create shop >/dev/null
+	immuclient use shop >/dev/null
+	write_keys 1
+	run -10 audit_once --audit-databases shop
+	write_keys 4
+	run -10 audit_once --audit-databases shop
+	expect_text forked
+	run -0 auditor ack shop --dir "$AUDIT_DIR" --reason "made again"
+	run -10 audit_once --audit-databases shop
+	run -0 auditor ack shop --dir "$AUDIT_DIR" --reason "made again"
+	run -0 auditor trust forget shop --dir "$AUDIT_DIR" --immudb-port "$PORT"
+	run -0 audit_once --audit-databases shop
+	expect_text first-seen
 }
 
 @test "signatures: a key, a missing signature, a rotation" {
