@@ -107,19 +107,63 @@ make_address(struct audit *a)
 	return IM_OK;
 }
 
-static enum im_err
-load_keys(struct audit *a)
+static void
+free_keys(struct audit_keys *k)
 {
-	const struct audit_options *o = &a->options;
+	for (size_t i = 0; i < k->len; i++)
+		sign_public_key_free(k->keys[i]);
+	k->len = 0;
+}
+
+/* All of them or none. */
+static enum im_err
+load_keys(const struct audit_options *o, struct audit_keys *out)
+{
 	enum im_err err = IM_OK;
+
+	out->len = 0;
 
 	if (o->pub_key_files_len > AUDIT_KEYS_MAX)
 		return err_set(IM_ERR_LIMIT, "more than %u public keys", AUDIT_KEYS_MAX);
 	for (size_t i = 0; i < o->pub_key_files_len && !err; i++) {
-		err = keyfile_load_public(o->pub_key_files[i], &a->keys[i]);
-		a->keys_len += !err;
+		err = keyfile_load_public(o->pub_key_files[i], &out->keys[i]);
+		out->len += !err;
 	}
+	if (err)
+		free_keys(out);
 	return err;
+}
+
+void
+audit_take_keys(struct audit *a)
+{
+	pthread_mutex_lock(&a->lock);
+	if (a->has_fresh) {
+		free_keys(&a->keys);
+		a->keys = a->fresh;
+		a->fresh.len = 0;
+		a->has_fresh = false;
+	}
+	pthread_mutex_unlock(&a->lock);
+}
+
+enum im_err
+audit_reload(struct audit *a)
+{
+	struct audit_keys fresh;
+	enum im_err err = load_keys(&a->options, &fresh);
+
+	if (err)
+		return err;
+	pthread_mutex_lock(&a->lock);
+	free_keys(&a->fresh);
+	a->fresh = fresh;
+	a->has_fresh = true;
+	pthread_mutex_unlock(&a->lock);
+	if (fresh.len)
+		log_info("%zu public keys are read again, for the rounds from the next one on",
+		    fresh.len);
+	return a->tls ? tls_context_reload(a->tls) : IM_OK;
 }
 
 static void
@@ -132,8 +176,8 @@ audit_memory_free(struct round_memory *m)
 static void
 audit_free(struct audit *a)
 {
-	for (size_t i = 0; i < a->keys_len; i++)
-		sign_public_key_free(a->keys[i]);
+	free_keys(&a->keys);
+	free_keys(&a->fresh);
 	for (size_t i = 0; i < a->memory_len; i++)
 		audit_memory_free(a->memory[i]);
 	free(a->memory);
@@ -175,7 +219,7 @@ audit_start(const struct audit_options *options, struct audit **out)
 	warn_of_strangers(options);
 	err = make_address(a);
 	if (!err)
-		err = load_keys(a);
+		err = load_keys(&a->options, &a->keys);
 	if (!err)
 		err = tls_client_context(&options->tls, &a->tls);
 	if (!err)

@@ -51,6 +51,13 @@ enum im_err audit_begin(struct audit *a);
 void audit_round_now(struct audit *a);
 
 /*
+ * Reads the files of public keys and of TLS again: keys count from the next round on, certificates from the
+ * next connection on. On an error that part stays as it was. IM_ERR_KEY_FILE, IM_ERR_CERTIFICATE,
+ * IM_ERR_NOMEM. Any thread.
+ */
+enum im_err audit_reload(struct audit *a);
+
+/*
  * Runs one round over all databases here and now, without a thread of its own, and gives the worst
  * verdict: for `auditor --once` and tests. Between audit_start() and audit_stop() only when the interval
  * is 0, which starts no rounds by themselves.

@@ -12,10 +12,16 @@
  */
 #define AUDIT_KEYS_MAX 64u
 
+struct audit_keys {
+	struct sign_public_key *keys[AUDIT_KEYS_MAX];
+	size_t len;
+};
+
 struct audit {
 	struct audit_options options;
-	struct sign_public_key *keys[AUDIT_KEYS_MAX];
-	size_t keys_len;
+	struct audit_keys keys;        /* of the rounds; changes between them */
+	struct audit_keys fresh;       /* for the rounds from the next one on; under lock */
+	bool has_fresh;                /* under lock */
 	struct tls_context *tls;       /* NULL: without */
 	char address[REPORT_TEXT_MAX]; /* as it is pinned */
 	struct round_memory *
@@ -30,6 +36,11 @@ struct audit {
 	pthread_cond_t wake;
 	bool is_wanted; /* a round, now; under lock */
 };
+
+/* ---- audit.c ---- */
+
+/* Between rounds: keys that were read again are those of the rounds from now on. */
+void audit_take_keys(struct audit *a);
 
 /* ---- audit_recall.c ---- */
 

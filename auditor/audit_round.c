@@ -483,16 +483,18 @@ audit_do_round(struct audit *a)
 {
 	struct run run = {.a = a,
 	    .env = {.options = &a->options,
-		.keys = (const struct sign_public_key *const *)a->keys,
-		.keys_len = a->keys_len,
+		.keys = (const struct sign_public_key *const *)a->keys.keys,
 		.server_id = "",
 		.address = a->address,
 		.stop = &a->stop,
 		.number = ++a->number}};
 	struct report *report = a->options.report;
 	int64_t began_ns = clock_monotonic_ns();
-	enum im_err err = run_round(&run);
+	enum im_err err;
 
+	audit_take_keys(a);
+	run.env.keys_len = a->keys.len;
+	err = run_round(&run);
 	if (err && err != IM_ERR_CANCELLED)
 		note_failure(&run, err);
 	a->failures = round_rules_verdict(err) == AUDIT_UNREACHABLE ? a->failures + 1 : 0;

@@ -129,6 +129,15 @@ main_start(struct auditor *a, bool once)
 	return err ? err : audit_begin(a->audit);
 }
 
+static enum im_err
+main_reload(void *context, const struct options *o)
+{
+	struct auditor *a = context;
+
+	(void)o;
+	return audit_reload(a->audit);
+}
+
 static bool
 main_answers(void *context, unsigned int timeout_ms)
 {
@@ -230,6 +239,7 @@ static const struct daemon_main main_life = {.name = "auditor",
     .folder = main_folder,
     .start = main_start_daemon,
     .started = main_say_started,
+    .reload = main_reload,
     .answers = main_answers,
     .stop = main_stop_daemon};
 

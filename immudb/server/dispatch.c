@@ -65,6 +65,19 @@ call_answer_empty(struct call *c)
 	return c->answer ? IM_OK : IM_ERR_NOMEM;
 }
 
+/* Of whoever asked; neither keys nor values. */
+static void
+call_log(const struct call *c, enum im_err err, int64_t now_ns)
+{
+	const struct rpc_request *request = c->request;
+	double ms = (double)(now_ns - (int64_t)request->received_ns) / 1e6;
+
+	log_info("request %s by %s on %s from %s: %s %.3f ms", request->method->name,
+	    c->session.user[0] ? c->session.user : "-",
+	    c->database ? c->database->name : "-", request->peer->address,
+	    err == IM_OK ? "ok" : err_text(err), ms);
+}
+
 void
 call_finish(struct call *c, enum im_err err)
 {
@@ -77,6 +90,8 @@ call_finish(struct call *c, enum im_err err)
 		err = ended;
 	}
 	now_ns = server_metrics_count(c->server, request, err);
+	if (c->server->options.access_log)
+		call_log(c, err, now_ns);
 	if (c->database) {
 		atomic_store_explicit(&c->database->completed_ns, now_ns, memory_order_relaxed);
 		atomic_fetch_add_explicit(

@@ -27,6 +27,7 @@ struct server_options {
 	    require_password_change; /* before anything else, while the password is the known one */
 	bool auth;
 	bool devmode;
+	bool access_log;  /* a line in the log for each request */
 	bool maintenance; /* local clients only, nothing but reading and repair of users */
 	size_t max_message_bytes;
 	size_t max_sessions;
