@@ -6,7 +6,10 @@
  */
 #include "auditor_options.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "auditor_commands.h"
 #include "cli/audit_options.h"
@@ -224,8 +227,25 @@ static const struct command auditor_root = {
     .run = auditor_run,
 };
 
-const struct program auditor_program = {
-    .root = &auditor_root, .env_prefix = "AUDITOR_", .version = IMMUDB_VERSION, .man_section = 8};
+static void
+auditor_check(const struct options *o, struct options_check *to)
+{
+	const char *authorities = options_string(o, "audit-notification-ca-file");
+
+	if (options_bool(o, "once") && options_bool(o, "detached") &&
+	    options_origin(o, "detached") == OPTION_FROM_FLAG)
+		options_check_add(to, "detached", "does not go with --once");
+	if (authorities[0] && access(authorities, R_OK) != 0)
+		options_check_add(
+		    to, "audit-notification-ca-file", "%s: %s", authorities, strerror(errno));
+	daemon_main_check(o, to);
+}
+
+const struct program auditor_program = {.check = auditor_check,
+    .root = &auditor_root,
+    .env_prefix = "AUDITOR_",
+    .version = IMMUDB_VERSION,
+    .man_section = 8};
 
 /* ---- What they come to ---- */
 

@@ -283,8 +283,10 @@ main_run_once(struct auditor *a)
 	    .level = (enum log_level)options_enum(o, "log-level"),
 	    .format = (enum log_format)options_enum(o, "log-format")};
 	int code = IM_EXIT_ERROR;
-	enum im_err err = log_open(&log);
+	enum im_err err = options_check(o);
 
+	if (!err)
+		err = log_open(&log);
 	if (!err)
 		err = daemon_pidfile_create(options_string(o, "pidfile"));
 	if (!err)

@@ -1,0 +1,135 @@
+#!/usr/bin/env bats
+# That no option is without a test, and the effects of those that no other file is about; what SIGHUP reloads.
+load helpers
+
+setup_file() {
+	private_home "$BATS_FILE_TMPDIR"
+	cd "$BATS_FILE_TMPDIR" || return 1
+	DATA=$BATS_FILE_TMPDIR/data SERVER_LOG=$BATS_FILE_TMPDIR/server.log
+	new_key first
+	cp first.key signing.key
+	start_server --signingKey "$PWD/signing.key" --access-log --max-connection-rate 1000 \
+		--scrub-interval 1h --scrub-rate 8MiB \
+		--config "$(touch empty.toml && realpath empty.toml)"
+	login_admin
+	export PORT SERVER_PID SERVER_LOG DATA HOME XDG_STATE_HOME METRICS_PORT
+	export IMMUCLIENT_IMMUDB_PORT IMMUADMIN_IMMUDB_PORT
+}
+
+setup() {
+	cd "$BATS_FILE_TMPDIR" || return 1
+	AUDIT_DIR=$BATS_TEST_TMPDIR/audit
+}
+
+teardown() {
+	drop_auditor
+}
+
+teardown_file() {
+	drop_server
+}
+
+# new_key NAME: a pair NAME.key and NAME.pub.
+new_key() {
+	openssl ecparam -name prime256v1 -genkey -noout -out "$1.key"
+	openssl ec -in "$1.key" -pubout -out "$1.pub" 2>/dev/null
+}
+
+# hang_up PID LOG TEXT: sends SIGHUP and waits for the text in what the log says from then on.
+hang_up() {
+	local lines
+
+	lines=$(wc -l <"$2")
+	kill -HUP "$1"
+	until tail -n "+$((lines + 1))" "$2" | grep -q "$3"; do
+		kill -0 "$1"
+		((SECONDS < WAIT_SECONDS))
+	done
+}
+
+# signed_by NAME: a client that trusts nothing yet but a key writes and proves.
+signed_by() {
+	immuclient --state-dir "$(mktemp -d -p "$BATS_TEST_TMPDIR")" --username immudb --password immudb \
+		--server-signing-pub-key "$1.pub" safeset k v
+}
+
+@test "every option of every program is in a test" {
+	local program
+
+	# Flags, variables and keys that tests use, all as flags have it.
+	grep -rohE --include='*.bats' --include='*.bash' --include='*.c' --include='*.py' \
+		-e '--[a-zA-Z][a-zA-Z-]+' -e '\b(IMMU[A-Z]+|AUDITOR)_[A-Z_]+' -e "[\"' 	][a-zA-Z-]+ *[=:]" \
+		-e '^[a-zA-Z-]+ *[=:]' "$TEST_SOURCE/tests" |
+		sed -E -e 's/^(IMMU[A-Z]+|AUDITOR)_//' -e "s/^[\"' 	]//" -e 's/^--//' -e 's/ *[=:]$//' |
+		tr '[:upper:]_' '[:lower:]-' | sort -u >used
+	for program in immudb immugw auditor immuclient immuadmin; do
+		"$program" --print-config | sed -nE 's/^#? ?([a-zA-Z-]+) = .*/\1/p' | tr '[:upper:]' '[:lower:]'
+	done | sort -u >options
+	[[ $(wc -l <options) -gt 80 ]]
+	run comm -23 options used
+	echo "$output"
+	[[ -z $output ]]
+}
+
+@test "the access log has a line for each request, with no key in it" {
+	immuclient set very-own-key very-own-value
+	run -3 immuclient get nosuchkey
+	wait_for text "$SERVER_LOG" "request Get by immudb on defaultdb from 127.0.0.1:" "$WAIT_SECONDS" "$SERVER_PID"
+	grep -qE 'request Set by immudb on defaultdb from 127.0.0.1:[0-9]+: ok [0-9.]+ ms' "$SERVER_LOG"
+	grep -qE 'request Get by .*: key not found [0-9.]+ ms' "$SERVER_LOG"
+	grep -qE 'request Login by - on - from ' "$SERVER_LOG"
+	run -1 grep -E 'very-own|nosuchkey' "$SERVER_LOG"
+}
+
+@test "tokenfile is where the session is" {
+	immuclient --tokenfile "$PWD/here.token" login immudb <<<immudb
+	[[ -s here.token && $(stat -c %a here.token) == 600 ]]
+	immuadmin --tokenfile "$PWD/there.token" login immudb <<<immudb
+	[[ -s there.token ]]
+	run -0 immuclient --tokenfile "$PWD/here.token" set k v
+	rm here.token
+	run -4 immuclient --tokenfile "$PWD/here.token" set k v
+}
+
+@test "what bounds the auditor's work does not change what it finds" {
+	run -0 audit_once --audit-parallel 1 --audit-sweep-period 1h --audit-sweep-rate 100
+	expect_text first-seen
+	run ! audit_once --audit-notification-url https://127.0.0.1:1/ \
+		--audit-notification-ca-file "$PWD/no-such-authorities.pem"
+	expect_text no-such-authorities.pem
+}
+
+@test "SIGHUP takes over a new signing key and a new log level" {
+	run -0 signed_by first
+	new_key second
+	cp second.key signing.key
+	printf 'log-level = "debug"\nmax-sessions = 77\n' >empty.toml
+	hang_up "$SERVER_PID" "$SERVER_LOG" "reloaded:"
+	grep -q 'log-level is "debug" now; it was "info"' "$SERVER_LOG"
+	grep -q 'max-sessions stays "10000"; "77" needs a restart' "$SERVER_LOG"
+	grep -q 'states are signed with another key now' "$SERVER_LOG"
+	run -0 signed_by second
+	run -10 signed_by first
+	# A key that cannot be used is not taken, and the one before goes on.
+	echo nonsense >signing.key
+	hang_up "$SERVER_PID" "$SERVER_LOG" "not everything is reloaded: .*signing.key"
+	run -0 signed_by second
+	# Nor is a file with a fault.
+	echo 'log-level = 3' >empty.toml
+	hang_up "$SERVER_PID" "$SERVER_LOG" "nothing is reloaded: .*empty.toml:1: log-level"
+	: >empty.toml
+	cp second.key signing.key
+	hang_up "$SERVER_PID" "$SERVER_LOG" "reloaded:"
+}
+
+@test "SIGHUP takes over the auditor's public keys" {
+	new_key stranger
+	cp signing.key current.key
+	openssl ec -in current.key -pubout -out known.pub 2>/dev/null
+	start_auditor --server-signing-pub-key "$PWD/known.pub"
+	await_result 1
+	cp stranger.pub known.pub
+	hang_up "$AUDITOR_PID" "$AUDITOR_LOG" "1 public keys are read again"
+	await_result 0
+	stop_auditor
+}
