@@ -4,7 +4,9 @@
  */
 #include "cold_place.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ifaddrs.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -82,11 +84,35 @@ resolve_new(const char *path, char out[PATH_MAX])
 			    : err_set(IM_ERR_ARGUMENT, "the path of the data folder is too long");
 }
 
+/* A folder of something else must not be moved away because of a wrong path, nor get a lock file. */
+static enum im_err
+check_content(const char *dir)
+{
+	static const char *const ours[] = {"immudb.lock", "immudb.sqlite", "systemdb"};
+	int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const struct dirent *e;
+	bool is_ours = false, is_empty = true;
+	DIR *d = opendir(dir);
+
+	for (size_t i = 0; fd >= 0 && i < sizeof ours / sizeof *ours; i++)
+		is_ours |= faccessat(fd, ours[i], F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	while (d && is_empty && (e = readdir(d)) != NULL)
+		is_empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+	if (fd >= 0)
+		close(fd);
+	if (!d)
+		return err_set_errno(IM_ERR_IO, "cannot read", dir);
+	closedir(d);
+	return is_ours || is_empty
+	    ? IM_OK
+	    : err_set(IM_ERR_ARGUMENT, "%s is not a data folder: there is no database in it", dir);
+}
+
 static enum im_err
 check_not_here(const char *dir, const char *verb)
 {
 	char here[PATH_MAX];
-	size_t n = strlen(dir);
+	size_t n = strcmp(dir, "/") == 0 ? 0 : strlen(dir);
 
 	if (!realpath(".", here))
 		return err_set_errno(IM_ERR_IO, "cannot find", "the working folder");
@@ -102,6 +128,7 @@ cold_place_data(const struct session *s, bool must_exist, char out[PATH_MAX])
 {
 	const char *path = options_string(s->options, "dbdir");
 	struct stat st;
+	bool is_there = false;
 	enum im_err err = IM_OK;
 
 	if (!realpath(path, out)) {
@@ -113,10 +140,14 @@ cold_place_data(const struct session *s, bool must_exist, char out[PATH_MAX])
 		err = err_set_errno(IM_ERR_IO, "cannot look at", out);
 	} else if (!S_ISDIR(st.st_mode)) {
 		err = err_set(IM_ERR_ARGUMENT, "%s is not a directory", out);
+	} else {
+		is_there = true;
 	}
 	if (err == IM_OK)
 		err = check_not_here(out, s->call->command->name);
-	return err == IM_OK ? cold_place_check_owner(out) : err;
+	if (err == IM_OK)
+		err = cold_place_check_owner(out);
+	return err == IM_OK && is_there ? check_content(out) : err;
 }
 
 /* ---- This machine ---- */

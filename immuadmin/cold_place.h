@@ -15,8 +15,8 @@ enum im_err cold_place_name(const char *begin, const char *end, char out[PATH_MA
 
 /*
  * The data folder of --dbdir as an absolute path without links; it exists, or its parent does if must_exist is
- * false. IM_ERR_NOT_FOUND, IM_ERR_ARGUMENT (no folder; the working folder, or one that the working folder is
- * in), IM_ERR_PERMISSION (somebody else's, with path and user ids).
+ * false. IM_ERR_NOT_FOUND, IM_ERR_ARGUMENT (no folder, or one of something else; the working folder, or
+ * one that the working folder is in), IM_ERR_PERMISSION (somebody else's, with path and user ids).
  */
 enum im_err cold_place_data(const struct session *s, bool must_exist, char out[PATH_MAX]);
 

@@ -128,6 +128,13 @@ make_backup() {
 	expect_text "is not a directory"
 	run -1 immuadmin backup --yes --password "$PASSWORD" --dbdir "$DATA" --pidfile other.pid
 	expect_text "in use by process $pid, which is not its server"
+	run -1 immuadmin backup --yes --dbdir home
+	expect_text "is not a data folder"
+	run -1 immuadmin restore --yes --dbdir home password
+	expect_text "is not a data folder"
+	[[ ! -e home/immudb.lock ]]
+	run -1 immuadmin backup --yes --dbdir /
+	expect_text "cannot backup the current directory"
 	run -1 env -C "$DATA" immuadmin backup --yes --dbdir .
 	expect_text "cannot backup the current directory, please specify a subdirectory, for example ./data"
 	rm wrong
@@ -350,6 +357,7 @@ at() {
 		cat out2
 		((status == 1 && $(wc -l <out2) == 1))
 		[[ $(ls small) == data ]]
+		rm -r small/data
 		status=0
 		./immuadmin restore --yes --dbdir small data_bkp_*.tar.gz >out2 2>&1 || status=$?
 		cat out2
@@ -373,4 +381,30 @@ at() {
 	# As root the new folder belongs to whom the old one did.
 	run -0 immuadmin restore --yes --dbdir data "$BACKUP"
 	[[ $(find data ! -uid 12345) == "" ]]
+}
+
+@test "auditors see a restore that was announced, and tell it from one that was not" {
+	make_backup
+	openssl ecparam -name prime256v1 -genkey -noout -out signing.key 2>/dev/null
+	openssl ec -in signing.key -pubout -out signing.pub 2>/dev/null
+	local audit=(--audit-password "$PASSWORD" --server-signing-pub-key signing.pub)
+	start_server --signingKey signing.key
+	run -0 audit_once "${audit[@]}"
+	stop_server
+	cp -a "$AUDIT_DIR" other
+	run -0 immuadmin restore --yes --dbdir "$DATA" "$BACKUP"
+	start_server --signingKey signing.key
+	run -10 audit_once "${audit[@]}" --output json
+	expect_text "rolled-back-announced"
+	refute_text '"rolled-back"'
+	refute_text '"forked"'
+	stop_server
+	# The same history put back by other means.
+	rm -r "$DATA"
+	tar -xzf "$BACKUP"
+	start_server --signingKey signing.key
+	AUDIT_DIR=$PWD/other
+	run -10 audit_once "${audit[@]}" --output json
+	refute_text "rolled-back-announced"
+	expect_text '"rolled-back"'
 }
