@@ -1,7 +1,9 @@
 """Cases in which the data of a stopped server is altered, by fools and by those who know the format."""
+import json
 import os
 import shutil
 import sqlite3
+import subprocess
 from collections import namedtuple
 
 from tamper_check import check_alarm, check_calm, run_cases
@@ -244,6 +246,60 @@ def check_restored_and_grown(stage):
     stage.finish(server)
 
 
+def state_of(stage, server):
+    """Transactions and hash of the stopped server's database, as the options of an announcement."""
+    out = subprocess.run([stage.world.program("immudb"), "verify", "--output", "json",
+                          server.database()], capture_output=True, text=True, check=True)
+    found = [r for r in json.loads(out.stdout) if "transactions" in r]
+    return str(found[0]["transactions"]), found[0]["alh"]
+
+
+def check_announced(stage):
+    """A restore that is announced is told as such; the same notice is no excuse for another one."""
+    server, auditor = stage.pair()
+    before = state_of(stage, server)
+    restore(stage, server)
+    after = state_of(stage, server)
+    subprocess.run([stage.world.program("immudb"), "announce-restore", "--dir", server.data,
+                    "--database", "defaultdb", "--from-tx", before[0], "--from-hash", before[1],
+                    "--to-tx", after[0], "--to-hash", after[1], "--by", "tester"], check=True)
+    stage.start(server)
+    case = Damage("", None, "rolled-back-announced", OLDER + 1, TRUSTED)
+    check_alarm(auditor, case)
+    auditor.acknowledge()
+    again = auditor.once().database()
+    expect(again["verdict"] == "rolled-back-announced", f"no new alarm: {again}")
+    expect("(local) tester restored" in again["reason"], f"not who: {again}")
+    auditor.acknowledge()
+    auditor.forget("defaultdb")
+    check_calm(auditor.once())
+    grow(server, GROWTH)
+    check_calm(auditor.once())
+    server.stop()
+    restore(stage, server)
+    stage.start(server)
+    check_alarm(auditor, Damage("", None, "rolled-back", OLDER + 1, OLDER + GROWTH))
+    stage.finish(server)
+
+
+def check_forged(stage):
+    """A notice that somebody without the key has written next to the data is none."""
+    server, auditor = stage.pair()
+    hashes = state_of(stage, server)[1]
+    restore(stage, server)
+    after = state_of(stage, server)[1]
+    with sqlite3.connect(os.path.join(server.data, "immudb.sqlite")) as meta:
+        meta.execute(
+            "INSERT INTO restores (database, from_tx, from_hash, to_tx, to_hash, at, actor, "
+            "pending, signature, point) VALUES ('defaultdb', ?, ?, ?, ?, 1900000000000, 'me', 0, "
+            "?, ?)", (TRUSTED, bytes.fromhex(hashes), OLDER, bytes.fromhex(after), b"0" * 70,
+                      b"\4" + b"0" * 64))
+    meta.close()
+    stage.start(server)
+    check_alarm(auditor, Damage("", None, "rolled-back", OLDER + 1, TRUSTED))
+    stage.finish(server)
+
+
 def check_replaced(stage):
     """All data is another server's, with the same names and users, even the same key."""
     _, auditor = stage.pair()
@@ -339,6 +395,8 @@ def part_disk(world, word):
         ("history rewritten and grown", lambda: check_grown(stage)),
         ("older copy", lambda: check_restored(stage)),
         ("older copy, grown", lambda: check_restored_and_grown(stage)),
+        ("older copy, announced", lambda: check_announced(stage)),
+        ("older copy, announcement forged", lambda: check_forged(stage)),
         ("another server's data", lambda: check_replaced(stage)),
         ("another identity", lambda: check_renamed(stage)),
         ("dropped and made anew", lambda: check_dropped(stage)),
