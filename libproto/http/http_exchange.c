@@ -50,7 +50,9 @@ http_exchange_header(const struct http_exchange *x, const char *name)
 const char *
 http_exchange_peer(const struct http_exchange *x)
 {
-	return x->info->remote_addr;
+	const char *introduced = mg_get_user_connection_data(x->conn);
+
+	return introduced ? introduced : x->info->remote_addr;
 }
 
 int64_t

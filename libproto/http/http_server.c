@@ -12,19 +12,25 @@
 #include <civetweb.h>
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <openssl/crypto.h>
+
 #include "http/http_exchange_internal.h"
 #include "http/http_framing.h"
+#include "http/http_front.h"
 #include "http/http_get.h"
 #include "http/http_health.h"
+#include "util/hex.h"
 #include "util/log.h"
 
 #define HTTP_REQUEST_MAX "16384"
@@ -38,6 +44,8 @@
 #define HTTP_ERROR_MAX 256
 #define HTTP_NUMBER_MAX 24
 #define HTTP_POKE_NS 5000000L
+/* Connections at a time for each thread: most of them have nothing to say, or shake hands. */
+#define HTTP_FRONT_CONNECTIONS 4
 
 /* What the helper of http_stop_listening() works with. */
 struct http_poke {
@@ -55,8 +63,10 @@ struct http_server {
 	struct http_health health;
 	struct http_route builtin[HTTP_HEALTH_ROUTES];
 	size_t builtin_count;
-	char address[INET_ADDRSTRLEN];
-	uint16_t port;
+	char address[INET_ADDRSTRLEN];       /* of civetweb */
+	uint16_t port;                       /* of civetweb */
+	struct http_front *front;            /* NULL: clients talk to civetweb */
+	char secret[HTTP_FRONT_SECRET_SIZE]; /* that the front knows; "" without one */
 };
 
 /* Whether so many connections are open that none is kept which has nothing to say. */
@@ -227,6 +237,33 @@ http_refuse(struct mg_connection *conn, int status)
 	http_response_free(&response);
 }
 
+/*
+ * The first request of a connection that the front has made: it gets the front's answer, and the
+ * connection the client's address. Anybody else's is refused.
+ */
+static void
+http_introduced(struct mg_connection *conn, const struct http_server *s)
+{
+	const char *secret = mg_get_header(conn, HTTP_FRONT_SECRET_HEADER);
+	const char *peer = mg_get_header(conn, HTTP_FRONT_PEER_HEADER);
+	const struct mg_request_info *info = mg_get_request_info(conn);
+	char *kept;
+
+	if (!secret || !peer || strcmp(info->request_uri, HTTP_FRONT_PATH) != 0 ||
+	    strlen(secret) != strlen(s->secret) ||
+	    CRYPTO_memcmp(secret, s->secret, strlen(secret)) != 0) {
+		http_refuse(conn, 403);
+		return;
+	}
+	kept = strdup(peer);
+	if (!kept || mg_write(conn, HTTP_FRONT_ANSWER, strlen(HTTP_FRONT_ANSWER)) <= 0) {
+		free(kept);
+		mg_disable_keep_alive(conn);
+		return;
+	}
+	mg_set_user_connection_data(conn, kept);
+}
+
 /* Invariant 1: never 0, which would let civetweb go on. */
 static int
 http_begin_request(struct mg_connection *conn)
@@ -243,6 +280,10 @@ http_begin_request(struct mg_connection *conn)
 	char allow[HTTP_METHODS_MAX];
 	const struct http_route *route;
 
+	if (s->secret[0] && !mg_get_user_connection_data(conn)) {
+		http_introduced(conn, s);
+		return 1;
+	}
 	atomic_fetch_add(&s->begun, 1);
 	if (!http_framing_is_sound(info)) {
 		http_refuse(conn, 400);
@@ -273,7 +314,7 @@ http_connection_opened(const struct mg_connection *conn, void **data)
 {
 	struct http_server *s = mg_get_user_data(mg_get_context(conn));
 
-	(void)data;
+	*data = NULL;
 	atomic_fetch_add(&s->open, 1);
 	return 0;
 }
@@ -284,6 +325,7 @@ http_connection_closed(const struct mg_connection *conn)
 	struct http_server *s = mg_get_user_data(mg_get_context(conn));
 
 	atomic_fetch_sub(&s->open, 1);
+	free(mg_get_user_connection_data(conn));
 }
 
 /* Civetweb's complaints: in the thread that starts it the first is the reason, else a peer's doing. */
@@ -309,10 +351,8 @@ http_resolve(const char *name, char out[INET_ADDRSTRLEN])
 	struct sockaddr_in in;
 	int rc;
 
-	if (name[0] == '\0' || strcmp(name, "::") == 0)
+	if (name[0] == '\0')
 		name = "0.0.0.0";
-	else if (strcmp(name, "::1") == 0)
-		name = "127.0.0.1";
 	rc = getaddrinfo(name, NULL, &hints, &found);
 	if (rc != 0)
 		return err_set(IM_ERR_ARGUMENT, "%s has no IPv4 address to serve HTTP on: %s", name,
@@ -345,7 +385,8 @@ http_listen(struct http_server *s)
 	snprintf(timeout, sizeof timeout, "%d", HTTP_REQUEST_TIMEOUT_MS);
 	snprintf(keep_alive, sizeof keep_alive, "%u",
 	    s->options.keep_alive_ms ? s->options.keep_alive_ms : HTTP_KEEP_ALIVE_MS);
-	snprintf(listen_on, sizeof listen_on, "%s:%u", s->address, (unsigned)s->options.port);
+	snprintf(listen_on, sizeof listen_on, "%s:%u", s->address,
+	    s->secret[0] ? 0u : (unsigned)s->options.port);
 	http_start_error = error;
 	s->ctx = mg_start(&callbacks, s, settings);
 	http_start_error = NULL;
@@ -355,6 +396,36 @@ http_listen(struct http_server *s)
 	if (mg_get_server_ports(s->ctx, 1, ports) == 1)
 		s->port = (uint16_t)ports[0].port;
 	return IM_OK;
+}
+
+/* Where civetweb listens, and whether there is a front before it: for TLS, and for what is not IPv4. */
+static enum im_err
+http_prepare(struct http_server *s)
+{
+	const char *name = s->options.address ? s->options.address : "";
+	uint8_t random[HTTP_FRONT_SECRET_SIZE / 2];
+
+	if (!s->options.tls && !strchr(name, ':') && http_resolve(name, s->address) == IM_OK)
+		return IM_OK;
+	if (getrandom(random, sizeof random, 0) != sizeof random)
+		return err_set(IM_ERR_INTERNAL, "no random numbers: %s", strerror(errno));
+	hex_encode(bytes_of(random, sizeof random), s->secret);
+	snprintf(s->address, sizeof s->address, "127.0.0.1");
+	return IM_OK;
+}
+
+static enum im_err
+http_start_front(struct http_server *s)
+{
+	const struct http_front_options front = {.address = s->options.address,
+	    .port = s->options.port,
+	    .program = s->options.program,
+	    .tls = s->options.tls,
+	    .secret = s->secret,
+	    .inner_port = s->port,
+	    .connections = s->threads * HTTP_FRONT_CONNECTIONS};
+
+	return http_front_start(&front, &s->front);
 }
 
 enum im_err
@@ -373,9 +444,11 @@ http_server_start(const struct http_options *options, struct http_server **out)
 	s->health = (struct http_health){options->program, options->metrics, options->ready,
 	    options->ready_arg, options->ready_notes};
 	s->builtin_count = http_health_routes(&s->health, s->builtin);
-	err = http_resolve(options->address ? options->address : "", s->address);
+	err = http_prepare(s);
 	if (err == IM_OK)
 		err = http_listen(s);
+	if (err == IM_OK && s->secret[0])
+		err = http_start_front(s);
 	if (err != IM_OK) {
 		http_server_stop(s);
 		return err;
@@ -387,7 +460,7 @@ http_server_start(const struct http_options *options, struct http_server **out)
 uint16_t
 http_server_port(const struct http_server *server)
 {
-	return server->port;
+	return server->front ? http_front_port(server->front) : server->port;
 }
 
 bool
@@ -401,6 +474,9 @@ http_server_answers(struct http_server *server, unsigned int timeout_ms)
 	buf_init(&body, HTTP_GET_MAX);
 	err = http_get(host, server->port, "/livez", (int)timeout_ms, &body);
 	buf_free(&body);
+	/* Past the front we are a stranger: that is an answer, too. */
+	if (server->front && err == IM_ERR_REMOTE)
+		err = IM_OK;
 	begun = atomic_load(&server->begun);
 	if (err != IM_OK && begun != server->begun_before)
 		err = IM_OK;
@@ -453,7 +529,10 @@ http_server_stop(struct http_server *server)
 {
 	if (!server)
 		return;
+	if (server->front)
+		http_front_stop_listening(server->front);
 	if (server->ctx)
 		http_stop_listening(server);
+	http_front_stop(server->front);
 	free(server);
 }

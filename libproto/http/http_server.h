@@ -5,13 +5,14 @@
 
 struct http_exchange;
 struct metrics;
+struct tls_context;
 
 #define HTTP_THREADS 64
 #define HTTP_KEEP_ALIVE_MS 500
 
 /*
- * The small HTTP side of a daemon: plain HTTP/1.1 over IPv4, a table of routes, nothing from the
- * file system. Every server has /metrics (when there is a registry), /livez, /readyz and /version; GET
+ * The small HTTP side of a daemon: HTTP/1.1, a table of routes, nothing from the file system. Plain
+ * and over IPv4 civetweb talks to clients itself; for TLS and IPv6 there is a front before it. Every server has /metrics (when there is a registry), /livez, /readyz and /version; GET
  * routes answer HEAD too. An unknown path is 404, a known path with another method 405 with Allow; routes
  * do not see bodies. A program that needs more has a handler of its own (http_exchange.h).
  *
@@ -50,7 +51,8 @@ struct http_route {
 };
 
 struct http_options {
-	const char *address;     /* IPv4 address or host name; "" and "::" mean all of IPv4 */
+	const char *address; /* IPv4, IPv6, or a host name; "": all of IPv4, "::": all of both */
+	struct tls_context *tls; /* of a server; NULL: no TLS. Must outlive the server */
 	uint16_t port;           /* 0 = no server, unless ephemeral is set */
 	bool ephemeral;          /* for tests: the system picks a free port */
 	const char *program;     /* named by /version and in error texts; borrowed */
@@ -83,7 +85,7 @@ struct http_options {
 
 /*
  * Starts serving. With port 0 and not ephemeral, *out is NULL and the result IM_OK. IM_ERR_ARGUMENT
- * for an address that has no IPv4 form, IM_ERR_IO when the port cannot be had (the detail names
+ * for what is no address, IM_ERR_IO when the port cannot be had (the detail names
  * address and port), IM_ERR_NOMEM. Stop with http_server_stop().
  */
 enum im_err http_server_start(const struct http_options *options, struct http_server **out);
