@@ -325,7 +325,14 @@ http_connection_closed(const struct mg_connection *conn)
 	struct http_server *s = mg_get_user_data(mg_get_context(conn));
 
 	atomic_fetch_sub(&s->open, 1);
+}
+
+/* Before the other one, while the connection's data is still there. */
+static void
+http_connection_closing(const struct mg_connection *conn)
+{
 	free(mg_get_user_connection_data(conn));
+	mg_set_user_connection_data(conn, NULL);
 }
 
 /* Civetweb's complaints: in the thread that starts it the first is the reason, else a peer's doing. */
@@ -376,6 +383,7 @@ http_listen(struct http_server *s)
 	    .log_message = http_log,
 	    .http_error = http_error,
 	    .init_connection = http_connection_opened,
+	    .connection_close = http_connection_closing,
 	    .connection_closed = http_connection_closed};
 	struct mg_server_port ports[1] = {{0}};
 	char error[HTTP_ERROR_MAX] = "";
