@@ -6,6 +6,7 @@
  * anything behind it fails; what is somebody else's is replaced on request only, and never removed; data are
  * removed on request only.
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -46,6 +47,8 @@ install_path(char out[SERVICE_PATH_MAX], const char *before, const char *name, c
 static void
 install_manual_path(char out[SERVICE_PATH_MAX], const struct service_def *def)
 {
+	/* Every service has a program. */
+	assert(def->programs[0]);
 	install_path(out, SERVICE_MANUAL_FOLDER "/", def->programs[0], ".8");
 }
 

@@ -125,7 +125,7 @@ fake_auditor() {
 @test "verbs that are none, help, and nothing that runs" {
 	run -2 immuclient audit-mode begin
 	expect_text "ERROR: begin is not matching with any valid arguments."
-	expect_text "start, stop, restart, status, help"
+	expect_text "start, install, uninstall, restart, stop, status, help"
 	run -2 immuclient audit-mode start now
 	run -0 immuclient audit-mode help
 	expect_text "--audit-notification-url"
