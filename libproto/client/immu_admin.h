@@ -213,8 +213,7 @@ struct immu_restored {
  * ends, leaves nothing. IM_ERR_DATABASE_EXISTS, IM_ERR_DATABASE_NOT_FOUND, IM_ERR_ARCHIVE (it does not
  * verify), IM_ERR_STATE_FORKED, IM_ERR_STATE_OLDER, IM_ERR_NO_SPACE, IM_ERR_BUSY.
  */
-enum im_err
-immu_restore_begin(struct immu *c, const char *database, enum immu_restore_mode mode);
+enum im_err immu_restore_begin(struct immu *c, const char *database, enum immu_restore_mode mode);
 enum im_err immu_restore_write(struct immu *c, uint64_t offset, struct immu_bytes part);
 enum im_err immu_restore_finish(struct immu *c, struct immu_restored *out);
 

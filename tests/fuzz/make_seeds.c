@@ -49,6 +49,7 @@ main(int argc, char **argv)
 	seed_offline();
 	seed_writes();
 	seed_rest();
+	seed_archives();
 	seed_backups();
 	return 0;
 }

@@ -91,6 +91,8 @@ void __wrap_rpc_reply(struct rpc_request *req, const ProtobufCMessage *answer);
 void __wrap_rpc_fail(struct rpc_request *req, enum im_err err, const char *text);
 void __wrap_rpc_request_set_authenticated(struct rpc_request *req);
 bool __wrap_rpc_request_is_abandoned(const struct rpc_request *req);
+void __wrap_rpc_request_set_conn_user(struct rpc_request *req, void *conn_user);
+void *__wrap_rpc_request_conn_user(const struct rpc_request *req);
 
 enum im_err
 __wrap_rpc_server_start(const struct rpc_server_options *options, struct rpc_server **out)
@@ -146,6 +148,21 @@ __wrap_rpc_request_is_abandoned(const struct rpc_request *req)
 {
 	(void)req;
 	return false;
+}
+
+/* Each request comes by a connection of its own. */
+void
+__wrap_rpc_request_set_conn_user(struct rpc_request *req, void *conn_user)
+{
+	(void)req;
+	(void)conn_user;
+}
+
+void *
+__wrap_rpc_request_conn_user(const struct rpc_request *req)
+{
+	(void)req;
+	return NULL;
 }
 
 /* ---- In place of the pools. ---- */

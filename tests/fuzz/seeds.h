@@ -14,6 +14,7 @@ void seed_messages(void); /* seeds_message.c: requests, answers, exported transa
 void seed_writes(void);   /* seeds_write.c: requests that write */
 void seed_offline(void);  /* seeds_offline.c: offline proofs; after seed_messages() */
 void seed_rest(void);     /* seeds_rest.c: requests and JSON of the gateway */
+void seed_archives(void); /* seeds_archive.c: archives of hot-backup */
 void seed_backups(void);  /* seeds_backup.c: manifests and names of backups */
 
 #endif

@@ -208,6 +208,19 @@ databases() {
 		-i o.archive --force
 }
 
+@test "the commands of the README" {
+	mkdir readme
+	cd readme
+	awk '/^## / { here = ($0 == "## Backup of a running server"); next }
+		here && /^```/ { fences++; next }
+		here && fences == 1' "$TEST_SOURCE/README.md" >commands
+	[ "$(grep -c immuadmin commands)" -ge 5 ]
+	immuadmin database unload copy
+	immuadmin database delete copy --yes-i-know-what-i-am-doing
+	run -0 bash -euo pipefail commands
+	[ "$(immuclient get --database another --value-only key9)" = "value of 9" ]
+}
+
 # kill_when FILE COMMAND...: kills the server as soon as FILE is there, or the command has ended.
 kill_when() {
 	local file=$1 client
