@@ -74,3 +74,23 @@ load helpers
 	# A file that only the daemon may read is no error.
 	expect_text "closed: immudb-port = 3322"
 }
+
+@test "the commands of the README's section on settings" {
+	local commands
+
+	commands=$(awk '/^## / { in_section = $0 == "## Settings" } /^```/ { in_block = !in_block; next }
+		in_section && in_block' "$TEST_SOURCE/README.md")
+	[[ $commands == *check-config*kill* ]]
+	printf '%s\n' "$commands" >commands
+	as_printed '
+		PATH=$PWD:$PATH
+		. ./commands
+		while [[ -e immudb.pid ]]; do read -rt 0.02 <> <(:) || true; done
+		cat data/immudb.log.1 data/immudb.log'
+	expect_status 0
+	expect_text "The configuration is right: immudb.toml"
+	expect_text 'log-level = "warn"  # file immudb.toml:1'
+	expect_text "has been started with PID"
+	expect_text 'log-level is "debug" now; it was "warn"'
+	expect_text "Shutdown completed"
+}
