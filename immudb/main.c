@@ -14,6 +14,7 @@
 #include "util/log.h"
 
 #define MAIN_BANNER_MAX 65536
+#define MAIN_TEXT_MAX 1024
 /* Blocks of this size are mapped one by one; so much free memory may stay at the end of each heap. */
 #define MAIN_HEAP_BLOCK_MAX (1024 * 1024)
 #define MAIN_HEAP_FREE_MAX (8 * 1024 * 1024)
@@ -115,12 +116,16 @@ static enum im_err
 main_reload(void *context, const struct options *o)
 {
 	struct daemon *d = context;
-	enum im_err err, tls_err;
+	char text[MAIN_TEXT_MAX];
+	enum im_err err, key_err;
 
 	(void)o;
-	tls_err = server_reload_tls(d->server);
-	err = server_reload_key(d->server, d->options.signing_key);
-	return err == IM_OK ? tls_err : err;
+	key_err = server_reload_key(d->server, d->options.signing_key);
+	snprintf(text, sizeof text, "%s", err_detail(key_err));
+	err = server_reload_tls(d->server);
+	if (err != IM_OK && key_err != IM_OK)
+		log_error("%s", text);
+	return err != IM_OK || key_err == IM_OK ? err : err_set(key_err, "%s", text);
 }
 
 static bool

@@ -196,6 +196,12 @@ gateway_answers(const struct gateway *g, unsigned int timeout_ms)
 	return http_server_answers(g->http, timeout_ms);
 }
 
+enum im_err
+gateway_reload_tls(struct gateway *g)
+{
+	return g->tls ? tls_context_reload(g->tls) : IM_OK;
+}
+
 void
 gateway_stop(struct gateway *g)
 {

@@ -50,6 +50,12 @@ uint16_t gateway_port(const struct gateway *g);
 /* Whether it answers within timeout_ms; see http_server_answers(). */
 bool gateway_answers(const struct gateway *g, unsigned int timeout_ms);
 
+/*
+ * Reads the files of TLS with the server again: new connections use them. On an error, IM_ERR_CERTIFICATE or
+ * IM_ERR_NOMEM, the old ones stay. Any thread.
+ */
+enum im_err gateway_reload_tls(struct gateway *g);
+
 /* Ends running requests and releases everything. NULL is accepted. */
 void gateway_stop(struct gateway *g);
 

@@ -51,6 +51,15 @@ main_start(void *context, const struct options *o)
 	return err;
 }
 
+static enum im_err
+main_reload(void *context, const struct options *o)
+{
+	struct daemon *d = context;
+
+	(void)o;
+	return gateway_reload_tls(d->gateway);
+}
+
 static bool
 main_answers(void *context, unsigned int timeout_ms)
 {
@@ -84,6 +93,7 @@ static const struct daemon_main main_life = {.name = "immugw",
     .folder = main_folder,
     .start = main_start,
     .started = main_say_started,
+    .reload = main_reload,
     .answers = main_answers,
     .stop = main_stop};
 

@@ -88,8 +88,7 @@ uint16_t server_metrics_port(const struct server *s);
 
 /*
  * Reads certificate, key and authorities again: new connections use them. When they cannot be used the
- * old ones stay, and the error says why: IM_ERR_CERTIFICATE, IM_ERR_NOMEM. Either is logged. IM_OK without
- * TLS. Any thread.
+ * old ones stay, and the error says why: IM_ERR_CERTIFICATE, IM_ERR_NOMEM. IM_OK without TLS. Any thread.
  */
 enum im_err server_reload_tls(struct server *s);
 

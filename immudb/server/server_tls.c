@@ -23,6 +23,7 @@
 #define TLS_WARN_DAYS 30
 #define TLS_DAY_S INT64_C(86400)
 #define TLS_PATH_MAX 4096
+#define TLS_WHY_MAX 1024
 
 struct server_tls {
 	struct tls_context *context;
@@ -101,7 +102,7 @@ server_tls_prepare(struct server *s)
 	const struct server_options *o = &s->options;
 	const char *option;
 	enum im_err err = server_check_options(o, &option);
-	char why[256];
+	char why[TLS_WHY_MAX];
 	pthread_condattr_t attr;
 
 	if (err != IM_OK) {
@@ -269,15 +270,15 @@ server_tls_context(const struct server *s)
 enum im_err
 server_reload_tls(struct server *s)
 {
-	char print[TLS_FINGERPRINT_SIZE];
+	char print[TLS_FINGERPRINT_SIZE], why[TLS_WHY_MAX];
 	enum im_err err;
 
 	if (!s->tls)
 		return IM_OK;
 	err = tls_context_reload(s->tls->context);
 	if (err != IM_OK) {
-		log_error("TLS stays as it was: %s", err_detail(err));
-		return err;
+		snprintf(why, sizeof why, "%s", err_detail(err));
+		return err_set(err, "TLS stays as it was: %s", why);
 	}
 	tls_context_fingerprint(s->tls->context, print);
 	log_info("TLS files read again; the certificate's SHA-256 fingerprint is %s", print);

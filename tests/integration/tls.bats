@@ -71,6 +71,15 @@ one_line() {
 	run -0 curl -s -m 20 -H "Authorization: $(jq -r .token <<<"$output")" "$REST/db/verified/get" \
 		-d '{"keyRequest":{"key":"aw=="}}'
 	expect_text '"value":"dg=="'
+	# Daemons that are clients read their files again, too.
+	cp certs/ca.pem kept.pem
+	echo none >certs/ca.pem
+	kill -HUP "$GATEWAY_PID"
+	wait_for text "$GATEWAY_LOG" "not everything is reloaded: authorities certs/ca.pem: no certificate" \
+		"$WAIT_SECONDS"
+	mv kept.pem certs/ca.pem
+	kill -HUP "$GATEWAY_PID"
+	wait_for text "$GATEWAY_LOG" " reloaded: " "$WAIT_SECONDS"
 	stop_gateway
 	# Each of these is told what is wrong, on one line.
 	one_line 5 "this port speaks TLS only" immuclient status
