@@ -496,7 +496,6 @@ administrators_come_first(void **state)
 	start(f, WEEK_S);
 	await_gate(f, 4);
 	assert_int_equal(scrubber_begin(f->scrubber, asked, 0), IM_OK);
-	f->busy = 0;
 	open_gate(f, 5);
 	await_state(f, asked, SCRUB_FINISHED);
 	scrubber_info(f->scrubber, f->db, &info);
