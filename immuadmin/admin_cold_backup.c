@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "admin_commands.h"
+#include "client/immu_admin.h"
 #include "cold_pack.h"
 #include "cold_place.h"
 #include "cold_server.h"
@@ -19,6 +20,7 @@
 #include "util/prompt.h"
 
 #define ADMIN_NAME "immudb"
+#define SYSTEM_NAME "systemdb"
 #define STOP_TIMEOUT_MS 120000u
 #define ERROR_TEXT_MAX 1024
 
@@ -32,6 +34,7 @@ struct backup {
 	bool is_manual;
 	bool is_written;
 	struct cold_server server;
+	struct cold_states signed_states; /* as the server showed them before it was stopped */
 	pid_t started;
 };
 
@@ -60,10 +63,58 @@ find_target(struct backup *b)
 	    : err_set_errno(IM_ERR_IO, "cannot write into", b->folder);
 }
 
+/* ---- What the server signs ---- */
+
+static bool
+note_name(void *arg, const struct immu_database_info *d)
+{
+	struct cold_state state = {.database = ""};
+
+	snprintf(state.database, sizeof state.database, "%s", d->name);
+	return cold_states_add((struct cold_states *)arg, &state) == IM_OK;
+}
+
+static enum im_err
+ask_state(struct immu *c, struct cold_state *state)
+{
+	struct immu_result *result = NULL;
+	enum im_err err = immu_use(c, state->database);
+
+	if (err == IM_OK)
+		err = immu_current_state(c, &result);
+	if (err != IM_OK)
+		return err;
+	state->tx = result->state.tx;
+	memcpy(state->alh.b, result->state.hash, HASH_SIZE);
+	state->signature_len = result->state.signature_len;
+	memcpy(state->signature, result->state.signature, state->signature_len);
+	immu_result_free(result);
+	return IM_OK;
+}
+
+/* A database that cannot be asked, because it is not loaded, has no signature in the backup. */
+static enum im_err
+ask_states(struct backup *b)
+{
+	struct immu_database_info system = {.name = SYSTEM_NAME};
+	struct cold_states *all = &b->signed_states;
+	enum im_err err = immu_each_database(b->s->c, note_name, all);
+
+	if (err == IM_OK)
+		(void)note_name(all, &system);
+	for (size_t i = 0; err == IM_OK && i < all->count; i++) {
+		err = ask_state(b->s->c, &all->items[i]);
+		if (err != IM_ERR_SIGNATURE && err != IM_ERR_SIGNATURE_MISSING)
+			err = IM_OK;
+	}
+	return err;
+}
+
 /* The password of the superadmin, as the server has it. */
 static enum im_err
-prove_admin(struct session *s)
+prove_admin(struct backup *b)
 {
+	struct session *s = b->s;
 	const char *user = options_string(s->options, "username");
 	const char *given = options_string(s->options, "password");
 	struct buf password;
@@ -85,10 +136,14 @@ prove_admin(struct session *s)
 		err =
 		    immu_login(s->c, *user ? user : ADMIN_NAME, (const char *)password.data, NULL);
 	buf_wipe(&password);
-	if (err == IM_OK)
-		(void)immu_logout(s->c);
 	/* Whoever may read its files needs no password of a server that has none. */
-	return err == IM_ERR_AUTH_DISABLED ? IM_OK : err;
+	if (err == IM_ERR_AUTH_DISABLED)
+		return IM_OK;
+	if (err == IM_OK) {
+		err = ask_states(b);
+		(void)immu_logout(s->c);
+	}
+	return err;
 }
 
 static enum im_err
@@ -110,7 +165,7 @@ agree(struct backup *b)
 	err = cold_place_confirm(b->s,
 	    "The immudb server will be stopped for the backup and started again afterwards. Are you "
 	    "sure you want to proceed? [y/N]: ");
-	return err == IM_OK ? prove_admin(b->s) : err;
+	return err == IM_OK ? prove_admin(b) : err;
 }
 
 /* ---- The work ---- */
@@ -126,6 +181,7 @@ write_backup(struct backup *b)
 	clock_format_s(clock_wall_s(), manifest.created);
 	cold_pack_clean(b->folder, strrchr(b->begin, '/') + 1, b->s->out);
 	err = cold_states_find(b->dir, false, &manifest.states);
+	cold_states_sign(&manifest.states, &b->signed_states);
 	if (err == IM_OK)
 		err = cold_pack(&pack, b->as_folder);
 	b->is_written = err == IM_OK;
@@ -209,6 +265,7 @@ backup(struct session *s)
 	/* Also when the server could not be started again. */
 	if (b.is_written)
 		tell(&b);
+	cold_states_free(&b.signed_states);
 	cold_server_free(&b.server);
 	return err;
 }

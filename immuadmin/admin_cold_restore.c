@@ -20,6 +20,7 @@
 #include "cold_swap.h"
 #include "cold_unpack.h"
 #include "util/file.h"
+#include "util/keyfile.h"
 
 #define LOCK_NAME "immudb.lock"
 
@@ -99,6 +100,23 @@ agree(const struct restore *r)
 
 /* ---- The new folder ---- */
 
+/* With a key, a backup whose states are not signed by it is not taken. */
+static enum im_err
+check_signatures(const struct restore *r)
+{
+	const char *path = options_string(r->s->options, "server-signing-pub-key");
+	struct sign_public_key *key = NULL;
+	enum im_err err = *path ? keyfile_load_public(path, &key) : IM_OK;
+
+	if (err != IM_OK || !key)
+		return err;
+	err = r->has_manifest
+	    ? cold_states_check(&r->manifest.states, key)
+	    : err_set(IM_ERR_SIGNATURE_MISSING, "a backup made by hand has no signatures");
+	sign_public_key_free(key);
+	return err;
+}
+
 static enum im_err
 unpack(struct restore *r)
 {
@@ -114,7 +132,7 @@ unpack(struct restore *r)
 		output_note(r->s->out,
 		    "the backup was made by hand: it has no manifest, so that only what is in it can be "
 		    "checked");
-	return err;
+	return err == IM_OK ? check_signatures(r) : err;
 }
 
 static enum im_err

@@ -124,6 +124,47 @@ find_state(const struct cold_states *s, const char *database)
 	return NULL;
 }
 
+static bool
+is_same(const struct cold_state *a, const struct cold_state *b)
+{
+	return a->tx == b->tx && hash_equal(&a->alh, &b->alh);
+}
+
+void
+cold_states_sign(struct cold_states *s, const struct cold_states *signed_states)
+{
+	for (size_t i = 0; i < s->count; i++) {
+		struct cold_state *to = &s->items[i];
+		const struct cold_state *from = find_state(signed_states, to->database);
+
+		if (!from || !is_same(from, to))
+			continue;
+		memcpy(to->signature, from->signature, from->signature_len);
+		to->signature_len = from->signature_len;
+	}
+}
+
+enum im_err
+cold_states_check(const struct cold_states *s, const struct sign_public_key *key)
+{
+	enum im_err err = IM_OK;
+
+	for (size_t i = 0; err == IM_OK && i < s->count; i++) {
+		const struct cold_state *is = &s->items[i];
+		struct sign_state state = {bytes_str(is->database), is->tx, is->alh};
+
+		if (is->signature_len == 0)
+			return err_set(IM_ERR_SIGNATURE_MISSING,
+			    "the state of database %s in the backup is not signed", is->database);
+		err = sign_check(key, &state, bytes_of(is->signature, is->signature_len));
+		if (err == IM_ERR_SIGNATURE)
+			err = err_set(err,
+			    "the state of database %s in the backup is not signed by that key",
+			    is->database);
+	}
+	return err;
+}
+
 enum im_err
 cold_states_compare(const struct cold_states *written, const struct cold_states *found)
 {
@@ -133,7 +174,7 @@ cold_states_compare(const struct cold_states *written, const struct cold_states 
 
 		if (!is)
 			return err_set(IM_ERR_PROOF, "database %s is missing", want->database);
-		if (is->tx != want->tx || !hash_equal(&is->alh, &want->alh))
+		if (!is_same(is, want))
 			return err_set(IM_ERR_PROOF,
 			    "database %s is not as it was saved: transaction %" PRIu64
 			    " instead of %" PRIu64 "%s",

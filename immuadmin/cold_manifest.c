@@ -46,6 +46,10 @@ cold_manifest_write(const struct cold_manifest *m, struct buf *out)
 
 		buf_printf(out, "database %s %" PRIu64 " ", s->database, s->tx);
 		hex_append(out, hash_bytes(&s->alh));
+		if (s->signature_len) {
+			buf_append_u8(out, ' ');
+			hex_append(out, bytes_of(s->signature, s->signature_len));
+		}
 		buf_append_u8(out, '\n');
 	}
 	for (size_t i = 0; i < m->files.count; i++) {
@@ -132,19 +136,40 @@ line_number(struct line *l)
 	return v;
 }
 
-/* A digest in lower-case digits. */
-static struct hash
-line_digest(struct line *l)
+/* Bytes in lower-case digits. */
+static void
+line_hex(struct line *l, uint8_t *out, size_t size)
 {
-	struct bytes digits = line_take(l, DIGEST_DIGITS);
-	struct hash h = HASH_ZERO;
+	struct bytes digits = line_take(l, 2 * size);
 
 	for (size_t i = 0; i < digits.len; i++)
 		if (digits.data[i] >= 'A' && digits.data[i] <= 'F')
 			l->failed = true;
-	if (!l->failed && hex_decode(digits, h.b, HASH_SIZE) != IM_OK)
+	if (!l->failed && hex_decode(digits, out, size) != IM_OK)
 		l->failed = true;
+}
+
+static struct hash
+line_digest(struct line *l)
+{
+	struct hash h = HASH_ZERO;
+
+	line_hex(l, h.b, HASH_SIZE);
 	return h;
+}
+
+/* The last field of a database, if it has it. */
+static void
+line_signature(struct line *l, struct cold_state *s)
+{
+	if (l->failed || l->rest.len == 0)
+		return;
+	s->signature_len = l->rest.len / 2;
+	if (!line_skip(l, " ") || l->rest.len == 0 || l->rest.len % 2 ||
+	    s->signature_len > SIGN_DER_MAX)
+		l->failed = true;
+	else
+		line_hex(l, s->signature, s->signature_len);
 }
 
 static enum im_err
@@ -161,6 +186,7 @@ read_database(struct line *l, struct cold_states *states)
 		return IM_ERR_FORMAT;
 	s.tx = line_number(l);
 	s.alh = line_digest(l);
+	line_signature(l, &s);
 	if (l->failed || l->rest.len)
 		return IM_ERR_FORMAT;
 	if (states->count && strcmp(states->items[states->count - 1].database, s.database) >= 0)

@@ -2,7 +2,7 @@
 #define COLD_MANIFEST_H
 
 #include "cold_names.h"
-#include "crypto/hash.h"
+#include "crypto/sign.h"
 #include "util/arena.h"
 #include "util/clock.h"
 #include "util/xid.h"
@@ -50,6 +50,9 @@ struct cold_state {
 	char database[COLD_DATABASE_MAX + 1];
 	uint64_t tx;
 	struct hash alh;
+	/* By the server, crypto/sign.h; none: it does not sign, or wrote on after it was asked. */
+	uint8_t signature[SIGN_DER_MAX];
+	size_t signature_len;
 };
 
 struct cold_states {
@@ -69,6 +72,15 @@ enum im_err cold_states_add(struct cold_states *s, const struct cold_state *stat
  * difference, also for a database more or less, or another server.
  */
 enum im_err cold_states_compare(const struct cold_states *written, const struct cold_states *found);
+
+/* Takes the signatures of those states that are the same in signed_states. */
+void cold_states_sign(struct cold_states *s, const struct cold_states *signed_states);
+
+/*
+ * Whether every state is signed by the key: IM_ERR_SIGNATURE_MISSING, IM_ERR_SIGNATURE, with the database.
+ * IM_ERR_NOMEM.
+ */
+enum im_err cold_states_check(const struct cold_states *s, const struct sign_public_key *key);
 
 struct cold_manifest {
 	char created[CLOCK_TEXT_SIZE];

@@ -68,6 +68,8 @@ fill_state(struct call *call, const struct trust_state *state)
 	memcpy(out->hash, state->point.alh.b, HASH_SIZE);
 	out->database = database;
 	out->is_signed = state->signature_len > 0;
+	out->signature_len = state->signature_len;
+	memcpy(out->signature, state->signature, state->signature_len);
 	return IM_OK;
 }
 

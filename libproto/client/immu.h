@@ -58,6 +58,7 @@ extern "C" {
 #endif
 
 #define IMMU_HASH_SIZE 32
+#define IMMU_SIGNATURE_MAX 72
 #define IMMU_DEFAULT_PORT 3322
 #define IMMU_DEFAULT_IN_FLIGHT 64
 #define IMMU_MAX_IN_FLIGHT 1024
@@ -235,6 +236,9 @@ struct immu_state {
 	uint8_t hash[IMMU_HASH_SIZE];
 	const char *database;
 	bool is_signed; /* carries a signature; checked if a public key is configured */
+	/* Of a state that was asked of the server: the signature, DER. */
+	uint8_t signature[IMMU_SIGNATURE_MAX];
+	size_t signature_len;
 };
 
 /* What a server says about itself. */

@@ -408,3 +408,23 @@ at() {
 	refute_text "rolled-back-announced"
 	expect_text '"rolled-back"'
 }
+
+@test "the states in a backup are signed, and a restore can ask for that" {
+	make_backup
+	local key
+	for key in signing other; do
+		openssl ecparam -name prime256v1 -genkey -noout -out "$key.key" 2>/dev/null
+		openssl ec -in "$key.key" -pubout -out "$key.pub" 2>/dev/null
+	done
+	run -10 immuadmin restore --yes --dbdir "$DATA" --server-signing-pub-key signing.pub "$BACKUP"
+	expect_text "is not signed"
+	start_server --signingKey signing.key
+	save
+	expect_status 0
+	SERVER_PID=$(pgrep -f -- "--dir $DATA")
+	stop_server
+	run -10 immuadmin restore --yes --dbdir "$DATA" --server-signing-pub-key other.pub "$BACKUP"
+	expect_text "is not signed by that key"
+	[[ ! -e $DATA.restoring ]]
+	run -0 immuadmin restore --yes --dbdir "$DATA" --server-signing-pub-key signing.pub "$BACKUP"
+}

@@ -20,6 +20,8 @@ fill(struct cold_manifest *m)
 	assert_int_equal(cold_states_add(&m->states, &state), IM_OK);
 	strcpy(state.database, "systemdb");
 	state.tx = 0;
+	memset(state.signature, 0xa5, sizeof state.signature);
+	state.signature_len = SIGN_DER_MAX;
 	assert_int_equal(cold_states_add(&m->states, &state), IM_OK);
 	for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
 		struct cold_file file = {
@@ -141,6 +143,11 @@ test_only_what_would_be_written_is_read(void **state)
 	    BEGIN "database a 18446744073709551616 " ZERO "\n",
 	    BEGIN "database a 1 " ZERO "0\n",
 	    BEGIN "database a 1 " UPPER "\n",
+	    BEGIN "database a 1 " ZERO " \n",
+	    BEGIN "database a 1 " ZERO " 0\n",
+	    BEGIN "database a 1 " ZERO " 0A\n",
+	    BEGIN "database a 1 " ZERO " 00 \n",
+	    BEGIN "database a 1 " ZERO " " ZERO ZERO ZERO "\n",
 	    BEGIN "database  1 " ZERO "\n",
 	    BEGIN "database ../a 1 " ZERO "\n",
 	    BEGIN "file 1 " ZERO " ../a\n",
@@ -223,6 +230,38 @@ test_states_are_compared(void **state)
 	cold_manifest_free(&m);
 }
 
+/* A signature is taken only for the state that was signed, and checked. */
+static void
+test_signatures(void **state)
+{
+	struct cold_manifest m, other;
+	struct sign_public_key *key = NULL;
+	/* The base point of P-256. */
+	uint8_t point[SIGN_POINT_SIZE] = {4, 0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8,
+	    0xbc, 0xe6, 0xe5, 0x63, 0xa4, 0x40, 0xf2, 0x77, 0x03, 0x7d, 0x81, 0x2d, 0xeb, 0x33,
+	    0xa0, 0xf4, 0xa1, 0x39, 0x45, 0xd8, 0x98, 0xc2, 0x96, 0x4f, 0xe3, 0x42, 0xe2, 0xfe,
+	    0x1a, 0x7f, 0x9b, 0x8e, 0xe7, 0xeb, 0x4a, 0x7c, 0x0f, 0x9e, 0x16, 0x2b, 0xce, 0x33,
+	    0x57, 0x6b, 0x31, 0x5e, 0xce, 0xcb, 0xb6, 0x40, 0x68, 0x37, 0xbf, 0x51, 0xf5};
+
+	(void)state;
+	fill(&m);
+	fill(&other);
+	m.states.items[1].signature_len = 0;
+	other.states.items[1].tx++;
+	cold_states_sign(&m.states, &other.states);
+	assert_int_equal(m.states.items[1].signature_len, 0);
+	other.states.items[1].tx--;
+	cold_states_sign(&m.states, &other.states);
+	assert_int_equal(m.states.items[1].signature_len, SIGN_DER_MAX);
+	assert_int_equal(sign_public_key_of_point(bytes_of(point, sizeof point), &key), IM_OK);
+	assert_int_equal(cold_states_check(&m.states, key), IM_ERR_SIGNATURE_MISSING);
+	m.states.items[0] = m.states.items[1];
+	assert_int_equal(cold_states_check(&m.states, key), IM_ERR_SIGNATURE);
+	sign_public_key_free(key);
+	cold_manifest_free(&other);
+	cold_manifest_free(&m);
+}
+
 static void
 test_a_file_twice_is_noticed(void **state)
 {
@@ -247,6 +286,7 @@ main(void)
 	    cmocka_unit_test(test_only_what_would_be_written_is_read),
 	    cmocka_unit_test(test_files_are_compared),
 	    cmocka_unit_test(test_states_are_compared),
+	    cmocka_unit_test(test_signatures),
 	    cmocka_unit_test(test_a_file_twice_is_noticed),
 	};
 
