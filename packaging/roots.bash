@@ -72,3 +72,13 @@ roots_run() {
 	shift
 	chroot "$folder" env -i "${roots_environment[@]}" "$@" </dev/null
 }
+
+# roots_make_network: a network of its own, with nothing but a loopback; sets roots_network to its file, for
+# nsenter --net.
+roots_make_network() {
+	roots_network=$roots_folder/network
+	touch "$roots_network"
+	mount --bind "$roots_network" "$roots_network"
+	mount --make-private "$roots_network"
+	unshare --net="$roots_network" "$roots_folder/../../tests/integration/wait-for" loopback
+}

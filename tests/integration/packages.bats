@@ -139,3 +139,11 @@ next_version() {
 	run -2 immudb --config all.immudb.toml --print-config
 	expect_text "portt"
 }
+
+@test "the packages are built, installed, upgraded, removed and purged in a whole Debian" {
+	[[ $TEST_LONG == 1 ]] || skip_because needs-long "it builds everything in a new Debian"
+	[[ $EUID -eq 0 ]] || skip_because needs-root "only root can make Debian systems in folders"
+	command -v debootstrap >/dev/null || skip_because needs-debootstrap "it is in the package debootstrap"
+	run -0 "$TEST_SOURCE/packaging/check-packages" 3>&-
+	[[ ${lines[-1]} == *" checks passed" ]]
+}
