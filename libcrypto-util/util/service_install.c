@@ -41,6 +41,7 @@ struct install {
 static void
 install_path(char out[SERVICE_PATH_MAX], const char *before, const char *name, const char *behind)
 {
+	assert(name);
 	snprintf(out, SERVICE_PATH_MAX, "%s%s%s", before, name, behind);
 }
 
