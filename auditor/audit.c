@@ -242,12 +242,6 @@ audit_begin(struct audit *a)
 							    : err_set(IM_ERR_NOMEM, "a thread");
 }
 
-enum im_err
-audit_reload_tls(struct audit *a)
-{
-	return a->tls ? tls_context_reload(a->tls) : IM_OK;
-}
-
 void
 audit_round_now(struct audit *a)
 {

@@ -64,12 +64,6 @@ enum im_err audit_reload(struct audit *a);
  */
 enum im_err audit_run_round(struct audit *a, enum audit_verdict *worst);
 
-/*
- * Reads the files of TLS again: new connections use them. On an error, IM_ERR_CERTIFICATE or IM_ERR_NOMEM,
- * the old ones stay. Any thread.
- */
-enum im_err audit_reload_tls(struct audit *a);
-
 /* Ends a running round early, persists, and releases. */
 void audit_stop(struct audit *a);
 

@@ -220,15 +220,6 @@ main_start_daemon(void *context, const struct options *o)
 	return err;
 }
 
-static enum im_err
-main_reload(void *context, const struct options *o)
-{
-	struct auditor *a = context;
-
-	(void)o;
-	return audit_reload_tls(a->audit);
-}
-
 static void
 main_stop_daemon(void *context)
 {
