@@ -17,6 +17,7 @@
 
 /* "(local) " and a name: no user of the server has parentheses in its name. */
 #define ANNOUNCE_ACTOR_SIZE (RESTORE_NOTICE_ACTOR_MAX + 1)
+#define ANNOUNCE_USER_MEMORY 4096
 
 /* A state of two options; of neither there is none. */
 static enum im_err
@@ -38,8 +39,11 @@ static void
 actor_of(const struct options *o, char out[ANNOUNCE_ACTOR_SIZE])
 {
 	const char *given = options_string(o, "by");
-	const struct passwd *user = getpwuid(getuid());
+	struct passwd entry, *user = NULL;
+	char memory[ANNOUNCE_USER_MEMORY];
 
+	if (getpwuid_r(getuid(), &entry, memory, sizeof memory, &user) != 0)
+		user = NULL;
 	if (given[0])
 		snprintf(out, ANNOUNCE_ACTOR_SIZE, "(local) %s", given);
 	else if (user)
