@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -352,6 +353,10 @@ install_make(struct install *i)
 
 	if (!err)
 		err = install_user(i);
+	/* What is killed behind this is found by its mark, and installed again. */
+	if (!err)
+		err = service_place_write(&i->place, i->unit_path, buf_bytes(&i->unit),
+		    INSTALL_FILE_MODE, install_caller);
 	if (!err)
 		err = install_folders(i);
 	if (!err)
@@ -362,9 +367,6 @@ install_make(struct install *i)
 		err = install_config(i);
 	if (!err)
 		err = install_shared_file(i, SERVICE_LOGROTATE_FILE, service_logrotate());
-	if (!err)
-		err = service_place_write(&i->place, i->unit_path, buf_bytes(&i->unit),
-		    INSTALL_FILE_MODE, install_caller);
 	return err ? err : install_enable(i);
 }
 
@@ -381,6 +383,27 @@ install_take_back(struct install *i, enum im_err err)
 	(void)err_set(err, "%s", told);
 }
 
+/* Makes all of it, or takes it back; a signal that would end us in the middle waits. */
+static enum im_err
+install_whole(struct install *i)
+{
+	sigset_t wait, before;
+	enum im_err err;
+
+	sigemptyset(&wait);
+	sigaddset(&wait, SIGINT);
+	sigaddset(&wait, SIGTERM);
+	sigaddset(&wait, SIGHUP);
+	(void)pthread_sigmask(SIG_BLOCK, &wait, &before);
+	err = install_make(i);
+	if (err)
+		install_take_back(i, err);
+	else
+		service_place_keep(&i->place);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return err;
+}
+
 enum im_err
 service_install(struct service_install *in)
 {
@@ -393,13 +416,8 @@ service_install(struct service_install *in)
 		err = service_place_open(&i.place, in->root);
 	if (!err)
 		err = install_check(&i);
-	if (!err) {
-		err = install_make(&i);
-		if (err)
-			install_take_back(&i, err);
-		else
-			service_place_keep(&i.place);
-	}
+	if (!err)
+		err = install_whole(&i);
 	buf_free(&i.unit);
 	service_place_close(&i.place);
 	(void)umask(umask_before);

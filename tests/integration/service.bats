@@ -192,6 +192,16 @@ expect_mode() {
 	grep -qx "# changed" "$UNIT"
 }
 
+@test "an installation that was killed is done again" {
+	# The kernel ends it when the copy of the program grows beyond the limit.
+	run ! bash -c 'ulimit -f 64 && "$@"' - immudb service install --root "$ROOT"
+	[[ $status -gt 128 && -e $ROOT/usr/sbin/.immudb.new && ! -e $ROOT/usr/sbin/immudb ]]
+	run -0 install
+	[[ -x $ROOT/usr/sbin/immudb && ! -e $ROOT/usr/sbin/.immudb.new ]]
+	run -0 immudb service uninstall --root "$ROOT" --erase-data
+	[[ -z $(find "$ROOT" -name '.*' -not -name .pwd.lock) ]]
+}
+
 @test "a folder of another owner is not taken" {
 	[[ $EUID -eq 0 ]] || skip_because needs-root "the test gives a folder away"
 	mkdir -p "$ROOT/var/lib/immudb"
