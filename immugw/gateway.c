@@ -10,7 +10,9 @@
 #include "audit_child.h"
 #include "http/http_server.h"
 #include "rest.h"
+#include "tls/tls_keeper.h"
 #include "util/keyfile.h"
+#include "util/log.h"
 #include "util/version.h"
 
 #define GATEWAY_KEEP_ALIVE_MS 15000
@@ -19,7 +21,9 @@
 
 struct gateway {
 	struct gateway_settings settings;
-	struct tls_context *tls; /* with the server; NULL: without */
+	struct tls_context *tls;   /* with the server; NULL: without */
+	struct tls_context *https; /* with clients; NULL: without */
+	struct tls_keeper *keeper; /* of https */
 	struct metrics *metrics;
 	struct upstream *upstream;
 	struct token_memo *sessions;
@@ -132,6 +136,24 @@ gateway_open_server(struct gateway *g)
 	return err;
 }
 
+/* The certificate for clients. */
+static enum im_err
+gateway_open_https(struct gateway *g)
+{
+	const struct tls_files *files = &g->settings.https_files;
+	enum im_err err;
+
+	if (!g->settings.https)
+		return IM_OK;
+	err = tls_context_new(files, &g->https);
+	if (err != IM_OK)
+		return err;
+	if (tls_context_key_is_exposed(g->https))
+		log_warn("private key %s can be read by everybody", files->key);
+	return tls_keeper_start(
+	    g->https, g->metrics, "immugw_tls_certificate_expiry_timestamp_seconds", &g->keeper);
+}
+
 static enum im_err
 gateway_serve(struct gateway *g)
 {
@@ -147,7 +169,8 @@ gateway_serve(struct gateway *g)
 	    .handle_arg = &g->rest,
 	    .refused = rest_refused,
 	    .threads = o->threads,
-	    .keep_alive_ms = GATEWAY_KEEP_ALIVE_MS};
+	    .keep_alive_ms = GATEWAY_KEEP_ALIVE_MS,
+	    .tls = g->https};
 
 	g->rest.upstream = g->upstream;
 	g->rest.sessions = g->sessions;
@@ -176,6 +199,8 @@ gateway_start(const struct gateway_settings *settings, struct gateway **out)
 	if (err == IM_OK)
 		err = rest_init(&g->rest, g->metrics);
 	if (err == IM_OK)
+		err = gateway_open_https(g);
+	if (err == IM_OK)
 		err = gateway_serve(g);
 	if (err == IM_OK)
 		*out = g;
@@ -199,7 +224,10 @@ gateway_answers(const struct gateway *g, unsigned int timeout_ms)
 enum im_err
 gateway_reload_tls(struct gateway *g)
 {
-	return g->tls ? tls_context_reload(g->tls) : IM_OK;
+	enum im_err err = g->tls ? tls_context_reload(g->tls) : IM_OK;
+	enum im_err https = g->keeper ? tls_keeper_reload(g->keeper) : IM_OK;
+
+	return err == IM_OK ? https : err;
 }
 
 void
@@ -208,6 +236,8 @@ gateway_stop(struct gateway *g)
 	if (!g)
 		return;
 	http_server_stop(g->http);
+	tls_keeper_stop(g->keeper);
+	tls_context_free(g->https);
 	verified_free(g->verified);
 	token_memo_free(g->sessions);
 	if (g->metrics)

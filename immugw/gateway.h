@@ -16,7 +16,7 @@ struct audit_child;
 struct gateway;
 
 struct gateway_settings {
-	const char *address; /* IPv4 address or host name to serve on */
+	const char *address; /* to serve on; see http_server.h */
 	uint16_t port;       /* 0: the system picks one */
 	/* The server. */
 	const char *server_address;
@@ -26,6 +26,9 @@ struct gateway_settings {
 	unsigned int timeout_ms;   /* of one request to the server */
 	size_t max_message_bytes;  /* of one request or answer */
 	size_t connections;        /* to the server, for requests that are not proven */
+	/* With clients. */
+	bool https;
+	struct tls_files https_files; /* only looked at with https */
 	/* Trust. */
 	const char *dir;          /* trusted states; "": the state folder of all clients */
 	const char *pub_key_file; /* "": none */
@@ -51,8 +54,8 @@ uint16_t gateway_port(const struct gateway *g);
 bool gateway_answers(const struct gateway *g, unsigned int timeout_ms);
 
 /*
- * Reads the files of TLS with the server again: new connections use them. On an error, IM_ERR_CERTIFICATE or
- * IM_ERR_NOMEM, the old ones stay. Any thread.
+ * Reads the files of TLS again, with the server and with clients: new connections use them. On an error,
+ * IM_ERR_CERTIFICATE or IM_ERR_NOMEM, the old ones stay. Any thread.
  */
 enum im_err gateway_reload_tls(struct gateway *g);
 

@@ -22,7 +22,7 @@ static const struct option_def gateway_option_table[] = {
 	.short_name = 'a',
 	.type = OPTION_STRING,
 	.default_text = "0.0.0.0",
-	.help = "IPv4 address to serve on"},
+	.help = "IPv4 or IPv6 address to serve on; :: for all of both"},
     {.name = "port",
 	.short_name = 'p',
 	.type = OPTION_INT,
@@ -36,6 +36,24 @@ static const struct option_def gateway_option_table[] = {
 	.help = "Requests answered at the same time; further ones wait",
 	.min = 4,
 	.max = 1024},
+    {.name = "https",
+	.type = OPTION_BOOL,
+	.default_text = "false",
+	.group = "HTTPS",
+	.help = "Serve HTTPS (TLS 1.3) in place of HTTP"},
+    {.name = "https-certificate",
+	.type = OPTION_PATH,
+	.group = "HTTPS",
+	.help = "PEM file with the certificate and those that lead to its authority"},
+    {.name = "https-pkey",
+	.type = OPTION_PATH,
+	.group = "HTTPS",
+	.help = "PEM file with the certificate's private key"},
+    {.name = "https-clientcas",
+	.type = OPTION_PATH,
+	.group = "HTTPS",
+	.help = "PEM file with the authorities that sign clients' certificates: nobody is served "
+		"without one"},
     {.name = "cors-origins",
 	.type = OPTION_LIST,
 	.value_name = "ORIGIN",
@@ -162,6 +180,18 @@ static const struct command gateway_root = {
     .run = gateway_run,
 };
 
+/* HTTPS is on by its switch only, never because a path is set. */
+static void
+gateway_check_https(const struct options *o, struct options_check *to)
+{
+	if (!options_bool(o, "https"))
+		return;
+	if (!options_string(o, "https-certificate")[0])
+		options_check_add(to, "https", "needs a certificate (https-certificate)");
+	if (!options_string(o, "https-pkey")[0])
+		options_check_add(to, "https", "needs the certificate's private key (https-pkey)");
+}
+
 static void
 gateway_check(const struct options *o, struct options_check *to)
 {
@@ -175,6 +205,7 @@ gateway_check(const struct options *o, struct options_check *to)
 	    !options_string(o, "server-signing-pub-key")[0])
 		options_check_add(to, "audit-signature",
 		    "is validate, but server-signing-pub-key does not name the server's key");
+	gateway_check_https(o, to);
 	daemon_main_check(o, to);
 }
 
@@ -200,5 +231,10 @@ gateway_settings_get(const struct options *o, struct gateway_settings *out)
 	    .access_log = options_bool(o, "access-log"),
 	    .threads = (size_t)options_int(o, "threads")};
 	tls_options_get(o, &out->tls);
+	out->https = options_bool(o, "https");
+	out->https_files = (struct tls_files){.side = TLS_SERVER,
+	    .certificate = options_string(o, "https-certificate"),
+	    .key = options_string(o, "https-pkey"),
+	    .authorities = options_string(o, "https-clientcas")};
 	out->origins = options_list(o, "cors-origins", &out->origins_len);
 }

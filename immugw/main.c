@@ -23,10 +23,11 @@ main_say_started(void *context, const struct options *o)
 {
 	const struct daemon *d = context;
 	const char *socket = d->settings.server_socket;
+	bool is_v6 = strchr(d->settings.address, ':') && d->settings.address[0] != '[';
 
 	(void)o;
-	printf("immugw serves http://%s:%u for the server at ", d->settings.address,
-	    gateway_port(d->gateway));
+	printf("immugw serves http%s://%s%s%s:%u for the server at ", d->settings.https ? "s" : "",
+	    is_v6 ? "[" : "", d->settings.address, is_v6 ? "]" : "", gateway_port(d->gateway));
 	if (socket[0])
 		printf("unix:%s\n", socket);
 	else

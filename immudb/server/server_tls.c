@@ -1,37 +1,29 @@
 /*
- * Certificates of the server: which files, when they expire, and when they are read again. What is in them
- * and how it is used is tls/tls.h's business.
+ * Certificates of the server: which files, or one of its own. What is in them and how it is used is tls/tls.h's
+ * business, when they expire and are read again tls/tls_keeper.h's.
  *
  * Invariants: TLS is on by tls or mtls only, never because a path is set; whatever is wrong with a file
  * ends the start; a reload that fails changes nothing.
  */
 #include <assert.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "server/server_state.h"
-#include "util/clock.h"
+#include "tls/tls_keeper.h"
 #include "util/file.h"
 #include "util/log.h"
 
 #define TLS_AUTO_CERTIFICATE "immudb-auto.cert.pem"
 #define TLS_AUTO_KEY "immudb-auto.key.pem"
 #define TLS_AUTO_DAYS 3650
-#define TLS_WARN_DAYS 30
-#define TLS_DAY_S INT64_C(86400)
 #define TLS_PATH_MAX 4096
 #define TLS_WHY_MAX 1024
 
 struct server_tls {
 	struct tls_context *context;
-	pthread_t watcher;
-	bool watches;
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	bool stopping; /* under lock */
+	struct tls_keeper *keeper; /* once it serves */
 };
 
 static bool
@@ -103,7 +95,6 @@ server_tls_prepare(struct server *s)
 	const char *option;
 	enum im_err err = server_check_options(o, &option);
 	char why[TLS_WHY_MAX];
-	pthread_condattr_t attr;
 
 	if (err != IM_OK) {
 		snprintf(why, sizeof why, "%s", err_detail(err));
@@ -114,11 +105,6 @@ server_tls_prepare(struct server *s)
 	s->tls = (struct server_tls *)calloc(1, sizeof *s->tls);
 	if (!s->tls)
 		return IM_ERR_NOMEM;
-	pthread_mutex_init(&s->tls->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&s->tls->changed, &attr);
-	pthread_condattr_destroy(&attr);
 	return o->auto_cert ? IM_OK : tls_load(s, o->certificate, o->pkey);
 }
 
@@ -160,68 +146,7 @@ tls_load_auto(struct server *s)
 	return IM_OK;
 }
 
-/* ---- Expiry. ---- */
-
-/* When it must be said, it is said now. */
-static void
-tls_warn_of_expiry(const struct server *s)
-{
-	int64_t expires = tls_context_expires_s(s->tls->context), left = expires - clock_wall_s();
-	time_t at = (time_t)expires;
-	char date[32] = "?";
-	struct tm tm;
-
-	if (left > TLS_WARN_DAYS * TLS_DAY_S)
-		return;
-	if (gmtime_r(&at, &tm))
-		strftime(date, sizeof date, "%FT%TZ", &tm);
-	if (left <= 0)
-		log_error("the TLS certificate has expired on %s: clients refuse it", date);
-	else
-		log_warn("the TLS certificate expires on %s, in %lld days", date,
-		    (long long)(left / TLS_DAY_S));
-}
-
-/* Once a day. */
-static void *
-tls_watch(void *arg)
-{
-	struct server *s = (struct server *)arg;
-	struct server_tls *t = s->tls;
-	int64_t by = clock_monotonic_ns();
-	struct timespec ts;
-
-	pthread_mutex_lock(&t->lock);
-	while (!t->stopping) {
-		pthread_mutex_unlock(&t->lock);
-		tls_warn_of_expiry(s);
-		pthread_mutex_lock(&t->lock);
-		by += TLS_DAY_S * CLOCK_NS_PER_S;
-		ts = (struct timespec){by / CLOCK_NS_PER_S, by % CLOCK_NS_PER_S};
-		while (!t->stopping && pthread_cond_timedwait(&t->changed, &t->lock, &ts) == 0)
-			;
-	}
-	pthread_mutex_unlock(&t->lock);
-	return NULL;
-}
-
-static double
-tls_expiry(void *arg)
-{
-	return (double)tls_context_expires_s(((struct server *)arg)->tls->context);
-}
-
-static enum im_err
-tls_add_metric(struct server *s)
-{
-	const struct metric_desc desc = {.name = "immudb_tls_certificate_expiry_timestamp_seconds",
-	    .help = "When the TLS certificate expires, as Unix time.",
-	    .type = METRIC_GAUGE};
-	struct metric *m = metric_single(metrics_family(s->metrics, &desc));
-
-	metric_set_callback(m, tls_expiry, s);
-	return m ? IM_OK : IM_ERR_NOMEM;
-}
+/* ---- In service. ---- */
 
 enum im_err
 server_tls_start(struct server *s)
@@ -233,10 +158,8 @@ server_tls_start(struct server *s)
 	if (s->options.auto_cert)
 		err = tls_load_auto(s);
 	if (err == IM_OK)
-		err = tls_add_metric(s);
-	if (err == IM_OK && pthread_create(&s->tls->watcher, NULL, tls_watch, s) != 0)
-		err = err_set(IM_ERR_NOMEM, "cannot start a thread");
-	s->tls->watches = err == IM_OK;
+		err = tls_keeper_start(s->tls->context, s->metrics,
+		    "immudb_tls_certificate_expiry_timestamp_seconds", &s->tls->keeper);
 	return err;
 }
 
@@ -247,16 +170,8 @@ server_tls_stop(struct server *s)
 
 	if (!t)
 		return;
-	if (t->watches) {
-		pthread_mutex_lock(&t->lock);
-		t->stopping = true;
-		pthread_cond_signal(&t->changed);
-		pthread_mutex_unlock(&t->lock);
-		pthread_join(t->watcher, NULL);
-	}
+	tls_keeper_stop(t->keeper);
 	tls_context_free(t->context);
-	pthread_cond_destroy(&t->changed);
-	pthread_mutex_destroy(&t->lock);
 	free(t);
 	s->tls = NULL;
 }
@@ -270,20 +185,7 @@ server_tls_context(const struct server *s)
 enum im_err
 server_reload_tls(struct server *s)
 {
-	char print[TLS_FINGERPRINT_SIZE], why[TLS_WHY_MAX];
-	enum im_err err;
-
-	if (!s->tls)
-		return IM_OK;
-	err = tls_context_reload(s->tls->context);
-	if (err != IM_OK) {
-		snprintf(why, sizeof why, "%s", err_detail(err));
-		return err_set(err, "TLS stays as it was: %s", why);
-	}
-	tls_context_fingerprint(s->tls->context, print);
-	log_info("TLS files read again; the certificate's SHA-256 fingerprint is %s", print);
-	tls_warn_of_expiry(s);
-	return IM_OK;
+	return s->tls ? tls_keeper_reload(s->tls->keeper) : IM_OK;
 }
 
 bool

@@ -4,9 +4,9 @@
 #
 # Variables after start_gateway: GATEWAY_PID, REST_PORT, REST (the URL), GATEWAY_LOG.
 
-# start_gateway [OPTION...]
+# start_gateway [OPTION...]: on GATEWAY_ADDRESS, 127.0.0.1 if not set.
 start_gateway() {
-	local try name
+	local try name address=${GATEWAY_ADDRESS:-127.0.0.1}
 
 	for name in "${!IMMUGW_@}" "${!AUDITOR_@}"; do
 		unset "$name"
@@ -14,12 +14,12 @@ start_gateway() {
 	: "${GATEWAY_LOG:=$BATS_TEST_TMPDIR/gateway.log}"
 	for ((try = 0; try < START_TRIES; try++)); do
 		read -r REST_PORT < <(wait_for free-ports 1)
-		setpriv --pdeathsig KILL immugw --address 127.0.0.1 --port "$REST_PORT" \
+		setpriv --pdeathsig KILL immugw --address "$address" --port "$REST_PORT" \
 			--immudb-address 127.0.0.1 --immudb-port "$PORT" "$@" \
 			>"$GATEWAY_LOG" 2>&1 </dev/null 3>&- &
 		GATEWAY_PID=$!
 		REST=http://127.0.0.1:$REST_PORT
-		wait_for port 127.0.0.1 "$REST_PORT" "$WAIT_SECONDS" "$GATEWAY_PID" && return 0
+		wait_for port "$address" "$REST_PORT" "$WAIT_SECONDS" "$GATEWAY_PID" && return 0
 		grep -qi 'in use\|cannot bind' "$GATEWAY_LOG" || break
 	done
 	echo "immugw did not start; its output:"
