@@ -104,7 +104,7 @@ archive_check_key(
 	struct sign_public_key *key;
 	enum im_err err;
 
-	if (!path || !*path || t->tx == 0)
+	if (!path || !*path)
 		return IM_OK;
 	if (!t->has_public_key)
 		return IM_ERR_SIGNATURE_MISSING;

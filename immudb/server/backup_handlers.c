@@ -91,7 +91,7 @@ backup_sign(struct call *c, struct archive_trailer *t)
 	Immudb__Schema__Signature *signature;
 	enum im_err err = proving_sign(c, t->tx, &t->alh, &signature);
 
-	if (err != IM_OK || !signature || t->tx == 0)
+	if (err != IM_OK || !signature)
 		return err;
 	t->signature_len = signature->signature.len;
 	t->has_public_key = true;

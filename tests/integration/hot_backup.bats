@@ -59,6 +59,16 @@ databases() {
 	expect_text "signature"
 }
 
+# An archive without transactions would else be the one that anybody could put in the place of another.
+@test "the archive of an empty database is signed, too" {
+	immuadmin database create void
+	run -0 immuadmin hot-backup void -o void.archive --server-signing-pub-key pub.pem --output json
+	[ "$(jq -r '.signed' <<<"$output")" = true ]
+	run -0 immuadmin hot-restore --verify-only --server-signing-pub-key pub.pem <void.archive
+	run -10 immuadmin hot-restore --verify-only --server-signing-pub-key other.pem <void.archive
+	run -0 immuadmin hot-restore void2 -i void.archive --verify
+}
+
 @test "a database comes back with its history and its state" {
 	run -0 immuadmin hot-restore copy -i whole.archive --verify
 	[ "$(immuclient get --database copy --value-only key77)" = "value of 77" ]
