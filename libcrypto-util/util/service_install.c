@@ -49,8 +49,6 @@ install_path(char out[SERVICE_PATH_MAX], const char *before, const char *name, c
 static void
 install_manual_path(char out[SERVICE_PATH_MAX], const struct service_def *def)
 {
-	/* Every service has a program. */
-	assert(def->programs[0]);
 	install_path(out, SERVICE_MANUAL_FOLDER "/", def->programs[0], ".8");
 }
 
