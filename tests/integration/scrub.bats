@@ -41,8 +41,8 @@ metric() {
 @test "a database in service: whole, then damaged, and the server goes on" {
 	start_filled
 	run -0 immuadmin database scrub defaultdb
-	expect_text "result:       whole"
-	expect_text "transactions: 700"
+	expect_text "result:         whole"
+	expect_text "transactions:   700"
 	run -0 metric 'immudb_scrub_transactions_total{db="defaultdb"}'
 	expect_text " 700"
 	# Writes go on meanwhile, and are no faults.
@@ -51,7 +51,7 @@ metric() {
 	writer=$!
 	for _ in 1 2 3; do
 		run -0 immuadmin database scrub defaultdb --rate 1G
-		expect_text "result:       whole"
+		expect_text "result:         whole"
 	done
 	wait "$writer"
 
@@ -59,13 +59,13 @@ metric() {
 	overwrite "$db/tree.0" 9000 '\x55\xaa'
 	run -10 immuadmin database scrub defaultdb
 	expect_text "the value does not match its hash"
-	expect_text "file:         $db/00000000.log"
-	expect_text "tx:           155"
-	expect_text "key:          key155"
-	expect_text "fault:        lost"
-	expect_text "file:         $db/tree.0"
-	expect_text "fault:        can be rebuilt"
-	expect_text "result:       damaged"
+	expect_text "file:           $db/00000000.log"
+	expect_text "tx:             155"
+	expect_text "key:            key155"
+	expect_text "fault:          lost"
+	expect_text "file:           $db/tree.0"
+	expect_text "fault:          can be rebuilt"
+	expect_text "result:         damaged"
 	grep -q "ERROR.*scrub of database defaultdb: LOST: $db/00000000.log, offset [0-9]*, tx 155, key key155" \
 		"$SERVER_LOG"
 	run -0 metric 'immudb_scrub_faults{db="defaultdb"'
