@@ -646,6 +646,14 @@ database_enter_wait(struct database *db)
 	return sleeper_sleep(&s, database_enter(db, &s.wait));
 }
 
+/* Locked. */
+static void
+database_wait_unloaded(struct database *db, struct database_wait *wait)
+{
+	wait->next = db->unloading;
+	db->unloading = wait;
+}
+
 enum im_err
 database_claim(struct database *db)
 {
@@ -657,10 +665,8 @@ database_claim(struct database *db)
 	sleeper_init(&s);
 	pthread_mutex_lock(&d->mutex);
 	err = d->stopping ? IM_ERR_SHUTDOWN : database_unload_locked(db, &refused);
-	if (err == IM_ERR_WOULD_BLOCK) {
-		s.wait.next = db->unloading;
-		db->unloading = &s.wait;
-	}
+	if (err == IM_ERR_WOULD_BLOCK)
+		database_wait_unloaded(db, &s.wait);
 	pthread_mutex_unlock(&d->mutex);
 	waits_answer(refused, IM_ERR_DATABASE_NOT_LOADED, err_text(IM_ERR_DATABASE_NOT_LOADED));
 	err = sleeper_sleep(&s, err);

@@ -73,9 +73,8 @@ call_log(const struct call *c, enum im_err err, int64_t now_ns)
 	double ms = (double)(now_ns - (int64_t)request->received_ns) / 1e6;
 
 	log_info("request %s by %s on %s from %s: %s %.3f ms", request->method->name,
-	    c->session.user[0] ? c->session.user : "-",
-	    c->database ? c->database->name : "-", request->peer->address,
-	    err == IM_OK ? "ok" : err_text(err), ms);
+	    c->session.user[0] ? c->session.user : "-", c->database ? c->database->name : "-",
+	    request->peer->address, err == IM_OK ? "ok" : err_text(err), ms);
 }
 
 void

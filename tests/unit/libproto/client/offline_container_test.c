@@ -174,7 +174,7 @@ described(void **state)
 			fail_msg("%#x is not in PROOF_FORMAT.md", type);
 		types++;
 	}
-	assert_int_equal(types, 29);
+	assert_int_equal(types, 30);
 	buf_free(&text);
 }
 
