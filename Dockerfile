@@ -27,5 +27,5 @@ WORKDIR /var/lib/immudb
 EXPOSE 3322 9497
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s \
-	CMD immuadmin status --timeout 5s --immudb-port "${IMMUDB_PORT:-3322}"
+	CMD immuadmin status --state-dir /tmp/immuadmin --timeout 5s --immudb-port "${IMMUDB_PORT:-3322}"
 ENTRYPOINT ["immudb"]
