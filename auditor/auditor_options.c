@@ -238,6 +238,7 @@ auditor_check(const struct options *o, struct options_check *to)
 	if (authorities[0] && access(authorities, R_OK) != 0)
 		options_check_add(
 		    to, "audit-notification-ca-file", "%s: %s", authorities, strerror(errno));
+	tls_options_check(o, to);
 	daemon_main_check(o, to);
 }
 

@@ -205,6 +205,7 @@ gateway_check(const struct options *o, struct options_check *to)
 	    !options_string(o, "server-signing-pub-key")[0])
 		options_check_add(to, "audit-signature",
 		    "is validate, but server-signing-pub-key does not name the server's key");
+	tls_options_check(o, to);
 	gateway_check_https(o, to);
 	daemon_main_check(o, to);
 }

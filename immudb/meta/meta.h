@@ -144,14 +144,17 @@ enum im_err meta_stray_find(struct meta *m, char folder[META_DATABASE_MAX + 1]);
 enum im_err meta_stray_adopt(struct meta *m, const struct meta_database *database,
     const struct meta_setting *settings, size_t count, const struct meta_action *action);
 
+struct meta_restore;
+
 /* The folder of a database that is ready, and the stray that takes its place. */
 struct meta_swap {
 	const char *database;
-	const char *folder; /* becomes a stray */
-	const char *stray;  /* becomes the database's */
+	const char *folder;                 /* becomes a stray */
+	const char *stray;                  /* becomes the database's */
+	const struct meta_restore *restore; /* left pending with it (meta_restores.h); NULL: none */
 };
 
-/* Does that, and journals the action. IM_ERR_DATABASE_NOT_FOUND. */
+/* Does that, and journals the action, in one step. IM_ERR_DATABASE_NOT_FOUND. */
 enum im_err
 meta_stray_swap(struct meta *m, const struct meta_swap *swap, const struct meta_action *action);
 

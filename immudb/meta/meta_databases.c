@@ -14,6 +14,7 @@
  *
  * Invariant: a folder exists only for a database that is written here, or as a stray.
  */
+#include "meta/meta_restores.h"
 #include "meta/meta_sql.h"
 
 enum im_err
@@ -382,6 +383,8 @@ meta_stray_swap(struct meta *m, const struct meta_swap *swap, const struct meta_
 	err = meta_transaction_begin(m);
 	if (err == IM_OK) {
 		err = meta_swap_folders(m, swap);
+		if (err == IM_OK && swap->restore)
+			err = meta_restore_write(m, swap->restore, NULL);
 		if (err == IM_OK)
 			err = meta_journal_write(m, action);
 		err = meta_transaction_end(m, err);

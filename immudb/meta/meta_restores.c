@@ -80,8 +80,9 @@ restore_bind_signature(sqlite3_stmt *stmt, int index, const struct meta_restore 
 }
 
 /* The handle is taken, and a transaction begun. */
-static enum im_err
-restore_write(struct meta *m, const struct meta_restore *restore, const struct meta_action *action)
+enum im_err
+meta_restore_write(
+    struct meta *m, const struct meta_restore *restore, const struct meta_action *action)
 {
 	enum im_err err = action ? IM_ERR_NOT_FOUND : restore_is_left(m, restore);
 	sqlite3_stmt *stmt;
@@ -114,7 +115,7 @@ meta_restore_add(
 	pthread_mutex_lock(&m->mutex);
 	err = meta_transaction_begin(m);
 	if (err == IM_OK)
-		err = meta_transaction_end(m, restore_write(m, restore, action));
+		err = meta_transaction_end(m, meta_restore_write(m, restore, action));
 	meta_unlock(m);
 	return err;
 }

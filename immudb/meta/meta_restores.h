@@ -30,6 +30,10 @@ struct meta_restore {
 enum im_err meta_restore_add(
     struct meta *m, const struct meta_restore *restore, const struct meta_action *action);
 
+/* The same within a transaction that has begun; for meta/ only. */
+enum im_err meta_restore_write(
+    struct meta *m, const struct meta_restore *restore, const struct meta_action *action);
+
 /* A pending one is not so any more: gets its signature, and its action is journalled. IM_ERR_NOT_FOUND. */
 enum im_err meta_restore_settle(
     struct meta *m, const struct meta_restore *restore, const struct meta_action *action);

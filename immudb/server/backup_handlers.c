@@ -23,7 +23,6 @@ struct backup_stream {
 };
 
 _Static_assert(ARCHIVE_TRAILER_SIZE <= ARCHIVE_HEADER_SIZE, "raw has room for both");
-_Static_assert(STORE_TX_BYTES_MAX == ARCHIVE_TX_BYTES_MAX, "an archive holds every transaction");
 _Static_assert(META_DATABASE_MAX == ARCHIVE_DATABASE_MAX, "and every database");
 
 static void

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "meta/meta_restores.h"
 #include "server/database_folder.h"
 #include "server/databases_private.h"
 #include "util/clock.h"
@@ -260,24 +261,29 @@ static enum im_err
 exchange_folder(struct database *db, const struct database_exchange *exchange)
 {
 	struct databases *d = db->owner;
-	struct meta_swap swap = {db->name, db->folder, exchange->folder};
+	struct meta_swap swap = {db->name, db->folder, exchange->folder, NULL};
+	struct meta_restore restore;
 	struct store_state from;
 	char old[sizeof db->folder];
 	enum im_err err;
 
 	database_last_state(db, &from);
 	err = exchange_check(db, exchange, &from);
+	if (err == IM_OK && exchange->describe &&
+	    exchange->describe(exchange->ctx, &from, &restore))
+		swap.restore = &restore;
 	if (err == IM_OK)
 		err = meta_stray_swap(d->options.meta, &swap, exchange->action);
 	if (err != IM_OK)
 		return err;
 	memcpy(old, db->folder, sizeof old);
 	snprintf(db->folder, sizeof db->folder, "%s", exchange->folder);
-	if (exchange->done)
-		err = exchange->done(exchange->ctx, &from);
+	if (swap.restore)
+		err = exchange->announce(exchange->ctx);
 	if (err != IM_OK)
-		log_error("database %s was restored, but that could not be announced: %s", db->name,
-		    err_detail(err));
+		log_error(
+		    "database %s was restored, but that is announced at the next start only: %s",
+		    db->name, err_detail(err));
 	(void)databases_drop_stray(d, old);
 	return IM_OK;
 }

@@ -229,8 +229,13 @@ struct database_exchange {
 	/* The content must still end with this state, unless it is NULL. */
 	const struct store_state *must_be;
 	const struct meta_action *action;
-	/* Called when it has taken its place, before anything is asked of it; from is 0 if not known. */
-	enum im_err (*done)(void *ctx, const struct store_state *from);
+	/*
+	 * What is to be announced of it (server/restores.h), left pending in the same step; false: nothing.
+	 * from is what the database held, 0 if not known. Then announce() is called, before anything is
+	 * asked of the database. NULL: nothing.
+	 */
+	bool (*describe)(void *ctx, const struct store_state *from, struct meta_restore *out);
+	enum im_err (*announce)(void *ctx);
 	void *ctx;
 };
 

@@ -246,18 +246,26 @@ struct restored {
 };
 
 /* Only what takes a history's place is announced, not what continues it. */
-static enum im_err
-restore_announce(void *ctx, const struct store_state *from)
+static bool
+restore_describe(void *ctx, const struct store_state *from, struct meta_restore *out)
 {
-	struct restored *x = ctx;
-	struct call *c = x->call;
-	struct restores_new new = {.database = x->restore->database,
+	const struct restored *x = ctx;
+	const struct restores_new new = {.database = x->restore->database,
 	    .from = {from->tx, from->alh},
 	    .to = {x->end.tx, x->end.alh},
-	    .actor = c->session.user,
-	    .address = c->request->peer->address};
+	    .actor = x->call->session.user};
 
-	return x->restore->mode == RESTORE_REPLACE ? restores_announce(c->server, &new) : IM_OK;
+	return x->restore->mode == RESTORE_REPLACE && restores_describe(&new, out) == IM_OK;
+}
+
+static enum im_err
+restore_announce(void *ctx)
+{
+	const struct restored *x = ctx;
+	enum im_err err = restores_take(x->call->server);
+
+	journal_wake(x->call->server->journal);
+	return err;
 }
 
 static enum im_err
@@ -274,7 +282,8 @@ restore_adopt(struct restored *x)
 	struct database_exchange exchange = {.folder = r->folder,
 	    .must_be = r->mode == RESTORE_APPEND ? &r->live_end : NULL,
 	    .action = &action,
-	    .done = restore_announce,
+	    .describe = restore_describe,
+	    .announce = restore_announce,
 	    .ctx = x};
 	struct database *db;
 

@@ -18,13 +18,21 @@
 /* Room for two states, a time and a signature in words; meta_journal.c keeps as much. */
 #define RESTORES_DETAIL_SIZE 400
 
+static bool
+restore_changes_nothing(const struct restores_new *new)
+{
+	return new->from.id == new->to.id &&hash_equal(&new->from.alh, &new->to.alh);
+}
+
 /* ---- Making them. ---- */
 
-static enum im_err
-restore_make(const struct restores_new *new, struct meta_restore *out)
+enum im_err
+restores_describe(const struct restores_new *new, struct meta_restore *out)
 {
 	struct timespec now = clock_wall();
 
+	if (restore_changes_nothing(new))
+		return err_set(IM_ERR_EXISTS, "nothing is another than before");
 	if (strlen(new->database) > META_DATABASE_MAX)
 		return err_set(IM_ERR_DATABASE_NAME, "database name length outside of limits");
 	if (strlen(new->actor) > RESTORE_NOTICE_ACTOR_MAX)
@@ -41,12 +49,6 @@ restore_make(const struct restores_new *new, struct meta_restore *out)
 	out->at_ms = (int64_t)now.tv_sec * (CLOCK_NS_PER_S / CLOCK_NS_PER_MS) +
 	    now.tv_nsec / CLOCK_NS_PER_MS;
 	return IM_OK;
-}
-
-static bool
-restore_changes_nothing(const struct restores_new *new)
-{
-	return new->from.id == new->to.id &&hash_equal(&new->from.alh, &new->to.alh);
 }
 
 static enum im_err
@@ -114,11 +116,10 @@ restore_log(const struct meta_restore *r)
 
 /* Signs a restore and writes it down with its row; a pending one has its number. */
 static enum im_err
-restore_announce(struct server *s, struct meta_restore *r, const char *address)
+restore_announce(struct server *s, struct meta_restore *r)
 {
 	char detail[RESTORES_DETAIL_SIZE];
 	struct meta_action action = {.actor = r->actor,
-	    .address = address,
 	    .action = JOURNAL_RESTORE,
 	    .database = r->database,
 	    .detail = detail};
@@ -135,21 +136,6 @@ restore_announce(struct server *s, struct meta_restore *r, const char *address)
 }
 
 enum im_err
-restores_announce(struct server *s, const struct restores_new *new)
-{
-	struct meta_restore r;
-	enum im_err err;
-
-	if (restore_changes_nothing(new))
-		return IM_OK;
-	err = restore_make(new, &r);
-	if (err == IM_OK)
-		err = restore_announce(s, &r, new->address);
-	journal_wake(s->journal);
-	return err;
-}
-
-enum im_err
 restores_take(struct server *s)
 {
 	struct meta_restore r;
@@ -158,7 +144,7 @@ restores_take(struct server *s)
 	while (err == IM_OK) {
 		err = meta_restore_pending(s->meta, &r);
 		if (err == IM_OK)
-			err = restore_announce(s, &r, NULL);
+			err = restore_announce(s, &r);
 		else if (err == IM_ERR_NOT_FOUND)
 			return IM_OK;
 	}
@@ -171,9 +157,9 @@ restores_leave(struct meta *m, const struct restores_new *new)
 	struct meta_restore r;
 	enum im_err err;
 
-	if (restore_changes_nothing(new))
+	err = restores_describe(new, &r);
+	if (err == IM_ERR_EXISTS)
 		return IM_OK;
-	err = restore_make(new, &r);
 	return err == IM_OK ? meta_restore_add(m, &r, NULL) : err;
 }
 

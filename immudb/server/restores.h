@@ -18,20 +18,20 @@ struct restores_new {
 	const char *database;
 	struct tx_point from; /* what the database held; id 0: not known, or nothing */
 	struct tx_point to;   /* what it holds now, before anything is added to it */
-	const char *actor;    /* who restored; also that of action, "" as its actor */
-	const char *address;  /* from where; NULL */
+	const char *actor;    /* who restored; also that of the journalled action */
 };
 
 /*
- * Announces a restore while the server runs. To be called when what was put there is durable and before
- * the database answers requests again. Nothing is announced, and IM_OK, when from and to are the same.
- * Waits for the disk; any thread. IM_ERR_DATABASE_NOT_FOUND, IM_ERR_LIMIT, errors of meta.h.
+ * A restore as it is left in the metadata, in one step with what it tells of, to be announced. Now is when
+ * it was made. IM_ERR_EXISTS when from and to are the same: there is nothing to announce;
+ * IM_ERR_DATABASE_NAME, IM_ERR_LIMIT, IM_ERR_ARGUMENT.
  */
-enum im_err restores_announce(struct server *s, const struct restores_new *new);
+enum im_err restores_describe(const struct restores_new *new, struct meta_restore *out);
 
 /*
- * Signs and journals what was left by restores_leave(); before the journal starts. Once for each, also when
- * the process ends in between. The server's identity must be known.
+ * Signs and journals what was left, once for each, also when the process ends in between: at the start,
+ * and behind each restore while the server runs, before the database answers requests again. The server's
+ * identity must be known. Waits for the disk; any thread. Errors of meta.h.
  */
 enum im_err restores_take(struct server *s);
 

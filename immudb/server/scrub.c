@@ -776,7 +776,7 @@ scrubber_end(struct scrubber *sc, struct database *db)
 
 	pthread_mutex_lock(&sc->mutex);
 	s = scrub_find(sc, db);
-	found = s && scrub_is_under_way(s);
+	found = s && scrub_is_under_way(s) && !s->stop;
 	if (found)
 		s->stop = true;
 	pthread_cond_broadcast(&sc->wake);

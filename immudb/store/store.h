@@ -6,6 +6,7 @@
 #include "crypto/metadata.h"
 #include "crypto/proof.h"
 #include "crypto/rawkey.h"
+#include "crypto/record.h"
 #include "store/index.h"
 #include "store/vfs.h"
 #include "util/arena.h"
@@ -26,7 +27,7 @@ struct store;
 #define STORE_MARKER_NAME "immudb.database"
 
 /* Limits of one transaction and one answer. Key, value and entry limits are in crypto/rawkey.h. */
-#define STORE_TX_BYTES_MAX (48u * 1024 * 1024)
+#define STORE_TX_BYTES_MAX RECORD_TX_BYTES_MAX
 #define STORE_BATCH_BYTES_MAX (8u * 1024 * 1024)
 #define STORE_QUEUE_BYTES_MAX (128u * 1024 * 1024)
 

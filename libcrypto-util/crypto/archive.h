@@ -24,8 +24,6 @@
 #define ARCHIVE_DIGEST_AT (ARCHIVE_TRAILER_SIZE - HASH_SIZE)
 #define ARCHIVE_DATABASE_MAX 128u
 #define ARCHIVE_SERVER_MAX 20u
-/* The longest record of a transaction. */
-#define ARCHIVE_TX_BYTES_MAX (48u * 1024 * 1024)
 
 /* These bytes. */
 extern const uint8_t archive_magic[ARCHIVE_MAGIC_SIZE];

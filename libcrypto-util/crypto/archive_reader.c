@@ -56,7 +56,7 @@ archive_reader_new(const struct archive_sink *sink, struct archive_reader **out)
 	}
 	*out = r;
 	r->sink = *sink;
-	buf_init(&r->pending, ARCHIVE_TX_BYTES_MAX);
+	buf_init(&r->pending, RECORD_TX_BYTES_MAX);
 	r->status.alh = hash_empty();
 	return IM_OK;
 }
@@ -324,7 +324,7 @@ unit_size(const struct archive_reader *r, struct bytes in)
 	if (in.data[8] == ARCHIVE_KIND_TRAILER)
 		return length == ARCHIVE_TRAILER_SIZE ? length : 0;
 	return in.data[8] == RECORD_TX && length >= RECORD_TX_FIXED &&
-		length <= ARCHIVE_TX_BYTES_MAX
+		length <= RECORD_TX_BYTES_MAX
 	    ? length
 	    : 0;
 }

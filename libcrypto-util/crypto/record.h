@@ -19,7 +19,9 @@
 #define RECORD_ENTRY_FIXED 44u
 #define RECORD_MARK_SIZE 64u
 #define RECORD_SEAL_SIZE 16u
-/* Head of a transaction record at its largest. */
+/* A transaction's record at its longest. */
+#define RECORD_TX_BYTES_MAX (48u * 1024 * 1024)
+/* Its head at its largest. */
 #define RECORD_HEAD_MAX (RECORD_TX_FIXED + TX_METADATA_MAX)
 
 enum record_kind {

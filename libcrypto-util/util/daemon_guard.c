@@ -20,6 +20,8 @@
 #include "util/log.h"
 
 #define GUARD_NO_FD (-1)
+/* A start that is told to end may take so long to come to its end, and then stops in good order. */
+#define GUARD_GRACE_MS 1000
 
 static struct {
 	pthread_t thread;
@@ -65,6 +67,25 @@ guard_left_ms(void)
 	return left > 0 ? (int)left : 0;
 }
 
+/*
+ * A signal has come and is not taken yet. True when what is guarded has ended in the meantime: then the
+ * signal is left for daemon_wait_stop().
+ */
+static bool
+guard_has_grace(void)
+{
+	struct pollfd end = {.fd = guard.end_fd, .events = POLLIN};
+	int64_t by = clock_monotonic_ns() + GUARD_GRACE_MS * CLOCK_NS_PER_MS;
+	int n;
+
+	if (guard.end_ns)
+		return false;
+	do
+		n = poll(&end, 1, GUARD_GRACE_MS);
+	while (n < 0 && errno == EINTR && clock_monotonic_ns() < by);
+	return n > 0;
+}
+
 static void *
 guard_run(void *arg)
 {
@@ -81,6 +102,8 @@ guard_run(void *arg)
 			return arg;
 		if (n == 0)
 			guard_give_up();
+		if (guard_has_grace())
+			return arg;
 		if (read(guard.signal_fd, &info, sizeof info) == (ssize_t)sizeof info)
 			guard_die((int)info.ssi_signo);
 	}

@@ -8,8 +8,8 @@
  * The life of a daemon, the same for all: background, signals, log, pid file, start, ready, reload,
  * watchdog, stop. What is particular to one is a table of functions.
  *
- * Signals: SIGTERM and SIGINT stop it; one of them while it starts, or a second one while it stops, ends
- * the process at once. SIGHUP opens the log again and reloads. SIGUSR1 opens the log again, nothing else.
+ * Signals: SIGTERM and SIGINT stop it; one of them while it starts lets the start go on for a second at
+ * most, a second one while it stops ends the process at once. SIGHUP opens the log again and reloads. SIGUSR1 opens the log again, nothing else.
  * A log that is rotated by copying and truncating needs no signal.
  */
 

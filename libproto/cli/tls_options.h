@@ -41,6 +41,9 @@
 		"that certificate itself; the system's authorities if not set"},
 /* clang-format on */
 
+/* Says what of them does not go together; of a program's check. */
+void tls_options_check(const struct options *o, struct options_check *to);
+
 /* What the options say; its strings are theirs. */
 void tls_options_get(const struct options *o, struct tls_client *out);
 

@@ -300,7 +300,7 @@ front_listen(struct http_front *f)
 	const char *name = f->options.address;
 	bool all = !name || name[0] == '\0' || strcmp(name, "::") == 0;
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found = NULL;
-	struct sockaddr_storage sa = {0};
+	struct sockaddr_in6 sa = {0};
 	socklen_t len = sizeof sa;
 	char port[FRONT_PORT_TEXT];
 	int rc;
@@ -320,9 +320,9 @@ front_listen(struct http_front *f)
 	if (rc != 0)
 		return err_set(IM_ERR_IO, "%s cannot serve HTTP on %s, port %s: %s",
 		    f->options.program, all ? "::" : name, port, strerror(rc));
+	/* The port is in the same place in both kinds of address. */
 	getsockname(f->listener.fd, (struct sockaddr *)&sa, &len);
-	f->port = ntohs(sa.ss_family == AF_INET ? ((struct sockaddr_in *)&sa)->sin_port
-						: ((struct sockaddr_in6 *)&sa)->sin6_port);
+	f->port = ntohs(sa.sin6_port);
 	return IM_OK;
 }
 

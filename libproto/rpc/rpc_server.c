@@ -355,12 +355,15 @@ server_is_crowded(struct rpc_server *s)
 	return crowded;
 }
 
-/* Puts the connection into the list; false when there are so many that it is not even greeted. */
-static bool
+/* What becomes of a new connection; refused when there are so many that it is not even greeted. */
+enum admittance { ADMIT_REFUSED, ADMIT_WAITS, ADMIT_BEGINS };
+
+/* Puts it into the list, and among those that wait. From then on others may close and bury it. */
+static enum admittance
 server_admit(struct rpc_server *s, struct server_conn *c)
 {
 	struct server_conn *displaced = NULL;
-	bool admitted;
+	enum admittance admitted = ADMIT_REFUSED;
 
 	pthread_mutex_lock(&s->lock);
 	c->next = s->conns;
@@ -374,8 +377,14 @@ server_admit(struct rpc_server *s, struct server_conn *c)
 	c->surplus = s->nconns > s->options.max_connections && !displaced;
 	if (!c->surplus)
 		strangers_add(s, c);
-	admitted = s->nconns <= s->options.max_connections + SURPLUS_CONNECTIONS &&
-	    !atomic_load(&s->stopping);
+	if (s->nconns <= s->options.max_connections + SURPLUS_CONNECTIONS &&
+	    !atomic_load(&s->stopping))
+		admitted = admission_enter(&s->admission, &c->ticket, c->host, clock_monotonic_ns())
+		    ? ADMIT_BEGINS
+		    : ADMIT_WAITS;
+	/* The reaper sleeps until the first one's turn. */
+	if (admitted == ADMIT_WAITS && s->admission.waiting == 1)
+		pthread_cond_broadcast(&s->changed);
 	metric_set(s->metrics.connections, (double)s->nconns);
 	pthread_mutex_unlock(&s->lock);
 	if (displaced)
@@ -387,29 +396,20 @@ server_admit(struct rpc_server *s, struct server_conn *c)
 	return admitted;
 }
 
-/* False when it waits for its turn, in which the reaper starts it. */
-static bool
-server_may_begin(struct rpc_server *s, struct server_conn *c)
+/* It waits for its turn, in which the reaper starts it. */
+static void
+server_say_delayed(struct rpc_server *s, const struct server_conn *c)
 {
-	bool begins;
-
-	pthread_mutex_lock(&s->lock);
-	begins = admission_enter(&s->admission, &c->ticket, c->host, clock_monotonic_ns());
-	if (!begins && s->admission.waiting == 1)
-		pthread_cond_broadcast(&s->changed);
-	pthread_mutex_unlock(&s->lock);
-	if (!begins) {
-		metric_inc(s->metrics.delayed);
-		log_warn_limited("rpc: %s: waits to be served: more than %u connections a second",
-		    c->peer.address, s->options.max_connection_rate);
-	}
-	return begins;
+	metric_inc(s->metrics.delayed);
+	log_warn_limited("rpc: %s: waits to be served: more than %u connections a second",
+	    c->peer.address, s->options.max_connection_rate);
 }
 
 static void
 server_accepted(struct rpc_server *s, nng_stream *stream)
 {
 	struct server_conn *c;
+	enum admittance admitted;
 
 	if (server_conn_new(s, stream, &c) != IM_OK) {
 		log_error_limited("rpc: no memory for a connection");
@@ -417,12 +417,14 @@ server_accepted(struct rpc_server *s, nng_stream *stream)
 		nng_stream_free(stream);
 		return;
 	}
-	/* Once in the list it may be closed and buried by others. */
 	link_ref(&c->link);
-	if (!server_admit(s, c))
+	admitted = server_admit(s, c);
+	if (admitted == ADMIT_REFUSED)
 		link_close(&c->link);
-	else if (server_may_begin(s, c))
+	else if (admitted == ADMIT_BEGINS)
 		link_start(&c->link);
+	else
+		server_say_delayed(s, c);
 	link_unref(&c->link);
 }
 

@@ -17,9 +17,9 @@
 
 /* Where the connection stands when the bytes come; at last, in the midst of a large answer. */
 enum stage { STRANGER, GREETED, LOGGED_IN, ANSWERED };
-/* What must happen: closed without a word; GOAWAY and closed; ERROR 0 and closed; ERROR for call 1, or
- * nothing at all, and the connection goes on. */
-enum reaction { CLOSED, GOAWAY, REFUSED, ERROR, NOTHING };
+/* What must happen: closed without a word; GOAWAY and closed; ERROR 0 and closed; ERROR 0, and time to hang
+ * up; ERROR for call 1, or nothing at all, and the connection goes on. */
+enum reaction { CLOSED, GOAWAY, REFUSED, TOLD, ERROR, NOTHING };
 
 struct garbage {
 	const char *name;
@@ -324,7 +324,7 @@ credit_overflow(struct buf *b, const char *token)
 
 static const struct garbage ways[] = {
     {"an HTTP request", STRANGER, CLOSED, http_request},
-    {"a TLS hello", STRANGER, CLOSED, tls_hello},
+    {"a TLS hello", STRANGER, TOLD, tls_hello},
     {"a hello of 4 GiB", STRANGER, CLOSED, huge_hello},
     {"a hello with another magic", STRANGER, CLOSED, bad_magic},
     {"a hello that is too short", STRANGER, CLOSED, short_hello},
@@ -400,6 +400,9 @@ reacts(struct peer *p, const struct garbage *g, const char *token)
 		return ends_with(p, FRAME_GOAWAY, true);
 	case REFUSED:
 		return ends_with(p, FRAME_ERROR, true);
+	case TOLD:
+		return peer_next(p, &f, PEER_WAIT_MS) == PEER_FRAME && f.kind == FRAME_ERROR &&
+		    f.id == 0;
 	case ERROR:
 		return peer_next(p, &f, PEER_WAIT_MS) == PEER_FRAME && f.kind == FRAME_ERROR &&
 		    f.id == 1 && is_alive(p, token);

@@ -376,7 +376,7 @@ start_server_again() {
 
 @test "options: what cannot be is one line" {
 	run -2 immugw --mtls
-	expect_text "mtls needs a certificate"
+	expect_text "mtls: needs a certificate"
 	run -2 immugw --port 70000
 	run -1 timeout "$WAIT_SECONDS" immugw --address 127.0.0.1 --port "$REST_PORT"
 	expect_text "$REST_PORT"
@@ -422,6 +422,6 @@ start_server_again() {
 }
 
 @test "auditing that contradicts itself is said at the start" {
-	run -1 timeout "$WAIT_SECONDS" immugw --port 0 --address 127.0.0.1 --audit --audit-signature validate
+	run -2 timeout "$WAIT_SECONDS" immugw --port 0 --address 127.0.0.1 --audit --audit-signature validate
 	expect_text server-signing-pub-key
 }

@@ -79,5 +79,5 @@ load helpers
 	expect_text "User myuser created"
 	expect_text "Permission changed successfully"
 	expect_text "verified: true"
-	refute_text "v1"
+	refute_text "value:    v1"
 }

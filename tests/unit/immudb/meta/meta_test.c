@@ -3,6 +3,7 @@
  * unwritable files, of which nothing may be lost.
  */
 #include "meta/meta_change.h"
+#include "meta/meta_restores.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -479,7 +480,8 @@ meta_strays(void **state)
 {
 	struct meta *m = open_ok(*state);
 	struct meta_database row = {.name = "db", .folder = "db_1", .created_by = "immudb"};
-	struct meta_swap swap = {"db", "db_1", "db_2"};
+	struct meta_restore restore = {.database = "db", .to.id = 3, .actor = "alice"}, left;
+	struct meta_swap swap = {"db", "db_1", "db_2", &restore};
 	char folder[META_DATABASE_MAX + 1];
 	struct meta_database found;
 
@@ -499,8 +501,12 @@ meta_strays(void **state)
 	assert_int_equal(meta_stray_swap(m, &swap, NULL), IM_ERR_DATABASE_NOT_FOUND);
 	assert_int_equal(meta_stray_find(m, folder), IM_OK);
 	assert_string_equal(folder, "db_2");
+	/* What is to be announced of it is left with it, or not at all. */
+	assert_int_equal(meta_restore_pending(m, &left), IM_ERR_NOT_FOUND);
 	swap.folder = "db_1";
 	assert_int_equal(meta_stray_swap(m, &swap, NULL), IM_OK);
+	assert_int_equal(meta_restore_pending(m, &left), IM_OK);
+	assert_int_equal(left.to.id, 3);
 	assert_int_equal(meta_database_get(m, bytes_str("db"), &found), IM_OK);
 	assert_string_equal(found.folder, "db_2");
 	assert_int_equal(meta_stray_find(m, folder), IM_OK);
