@@ -323,8 +323,7 @@ unit_size(const struct archive_reader *r, struct bytes in)
 	length = be32_get(in.data);
 	if (in.data[8] == ARCHIVE_KIND_TRAILER)
 		return length == ARCHIVE_TRAILER_SIZE ? length : 0;
-	return in.data[8] == RECORD_TX && length >= RECORD_TX_FIXED &&
-		length <= RECORD_TX_BYTES_MAX
+	return in.data[8] == RECORD_TX && length >= RECORD_TX_FIXED && length <= RECORD_TX_BYTES_MAX
 	    ? length
 	    : 0;
 }
