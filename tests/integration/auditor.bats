@@ -163,6 +163,8 @@ one_line() {
 @test "the first round is -1 and the second 1, and a restart goes on from there" {
 	start_server
 	start_auditor --audit-interval 10m
+	# It is -1 before the round as well.
+	wait_for text "$AUDITOR_LOG" "seen for the first time" "$WAIT_SECONDS" "$AUDITOR_PID"
 	await_result -1
 	stop_auditor
 	start_auditor --audit-interval 10m
