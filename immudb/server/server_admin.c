@@ -114,6 +114,9 @@ server_admin_begin(struct server *s, struct server_admin *a)
 	err = admin_check_password(s, true);
 	if (err != IM_OK)
 		return err;
+	err = password_prepare();
+	if (err != IM_OK)
+		return err;
 	a->is_hashing = pthread_create(&a->thread, NULL, admin_hash, a) == 0;
 	if (!a->is_hashing)
 		admin_hash(a);

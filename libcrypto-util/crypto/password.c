@@ -134,6 +134,16 @@ password_parse(const char *encoded, struct password_form *form)
 }
 
 enum im_err
+password_prepare(void)
+{
+	uint8_t any;
+
+	if (RAND_bytes(&any, sizeof any) != 1)
+		return err_set(IM_ERR_INTERNAL, "no random bytes available");
+	return IM_OK;
+}
+
+enum im_err
 password_hash(struct bytes password, char encoded[PASSWORD_ENCODED_MAX])
 {
 	struct password_form form = {.log_n = PASSWORD_LOG_N, .r = PASSWORD_R, .p = PASSWORD_P};

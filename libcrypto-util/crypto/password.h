@@ -16,6 +16,12 @@
 #define PASSWORD_LEN_MAX 1024
 
 /*
+ * Sets up what hashing needs of OpenSSL. A program that hashes in one thread while another one uses OpenSSL
+ * as well calls this first, alone: a set-up that fails is told to one of them only. IM_ERR_INTERNAL.
+ */
+enum im_err password_prepare(void);
+
+/*
  * Hashes password with a fresh random salt into encoded. IM_ERR_LIMIT when it is longer than
  * PASSWORD_LEN_MAX, IM_ERR_NOMEM, IM_ERR_INTERNAL when the random generator or scrypt fails.
  */
