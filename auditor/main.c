@@ -43,6 +43,8 @@ struct auditor {
 	bool has_report;
 };
 
+static const char *const main_owned[] = {MAIN_LOCK_NAME, NULL};
+
 /* The folder, and that no other auditor has it. */
 static enum im_err
 main_take_folder(struct auditor *a)
@@ -237,6 +239,7 @@ main_folder(const struct options *o, struct buf *out)
 
 static const struct daemon_main main_life = {.name = "auditor",
     .folder = main_folder,
+    .owned = main_owned,
     .start = main_start_daemon,
     .started = main_say_started,
     .reload = main_reload,
@@ -282,9 +285,11 @@ main_run_once(struct auditor *a)
 	    .path = options_string(o, "logfile"),
 	    .level = (enum log_level)options_enum(o, "log-level"),
 	    .format = (enum log_format)options_enum(o, "log-format")};
-	int code = IM_EXIT_ERROR;
+	int code;
 	enum im_err err = options_check(o);
 
+	if (!err)
+		err = file_check_folder_owner(a->settings.dir, main_owned);
 	if (!err)
 		err = log_open(&log);
 	if (!err)
@@ -293,6 +298,7 @@ main_run_once(struct auditor *a)
 		err = main_open(a);
 	if (err) {
 		daemon_main_fail(o, "auditor", err);
+		code = (int)err_exit_code(err);
 	} else {
 		daemon_raise_nofile();
 		code = main_once(a);

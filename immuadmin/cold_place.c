@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "util/clock.h"
+#include "util/file.h"
 #include "util/prompt.h"
 
 #define STAMP_SIZE 32
@@ -47,15 +48,7 @@ cold_place_name(const char *begin, const char *end, char out[PATH_MAX])
 enum im_err
 cold_place_check_owner(const char *path)
 {
-	struct stat st;
-
-	if (lstat(path, &st) != 0)
-		return errno == ENOENT ? IM_OK : err_set_errno(IM_ERR_IO, "cannot look at", path);
-	if (geteuid() == 0 || st.st_uid == geteuid())
-		return IM_OK;
-	return err_set(IM_ERR_PERMISSION,
-	    "wrong owner of %s: it has to be user id %ld, which runs this, and is user id %ld",
-	    path, (long)geteuid(), (long)st.st_uid);
+	return geteuid() == 0 ? IM_OK : file_check_owner(path);
 }
 
 /* The absolute path of what is not there yet, in a folder that is. */

@@ -10,6 +10,7 @@
 
 #include "banner.h"
 #include "daemon_options.h"
+#include "meta/meta.h"
 #include "util/daemon_main.h"
 #include "util/log.h"
 
@@ -166,8 +167,11 @@ main_bound_heap(void)
 	mallopt(M_TRIM_THRESHOLD, MAIN_HEAP_FREE_MAX);
 }
 
+static const char *const main_owned[] = {SERVER_LOCK_NAME, META_FILE_NAME, NULL};
+
 static const struct daemon_main main_life = {.name = "immudb",
     .folder = main_folder,
+    .owned = main_owned,
     .start = main_start,
     .started = main_say_started,
     .reload = main_reload,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "audit_child.h"
+#include "client/trust_file.h"
 #include "gateway_options.h"
 #include "util/daemon_main.h"
 #include "util/file.h"
@@ -90,8 +91,11 @@ main_folder(const struct options *o, struct buf *out)
 	return out->err;
 }
 
+static const char *const main_owned[] = {TRUST_LOCK_NAME, NULL};
+
 static const struct daemon_main main_life = {.name = "immugw",
     .folder = main_folder,
+    .owned = main_owned,
     .start = main_start,
     .started = main_say_started,
     .reload = main_reload,

@@ -25,7 +25,6 @@
 #include "util/text.h"
 #include "util/version.h"
 
-#define SERVER_LOCK_NAME "immudb.lock"
 #define SERVER_PASSWORD_THREADS 2
 #define SERVER_PASSWORD_QUEUE 128
 /* Hashing takes a tenth of a second: whoever guesses passwords must not slow down reads and writes. */

@@ -10,6 +10,9 @@
 struct server;
 struct metrics;
 
+/* In the data folder, held by the process that works in it. */
+#define SERVER_LOCK_NAME "immudb.lock"
+
 /* Whether the certificate of a client says which user it is, and where in it. */
 enum server_cert_user { SERVER_CERT_USER_OFF, SERVER_CERT_USER_CN, SERVER_CERT_USER_SAN };
 

@@ -208,12 +208,28 @@ life_serve(struct life *l)
 	return IM_EXIT_OK;
 }
 
+/* Where it will write. A folder that cannot be told is what start() has to say. */
+static enum im_err
+life_check_folder(const struct life *l)
+{
+	struct buf dir;
+	enum im_err err = IM_OK;
+
+	buf_init(&dir, MAIN_PATH_MAX);
+	if (l->d->folder(l->o, &dir) == IM_OK)
+		err = file_check_folder_owner((const char *)dir.data, l->d->owned);
+	buf_free(&dir);
+	return err;
+}
+
 /* Everything that stays until the end, before anything that serves. */
 static enum im_err
 life_prepare(struct life *l)
 {
 	enum im_err err = options_check(l->o);
 
+	if (!err)
+		err = life_check_folder(l);
 	if (!err && options_bool(l->o, "detached"))
 		err = daemon_detach(l->d->name);
 	if (!err)

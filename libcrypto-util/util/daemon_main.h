@@ -24,6 +24,11 @@ struct daemon_main {
 	 */
 	enum im_err (*folder)(const struct options *o, struct buf *out);
 	/*
+	 * Files that it makes in that folder, NULL-terminated: they, or else the folder, have to be of the user
+	 * who runs it (file_check_folder_owner()), which is checked before anything is written.
+	 */
+	const char *const *owned;
+	/*
 	 * Starts all of it; returns when it answers. On an error, whose detail is one line for the user,
 	 * nothing of it is left. Other threads and nng may be used from here on.
 	 */

@@ -271,6 +271,70 @@ file_unlock(int *fd)
 	*fd = -1;
 }
 
+/* ---- Whose it is ---- */
+
+#define FILE_OWNER_TEXT \
+	"wrong owner of %s: it has to be user id %ld, which runs this, and is user id %ld"
+
+enum im_err
+file_check_owner(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) != 0)
+		return errno == ENOENT ? IM_OK : file_errno("stat", path);
+	if (st.st_uid == geteuid())
+		return IM_OK;
+	return err_set(IM_ERR_PERMISSION, FILE_OWNER_TEXT, path, (long)geteuid(), (long)st.st_uid);
+}
+
+static enum im_err
+wrong_owner(const char *path, const struct stat *st, const char *folder)
+{
+	return err_set(IM_ERR_PERMISSION,
+	    FILE_OWNER_TEXT ": run it as that user, or give it the folder: chown -R %ld %s", path,
+	    (long)geteuid(), (long)st->st_uid, (long)geteuid(), folder);
+}
+
+/* The files by these names that are there; *found is whether there are any. */
+static enum im_err
+check_names(const char *folder, const char *const *names, bool *found)
+{
+	char path[FILE_MAX_PATH];
+	struct stat st;
+	int n;
+
+	for (; *names; names++) {
+		n = snprintf(path, sizeof path, "%s/%s", folder, *names);
+		if (n < 0 || (size_t)n >= sizeof path)
+			return err_set(IM_ERR_LIMIT, "%s: path too long", folder);
+		if (lstat(path, &st) != 0)
+			continue;
+		*found = true;
+		if (st.st_uid != geteuid())
+			return wrong_owner(path, &st, folder);
+	}
+	return IM_OK;
+}
+
+enum im_err
+file_check_folder_owner(const char *folder, const char *const *names)
+{
+	bool in_use = false, is_root = geteuid() == 0;
+	struct stat st;
+	enum im_err err;
+
+	if (stat(folder, &st) != 0)
+		return errno == ENOENT ? IM_OK : file_errno("stat", folder);
+	/* Who owns neither is shown the folder, which is the one to be given away. */
+	err = check_names(folder, names, &in_use);
+	if (st.st_uid == geteuid() || (err == IM_OK && in_use && is_root))
+		return err;
+	if (is_root || faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) != 0)
+		return wrong_owner(folder, &st, folder);
+	return err;
+}
+
 enum im_err
 file_join(struct buf *out, const char *folder, const char *name)
 {

@@ -58,6 +58,21 @@ enum im_err file_lock(const char *path, bool wait, int *fd);
 void file_unlock(int *fd);
 
 /*
+ * Whether path belongs to the user who runs this; so does what is not there. IM_ERR_PERMISSION with the path and
+ * both user ids, IM_ERR_IO.
+ */
+enum im_err file_check_owner(const char *path);
+
+/*
+ * Whether a daemon may make its files in a folder. Names, NULL-terminated, are files that it makes there: one of
+ * them tells whose the folder is in use by, and has to be ours, for root, too, who would leave files behind that
+ * the other user cannot open. Without any the owner of the folder tells. A folder of another user that we may
+ * write to all the same, as a member of its group, is good for anybody but root. Makes nothing. IM_ERR_PERMISSION
+ * with path, both user ids and what to do; IM_ERR_IO.
+ */
+enum im_err file_check_folder_owner(const char *folder, const char *const *names);
+
+/*
  * Appends folder, a slash where needed, and name, and a NUL that is not counted in out->len.
  * out->data is then a path.
  */

@@ -200,7 +200,7 @@ trust_file_lock(const char *folder, int *fd)
 	buf_init(&path, TRUST_FILE_MAX * 4);
 	err = file_make_folder(folder);
 	if (!err)
-		err = file_join(&path, folder, "lock");
+		err = file_join(&path, folder, TRUST_LOCK_NAME);
 	if (!err)
 		err = file_lock((const char *)path.data, true, fd);
 	buf_free(&path);

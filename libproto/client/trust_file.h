@@ -96,6 +96,8 @@ enum im_err trust_file_identity_path(const struct trust_address *address, struct
 /* Appends a file's text; one that is too long is IM_ERR_STATE_CORRUPT. IM_ERR_NOT_FOUND, IM_ERR_IO. */
 enum im_err trust_file_text(const char *path, struct buf *out);
 
+#define TRUST_LOCK_NAME "lock"
+
 /* Makes the folder and takes its lock; release with file_unlock(). IM_ERR_IO. */
 enum im_err trust_file_lock(const char *folder, int *fd);
 

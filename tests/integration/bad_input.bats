@@ -63,11 +63,66 @@ refused() {
 	[[ $(id -u) != 0 ]] || as_other=(setpriv --reuid 65534 --regid 65534 --clear-groups)
 	"${as_other[@]}" test -x "$open_folder/immudb" -a -x "$open_folder/readonly" ||
 		skip_because needs-not-root "another user does not reach the temporary folder"
-	for data in readonly readonly/data; do
-		run -1 "${as_other[@]}" "$open_folder/immudb" --dir "$open_folder/$data" --port 0 \
-			--metrics-port 0
-		refused "readonly" "ermission denied"
+	run -1 "${as_other[@]}" "$open_folder/immudb" --dir "$open_folder/readonly/data" --port 0 \
+		--metrics-port 0
+	refused "readonly" "ermission denied"
+}
+
+# refused_to USER FOLDER FOUND PATH [OPTION...]: no daemon started by the user takes the folder, because PATH is of FOUND.
+refused_to() {
+	local user=$1 dir=$2 found=$3 path=$4 program text
+
+	shift 4
+	for program in immudb auditor immugw; do
+		run -4 setpriv --reuid "$user" --regid "$user" --clear-groups \
+			"$open_folder/$program" --dir "$dir" "$@"
+		[[ ${#lines[@]} == 1 ]]
+		text="wrong owner of $path: it has to be user id $user, which runs this, and is user id $found"
+		[[ $output == "$program: $text: run it as that user, or give it the folder: chown -R $user $dir" ]]
 	done
+}
+
+@test "a folder of somebody else: path, the user id that is wanted, and the one that is found" {
+	[[ $(id -u) == 0 ]] || skip_because needs-root "only root can give a folder away"
+	open_folder=$(mktemp -d "${TMPDIR:-/tmp}/immudb-test.XXXXXX")
+	chmod 0755 "$open_folder"
+	cp "$TEST_BUILD"/bin/{immudb,auditor,immugw} "$open_folder"
+	setpriv --reuid 65534 --clear-groups test -x "$open_folder/immudb" ||
+		skip_because needs-root "another user does not reach the temporary folder"
+	local dir=$open_folder/data
+	mkdir -m 0700 "$dir"
+	# Root's folder is not for others, theirs is not for root, in the background neither.
+	refused_to 12346 "$dir" 0 "$dir"
+	refused_to 12346 "$dir" 0 "$dir" --detached
+	chown 12345 "$dir"
+	refused_to 0 "$dir" 12345 "$dir"
+	refused_to 12346 "$dir" 12345 "$dir"
+	[[ -z $(ls "$dir") ]]
+	run -4 auditor --once --dir "$dir"
+	expect_text "wrong owner of $dir"
+	# What root once left in it is named.
+	touch "$dir"/{immudb.lock,auditor.lock,lock}
+	run -4 setpriv --reuid 12345 --clear-groups "$open_folder/immudb" --dir "$dir"
+	expect_text "wrong owner of $dir/immudb.lock: it has to be user id 12345"
+	run -4 setpriv --reuid 12345 --clear-groups "$open_folder/auditor" --dir "$dir"
+	expect_text "wrong owner of $dir/auditor.lock: it has to be user id 12345"
+	run -4 setpriv --reuid 12345 --clear-groups "$open_folder/immugw" --dir "$dir"
+	expect_text "wrong owner of $dir/lock: it has to be user id 12345"
+	[[ $(ls "$dir") == $'auditor.lock\nimmudb.lock\nlock' ]]
+	# Whose folder it is starts, and what it said to do is what helps.
+	chown -R 12345 "$dir"
+	rm "$dir"/*
+	mkdir "$open_folder/as"
+	printf '#!/bin/sh\nexec setpriv --reuid 12345 --clear-groups %s "$@"\n' "$open_folder/immudb" \
+		>"$open_folder/as/immudb"
+	chmod 0755 "$open_folder/as/immudb"
+	DATA=$dir
+	PATH=$open_folder/as:$PATH start_server
+	stop_server
+	[[ -z $(find "$dir" ! -user 12345) ]]
+	chown -R 0 "$dir"
+	start_server
+	stop_server
 }
 
 @test "configuration files" {

@@ -81,8 +81,11 @@ stop(void *context)
 
 static const char *const reloadable[] = {"limit", NULL};
 
+static const char *const owned[] = {"prog.lock", NULL};
+
 static const struct daemon_main life = {.name = "prog",
     .folder = folder_of,
+    .owned = owned,
     .start = start,
     .reload = reload,
     .reloadable = reloadable,

@@ -134,6 +134,60 @@ a_lock_keeps_others_out_until_released(void **state)
 }
 
 static void
+write_empty(const char *path)
+{
+	assert_ok(file_replace(path, bytes_str("")));
+}
+
+static void
+a_folder_of_another_user_is_told_from_ours(void **state)
+{
+	static const char *const names[] = {"absent", "marker", NULL};
+	char dir[2 * TEMP_DIR_MAX], marker[2 * TEMP_DIR_MAX + 16], id[32];
+
+	(void)state;
+	snprintf(dir, sizeof dir, "%s", folder_file(&folder, "whose"));
+	snprintf(marker, sizeof marker, "%s/marker", dir);
+	assert_ok(file_check_folder_owner(dir, names));
+	assert_ok(file_check_owner(dir));
+	assert_ok(file_make_folder(dir));
+	assert_ok(file_check_folder_owner(dir, names));
+	write_empty(marker);
+	assert_ok(file_check_folder_owner(dir, names));
+	if (geteuid() != 0) {
+		print_message("only root can give files away\n");
+		return;
+	}
+	/* What is in use tells. */
+	assert_int_equal(0, chown(dir, 4711, (gid_t)-1));
+	assert_ok(file_check_folder_owner(dir, names));
+	assert_int_equal(0, chown(dir, 0, (gid_t)-1));
+	assert_int_equal(0, chown(marker, 4711, (gid_t)-1));
+	assert_err(IM_ERR_PERMISSION, file_check_folder_owner(dir, names));
+	assert_non_null(strstr(err_detail(IM_ERR_PERMISSION), marker));
+	assert_err(IM_ERR_PERMISSION, file_check_owner(marker));
+	snprintf(id, sizeof id, "is user id %d", 4711);
+	assert_non_null(strstr(err_detail(IM_ERR_PERMISSION), id));
+	/* Of an empty one the owner does. */
+	assert_int_equal(0, unlink(marker));
+	assert_int_equal(0, chown(dir, 4711, (gid_t)-1));
+	assert_err(IM_ERR_PERMISSION, file_check_folder_owner(dir, names));
+	/* A volume of a group is not its owner's alone. */
+	assert_int_equal(0, chown(dir, 0, 4712));
+	assert_int_equal(0, chmod(dir, 0770));
+	assert_int_equal(0, chmod(folder.path, 0711));
+	assert_int_equal(0, setegid(4712));
+	assert_int_equal(0, seteuid(4711));
+	assert_ok(file_check_folder_owner(dir, names));
+	assert_int_equal(0, seteuid(0));
+	assert_int_equal(0, setegid(0));
+	assert_int_equal(0, chmod(dir, 0755));
+	assert_int_equal(0, seteuid(4711));
+	assert_err(IM_ERR_PERMISSION, file_check_folder_owner(dir, names));
+	assert_int_equal(0, seteuid(0));
+}
+
+static void
 where_states_live(void **state)
 {
 	struct buf b;
@@ -164,6 +218,7 @@ main(void)
 	    cmocka_unit_test(replacing_is_whole_and_private),
 	    cmocka_unit_test(folders_are_made_with_their_parents),
 	    cmocka_unit_test(a_lock_keeps_others_out_until_released),
+	    cmocka_unit_test(a_folder_of_another_user_is_told_from_ours),
 	    cmocka_unit_test(where_states_live),
 	};
 
