@@ -37,6 +37,7 @@ struct verifying {
 	bool faulty;          /* anywhere */
 	bool states_only;     /* what opening a database checks, and no more */
 	bool identity;        /* show the server's identity, too */
+	struct verify_metadata metadata;
 	/* Of the database that is being checked. */
 	const char *name;
 	uint64_t lost;
@@ -211,79 +212,122 @@ compare_names(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static enum im_err
-check_entry(struct verifying *v, const char *name, size_t *count)
+/*
+ * The name of the database in a folder; NULL when it is none of the server's: what a start removes or finishes,
+ * which need not be whole, or what an operator keeps there. When nobody knows, all are.
+ */
+static const char *
+name_of(const struct verifying *v, const char *folder)
+{
+	const struct meta_database *database = verify_metadata_find(&v->metadata, folder);
+
+	if (!v->metadata.is_known)
+		return folder;
+	if (!database)
+		output_note(v->out,
+		    "%s/%s is none of the server's databases and was not checked; give its path to do so",
+		    v->dir, folder);
+	return database && database->state == META_DATABASE_READY ? database->name : NULL;
+}
+
+/* One that lost its marker but not its log is a database, too. */
+static bool
+has_database(const struct verifying *v, const char *folder)
 {
 	char path[VFS_PATH_MAX];
-	enum im_err err = vfs_path(path, v->dir, name);
 
-	if (err != IM_OK)
-		return err;
-	/* One that lost its marker but not its log is a database, too. */
-	if (!is_there(path, STORE_MARKER_NAME) && !is_there(path, "00000000.log"))
-		return IM_OK;
-	++*count;
-	return check_database(v, path, name);
+	return vfs_path(path, v->dir, folder) == IM_OK &&
+	    (is_there(path, STORE_MARKER_NAME) || is_there(path, "00000000.log"));
 }
 
 static enum im_err
-check_databases(struct verifying *v, size_t *count)
+check_entry(struct verifying *v, const char *folder)
 {
-	struct dirent **names = NULL;
-	int n = scandir(v->dir, &names, is_visible, compare_names);
-	enum im_err err = IM_OK;
+	char path[VFS_PATH_MAX];
+	bool is_system = strcmp(folder, DATABASE_SYSTEM) == 0;
+	enum im_err err = vfs_path(path, v->dir, folder);
+	const char *name = err == IM_OK && !is_system ? name_of(v, folder) : folder;
 
-	if (n < 0)
-		return err_set_errno(IM_ERR_IO, "cannot read", v->dir);
-	for (int i = 0; i < n; i++) {
-		if (err == IM_OK)
-			err = check_entry(v, names[i]->d_name, count);
-		free(names[i]);
-	}
-	free(names);
-	return err;
+	return err == IM_OK && name ? check_database(v, path, name) : err;
 }
 
 /* What a data folder has beside databases; a name of its own it has not. */
 static void
 on_metadata_fault(void *ctx, const char *what)
 {
+	struct verifying *v = (struct verifying *)ctx;
 	struct store_fault fault = {.what = what};
-
-	note_fault((struct verifying *)ctx, &fault);
-}
-
-static enum im_err
-check_metadata(struct verifying *v)
-{
-	char identity[XID_TEXT_LEN + 1];
-	enum im_err err;
 
 	v->name = NULL;
 	v->lost = v->derived = 0;
-	err = verify_metadata(v->dir, identity, on_metadata_fault, v);
-	if (err == IM_OK && v->identity && identity[0]) {
-		output_record_begin(v->out, NULL);
-		output_string(v->out, "server", identity);
-		output_record_end(v->out);
-	}
+	note_fault(v, &fault);
+}
+
+/* The system database is locked before the metadata is read, and both before anything else is. */
+static enum im_err
+check_entries(struct verifying *v, struct dirent **entries, size_t n)
+{
+	size_t i = 0;
+	enum im_err err = IM_OK;
+
+	if (strcmp(entries[0]->d_name, DATABASE_SYSTEM) == 0)
+		err = check_entry(v, entries[i++]->d_name);
+	if (err == IM_OK)
+		err = verify_metadata_read(v->dir, &v->metadata, on_metadata_fault, v);
+	for (; err == IM_OK && i < n; i++)
+		err = check_entry(v, entries[i]->d_name);
 	return err;
+}
+
+static enum im_err
+check_databases(struct verifying *v)
+{
+	struct dirent **entries = NULL;
+	int n = scandir(v->dir, &entries, is_visible, compare_names);
+	size_t count = 0;
+	enum im_err err = IM_OK;
+
+	if (n < 0)
+		return err_set_errno(IM_ERR_IO, "cannot read", v->dir);
+	for (int i = 0; i < n; i++) {
+		if (has_database(v, entries[i]->d_name))
+			entries[count++] = entries[i];
+		else
+			free(entries[i]);
+	}
+	if (count == 0)
+		err = err_set(
+		    IM_ERR_CONFIG, "%s: no data folder: there is no database in it", v->dir);
+	else
+		err = check_entries(v, entries, count);
+	for (size_t i = 0; i < count; i++)
+		free(entries[i]);
+	free(entries);
+	return err;
+}
+
+static void
+show_identity(struct verifying *v)
+{
+	if (!v->identity || !v->metadata.identity[0])
+		return;
+	output_record_begin(v->out, NULL);
+	output_string(v->out, "server", v->metadata.identity);
+	output_record_end(v->out);
 }
 
 static enum im_err
 check_folder(struct verifying *v)
 {
 	const char *base = strrchr(v->dir, '/');
-	size_t count = 0;
 	enum im_err err;
 
 	if (is_there(v->dir, STORE_MARKER_NAME))
 		return check_database(v, v->dir, base && base[1] ? base + 1 : v->dir);
-	err = check_databases(v, &count);
-	if (err == IM_OK && count == 0)
-		return err_set(
-		    IM_ERR_CONFIG, "%s: no data folder: there is no database in it", v->dir);
-	return err == IM_OK ? check_metadata(v) : err;
+	err = check_databases(v);
+	if (err == IM_OK)
+		show_identity(v);
+	return err;
 }
 
 int
@@ -310,6 +354,7 @@ verify_folder_run(struct command_call *call)
 	if (err == IM_OK)
 		err = check_folder(&v);
 	output_list_end(v.out);
+	verify_metadata_free(&v.metadata);
 	store_close(v.system);
 	vfs_shadow_free(v.shadow);
 	code = v.faulty ? IM_EXIT_VERIFICATION : IM_EXIT_OK;

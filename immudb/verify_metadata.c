@@ -11,14 +11,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "meta/meta.h"
 #include "store/store.h"
 
 #define METADATA_BYTES_MAX (256u * 1024 * 1024)
+#define METADATA_FIRST_ROOM 64u
 
 struct metadata_check {
 	const char *dir;
-	char *identity;
+	struct verify_metadata *out;
 	void (*fault)(void *ctx, const char *what);
 	void *ctx;
 };
@@ -55,14 +55,33 @@ remove_copy(const char *dir)
 	(void)rmdir(dir);
 }
 
+static enum im_err
+keep(struct verify_metadata *m, const struct meta_database *database)
+{
+	size_t room = m->room ? 2 * m->room : METADATA_FIRST_ROOM;
+	struct meta_database *moved;
+
+	if (m->count == m->room) {
+		moved = reallocarray(m->databases, room, sizeof *moved);
+		if (!moved)
+			return IM_ERR_NOMEM;
+		m->databases = moved;
+		m->room = room;
+	}
+	m->databases[m->count++] = *database;
+	return IM_OK;
+}
+
 /* Called for each database of the file. */
 static enum im_err
 check_named(void *arg, const struct meta_database *database)
 {
 	struct metadata_check *c = (struct metadata_check *)arg;
 	char path[VFS_PATH_MAX], text[VFS_PATH_MAX + META_DATABASE_MAX + 64];
-	enum im_err err = vfs_path(path, c->dir, database->folder);
+	enum im_err err = keep(c->out, database);
 
+	if (err == IM_OK)
+		err = vfs_path(path, c->dir, database->folder);
 	/* What a crash left half made or half removed is finished by the next start. */
 	if (err != IM_OK || database->state != META_DATABASE_READY || access(path, F_OK) == 0)
 		return err;
@@ -82,10 +101,11 @@ check_copy(struct metadata_check *c, const char *copy)
 
 	if (err == IM_OK) {
 		memcpy(identity.data, meta_identity(m), sizeof identity.data);
-		xid_format(&identity, c->identity);
+		xid_format(&identity, c->out->identity);
 		err = meta_database_list(m, check_named, c);
 	}
 	meta_close(m);
+	c->out->is_known = err == IM_OK;
 	if (err != IM_ERR_CORRUPT)
 		return err;
 	snprintf(
@@ -95,15 +115,15 @@ check_copy(struct metadata_check *c, const char *copy)
 }
 
 enum im_err
-verify_metadata(const char *dir, char identity[XID_TEXT_LEN + 1],
+verify_metadata_read(const char *dir, struct verify_metadata *out,
     void (*fault)(void *ctx, const char *what), void *ctx)
 {
-	struct metadata_check c = {dir, identity, fault, ctx};
+	struct metadata_check c = {dir, out, fault, ctx};
 	const char *temporary = getenv("TMPDIR");
 	char copy[VFS_PATH_MAX], text[VFS_PATH_MAX + 128];
 	enum im_err err;
 
-	identity[0] = '\0';
+	*out = (struct verify_metadata){0};
 	snprintf(copy, sizeof copy, "%s/immudb-verify-XXXXXX",
 	    temporary && temporary[0] ? temporary : "/tmp");
 	if (!mkdtemp(copy))
@@ -125,4 +145,20 @@ verify_metadata(const char *dir, char identity[XID_TEXT_LEN + 1],
 		err = check_copy(&c, copy);
 	remove_copy(copy);
 	return err;
+}
+
+void
+verify_metadata_free(struct verify_metadata *m)
+{
+	free(m->databases);
+	*m = (struct verify_metadata){0};
+}
+
+const struct meta_database *
+verify_metadata_find(const struct verify_metadata *m, const char *folder)
+{
+	for (size_t i = 0; i < m->count; i++)
+		if (strcmp(m->databases[i].folder, folder) == 0)
+			return &m->databases[i];
+	return NULL;
 }

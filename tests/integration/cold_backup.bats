@@ -419,6 +419,12 @@ at() {
 	run -10 immuadmin restore --yes --dbdir "$DATA" --server-signing-pub-key signing.pub "$BACKUP"
 	expect_text "is not signed"
 	start_server --signingKey signing.key
+	# A database that was replaced has its name still, and a folder of another one.
+	local as=(--username immudb --password-file password)
+	immuadmin "${as[@]}" hot-backup defaultdb -o hot.archive
+	immuclient "${as[@]}" set lost soon
+	immuadmin "${as[@]}" hot-restore defaultdb -i hot.archive --force
+	[[ ! -e $DATA/defaultdb ]]
 	save
 	expect_status 0
 	SERVER_PID=$(pgrep -f -- "--dir $DATA")
@@ -427,4 +433,6 @@ at() {
 	expect_text "is not signed by that key"
 	[[ ! -e $DATA.restoring ]]
 	run -0 immuadmin restore --yes --dbdir "$DATA" --server-signing-pub-key signing.pub "$BACKUP"
+	run -0 immuadmin verify "$DATA"
+	expect_text "database:     defaultdb"
 }

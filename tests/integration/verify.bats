@@ -138,6 +138,15 @@ verify_finds() {
 	[[ -z $(ls -A "$TMPDIR") ]]
 }
 
+@test "a folder that is none of the server's databases is named, and checked when its path is given" {
+	cp -r "$db" "$DATA/before"
+	rm "$DATA/before/00000001.log"
+	verify_finds 0 "$DATA/before is none of the server's databases and was not checked" \
+		"database:     defaultdb"
+	run -10 immuadmin verify "$DATA/before"
+	expect_text "result:       damaged"
+}
+
 @test "the folder of one database, and JSON" {
 	run -0 immuadmin verify "$db"
 	expect_text "transactions: 700"
