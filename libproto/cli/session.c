@@ -437,7 +437,18 @@ lost_user(const struct session *s)
 	return NULL;
 }
 
-/* The session has expired: begins another one on the same database, and does the work again. */
+/* The stored session goes on where it was; when that is gone, whoever names another one does not need it. */
+static enum im_err
+return_to_stored(struct session *s, const char *database)
+{
+	enum im_err err = immu_use(s->c, database);
+
+	if (err == IM_ERR_DATABASE_NOT_FOUND && *options_string(s->options, "database"))
+		return IM_OK;
+	return err ? err : session_store(s);
+}
+
+/* The session has expired: begins another one on the same database, and does the work again where it belongs. */
 static enum im_err
 renew(struct session *s, const char *user, session_work *work)
 {
@@ -450,11 +461,10 @@ renew(struct session *s, const char *user, session_work *work)
 		output_note(s->out, "the session of %s has expired", user);
 	if (!err)
 		err = session_login(s, user, NULL);
-	if (!err && *same && strcmp(same, immu_database(s->c)) != 0) {
-		err = immu_use(s->c, same);
-		if (!err)
-			err = session_store(s);
-	}
+	if (!err && *same && strcmp(same, immu_database(s->c)) != 0)
+		err = return_to_stored(s, same);
+	if (!err)
+		err = apply_database(s);
 	return err ? err : work(s);
 }
 

@@ -119,6 +119,26 @@ setup() {
 	run -0 immuclient get k
 }
 
+# A server that is started anew knows no session: what has --database goes there, whatever the stored one was on.
+@test "after a restart --database is where it says, also when the stored database is gone" {
+	echo immudb >password
+	local as=(--immudb-socket "$PWD/socket" --username immudb --password-file password)
+	stop_server
+	start_server --unix-socket "$PWD/socket"
+	immuadmin "${as[@]}" database create other
+	immuclient "${as[@]}" use other
+	stop_server
+	start_server --unix-socket "$PWD/socket"
+	run -0 immuclient "${as[@]}" --database defaultdb set here 1
+	run -0 immuclient "${as[@]}" --database defaultdb get here
+	run -3 immuclient "${as[@]}" --database other get here
+	immuadmin "${as[@]}" database unload other
+	immuadmin "${as[@]}" database delete other --yes-i-know-what-i-am-doing
+	stop_server
+	start_server --unix-socket "$PWD/socket"
+	run -0 immuclient "${as[@]}" --database defaultdb get here
+}
+
 @test "revisions" {
 	immuclient set k one
 	immuclient set k two
