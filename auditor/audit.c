@@ -28,6 +28,9 @@
 /* A round begins up to this part of the interval early, so that auditors do not march in step. */
 #define JITTER_PART 10u
 
+/* Longer than anything of a round that does not end by itself, added to the time for a request. */
+#define STALL_MS_DEFAULT 300000u
+
 /* ---- The loop. ---- */
 
 /* Milliseconds from one round to the next. */
@@ -69,6 +72,17 @@ wait_round(struct audit *a, int64_t began_ns)
 	return !atomic_load(&a->stop);
 }
 
+bool
+audit_is_moving(const struct audit *a)
+{
+	uint64_t stall_ms = a->options.stall_ms ? a->options.stall_ms : STALL_MS_DEFAULT;
+	int64_t moved_ns = atomic_load(&a->moved_ns);
+
+	stall_ms += a->options.timeout_ms;
+	return moved_ns == 0 ||
+	    clock_monotonic_ns() - moved_ns < (int64_t)stall_ms * CLOCK_NS_PER_MS;
+}
+
 static void *
 audit_main(void *arg)
 {
@@ -77,7 +91,9 @@ audit_main(void *arg)
 
 	do {
 		began_ns = clock_monotonic_ns();
+		atomic_store(&a->moved_ns, began_ns);
 		(void)audit_do_round(a);
+		atomic_store(&a->moved_ns, 0);
 		/* What cannot be reached is let alone for the whole pause. */
 		if (a->failures > 0)
 			began_ns = clock_monotonic_ns();
@@ -147,8 +163,8 @@ audit_take_keys(struct audit *a)
 	pthread_mutex_unlock(&a->lock);
 }
 
-enum im_err
-audit_reload(struct audit *a)
+static enum im_err
+reload_keys(struct audit *a)
 {
 	struct audit_keys fresh;
 	enum im_err err = load_keys(&a->options, &fresh);
@@ -163,7 +179,20 @@ audit_reload(struct audit *a)
 	if (fresh.len)
 		log_info("%zu public keys are read again, for the rounds from the next one on",
 		    fresh.len);
-	return a->tls ? tls_context_reload(a->tls) : IM_OK;
+	return IM_OK;
+}
+
+enum im_err
+audit_reload(struct audit *a)
+{
+	char text[REPORT_TEXT_MAX];
+	enum im_err tls_err = a->tls ? tls_context_reload(a->tls) : IM_OK, err;
+
+	snprintf(text, sizeof text, "%s", err_detail(tls_err));
+	err = reload_keys(a);
+	if (err && tls_err)
+		log_error("%s", text);
+	return err || !tls_err ? err : err_set(tls_err, "%s", text);
 }
 
 static void

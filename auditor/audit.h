@@ -27,6 +27,7 @@ struct audit_options {
 	const char *state_dir; /* trusted states, records, evidence/ */
 	unsigned int interval_ms;
 	unsigned int timeout_ms;      /* of one request */
+	unsigned int stall_ms;        /* beyond it, of a round without any answer; 0: 5 minutes */
 	size_t max_message_bytes;     /* largest answer accepted; 0: 32 MiB */
 	unsigned int parallel;        /* databases at a time; 0: 4 */
 	unsigned int sample;          /* random entries per database and round */
@@ -49,6 +50,13 @@ enum im_err audit_begin(struct audit *a);
 
 /* Begins a round now instead of at its time. Any thread. */
 void audit_round_now(struct audit *a);
+
+/*
+ * Whether the rounds go on: one that is under way has had an answer or ended a database within the time for a
+ * request and stall_ms. Every request has a deadline; what has none (a folder on a disk that is gone, a fault of
+ * ours) is what a watchdog has to know of. Any thread.
+ */
+bool audit_is_moving(const struct audit *a);
 
 /*
  * Reads the files of public keys and of TLS again: keys count from the next round on, certificates from the

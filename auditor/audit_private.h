@@ -32,6 +32,8 @@ struct audit {
 	pthread_t thread;
 	bool has_thread;
 	atomic_bool stop;
+	/* When the round under way last had an answer or ended a database, monotonic; 0 between rounds. */
+	atomic_int_least64_t moved_ns;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	bool is_wanted; /* a round, now; under lock */

@@ -59,7 +59,8 @@ link_options(struct audit *a)
 		    timeout_ms < CONNECT_TIMEOUT_MS_MAX ? timeout_ms : CONNECT_TIMEOUT_MS_MAX,
 		.name = "auditor " IMMUDB_VERSION},
 	    .timeout_ms = timeout_ms,
-	    .stop = &a->stop};
+	    .stop = &a->stop,
+	    .answered_ns = &a->moved_ns};
 }
 
 /* Sets what the report says of the server itself. */
@@ -351,6 +352,7 @@ audit_database(struct run *run, struct server_link *link, const struct selection
 	}
 	log_out(link, r->token);
 	round_free(r);
+	atomic_store(&run->a->moved_ns, clock_monotonic_ns());
 }
 
 /* A worker: databases until there are none left, or the connection is gone. */

@@ -145,7 +145,7 @@ main_answers(void *context, unsigned int timeout_ms)
 {
 	const struct auditor *a = context;
 
-	return web_answers(a->web, timeout_ms);
+	return audit_is_moving(a->audit) && web_answers(a->web, timeout_ms);
 }
 
 static void

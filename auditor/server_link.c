@@ -208,6 +208,8 @@ server_link_take(struct server_link *l, struct server_answer *out)
 		give_up(l);
 		return err_set(IM_ERR_CANCELLED, "the auditor is stopping");
 	}
+	if (l->options.answered_ns)
+		atomic_store(l->options.answered_ns, clock_monotonic_ns());
 	l->first = (l->first + 1) % SERVER_LINK_WINDOW;
 	l->len--;
 	l->taken = s;

@@ -25,6 +25,7 @@ struct server_link_options {
 	struct rpc_client_options rpc;
 	uint32_t timeout_ms;     /* of one request */
 	const atomic_bool *stop; /* when it becomes true every call ends with IM_ERR_CANCELLED */
+	atomic_int_least64_t *answered_ns; /* set to the monotonic time of each answer; NULL: not */
 };
 
 /* Connects. Errors of rpc_client_connect(). Release with server_link_close(). */

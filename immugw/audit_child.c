@@ -10,6 +10,7 @@
 
 #include "cli/audit_command.h"
 #include "gateway_options.h"
+#include "util/daemon.h"
 #include "util/file.h"
 #include "util/log.h"
 #include "util/supervise.h"
@@ -106,6 +107,9 @@ child_command(struct audit_child *child, const struct options *o, struct audit_c
 		err = add_user(c, o);
 	if (err == IM_OK)
 		err = add_key(c, o);
+	/* Not the option: in the background there is a file without it. */
+	if (err == IM_OK && log_path()[0])
+		err = audit_command_add(c, "logfile", log_path());
 	return err == IM_OK ? add_folder(c, o) : err;
 }
 
@@ -113,7 +117,8 @@ static enum im_err
 child_launch(struct audit_child *child, const struct options *o)
 {
 	struct supervise_input inputs[AUDIT_COMMAND_SECRETS_MAX];
-	struct supervise_options so = {.name = "auditor", .inputs = inputs};
+	struct supervise_options so = {
+	    .name = "auditor", .inputs = inputs, .is_mute = daemon_is_detaching()};
 	struct audit_command c;
 	enum im_err err = child_command(child, o, &c);
 
@@ -228,6 +233,13 @@ audit_child_add_metrics(struct audit_child *child, struct metrics *m)
 				    .help = "Times that the auditor was started again.",
 				    .type = METRIC_COUNTER})),
 	    child_restarts, child);
+}
+
+void
+audit_child_signal(struct audit_child *child, int number)
+{
+	if (child)
+		supervise_signal(child->process, number);
 }
 
 void

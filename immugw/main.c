@@ -59,7 +59,16 @@ main_reload(void *context, const struct options *o)
 	struct daemon *d = context;
 
 	(void)o;
+	audit_child_signal(d->settings.auditor, SIGHUP);
 	return gateway_reload_tls(d->gateway);
+}
+
+static void
+main_reopened(void *context)
+{
+	struct daemon *d = context;
+
+	audit_child_signal(d->settings.auditor, SIGUSR1);
 }
 
 static bool
@@ -99,6 +108,7 @@ static const struct daemon_main main_life = {.name = "immugw",
     .start = main_start,
     .started = main_say_started,
     .reload = main_reload,
+    .reopened = main_reopened,
     .answers = main_answers,
     .stop = main_stop};
 

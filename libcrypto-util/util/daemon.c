@@ -41,6 +41,8 @@ static struct {
 	sigset_t old_mask;
 	void (*reload)(void *arg);
 	void *reload_arg;
+	void (*reopened)(void *arg);
+	void *reopened_arg;
 } daemon_state = {.ready_fd = DAEMON_NO_FD,
     .signal_fd = DAEMON_NO_FD,
     .request_fd = DAEMON_NO_FD,
@@ -225,6 +227,7 @@ daemon_free(void)
 	daemon_close(&daemon_state.request_fd);
 	daemon_close(&daemon_state.supervisor_fd);
 	daemon_on_reload(NULL, NULL);
+	daemon_on_reopen(NULL, NULL);
 	(void)pthread_sigmask(SIG_SETMASK, &daemon_state.old_mask, NULL);
 }
 
@@ -309,6 +312,13 @@ daemon_on_reload(void (*reload)(void *arg), void *arg)
 	daemon_state.reload_arg = arg;
 }
 
+void
+daemon_on_reopen(void (*reopened)(void *arg), void *arg)
+{
+	daemon_state.reopened = reopened;
+	daemon_state.reopened_arg = arg;
+}
+
 /* The manager wants the time, so that it can tell this reload from an earlier one. */
 static void
 daemon_reload(void)
@@ -340,6 +350,8 @@ daemon_take_signal(void)
 		log_error("%s", err_detail(err));
 	if (info.ssi_signo == SIGHUP)
 		daemon_reload();
+	else if (daemon_state.reopened)
+		daemon_state.reopened(daemon_state.reopened_arg);
 	return 0;
 }
 

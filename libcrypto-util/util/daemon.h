@@ -106,6 +106,9 @@ int daemon_wait_stop(int timeout_ms);
 /* What daemon_wait_stop() calls on SIGHUP, between RELOADING=1 and READY=1 to the service manager. */
 void daemon_on_reload(void (*reload)(void *arg), void *arg);
 
+/* What daemon_wait_stop() calls when SIGUSR1 has opened the log again. */
+void daemon_on_reopen(void (*reopened)(void *arg), void *arg);
+
 /*
  * How often the service manager wants to hear that the daemon is alive, in milliseconds: half of
  * WATCHDOG_USEC, if that is meant for us; 0: it does not.

@@ -195,11 +195,13 @@ life_serve(struct life *l)
 	if (l->d->started)
 		l->d->started(l->context, l->o);
 	daemon_on_reload(life_reload, l);
+	daemon_on_reopen(l->d->reopened, l->context);
 	daemon_ready();
 	number = life_wait(l);
 	log_info("Caught %s", number == SIGINT ? "SIGINT" : "SIGTERM");
 	daemon_stopping();
-	err = daemon_guard_begin("stopping", DAEMON_STOP_MAX_MS);
+	err = daemon_guard_begin(
+	    "stopping", l->d->stop_max_ms ? l->d->stop_max_ms : DAEMON_STOP_MAX_MS);
 	if (err)
 		log_warn("%s", err_detail(err));
 	l->d->stop(l->context);

@@ -13,7 +13,7 @@
  * A log that is rotated by copying and truncating needs no signal.
  */
 
-/* In-flight requests and everything else: who has not stopped then is ended. */
+/* For requests under way and everything else. */
 #define DAEMON_STOP_MAX_MS 30000u
 
 struct daemon_main {
@@ -45,10 +45,14 @@ struct daemon_main {
 	enum im_err (*reload)(void *context, const struct options *o);
 	/* Options that reload() takes over, NULL-terminated; log-level is always one. May be NULL. */
 	const char *const *reloadable;
+	/* SIGUSR1 has opened the log again: for who has processes that write into it, too. May be NULL. */
+	void (*reopened)(void *context);
 	/* Whether it still does its work, for a watchdog: takes timeout_ms at most. May be NULL. */
 	bool (*answers)(void *context, unsigned int timeout_ms);
 	/* Stops all of it and waits for that; requests under way are answered. */
 	void (*stop)(void *context);
+	/* Who has not stopped then is ended, with IM_EXIT_ERROR; 0: DAEMON_STOP_MAX_MS. */
+	unsigned int stop_max_ms;
 };
 
 /*

@@ -125,6 +125,12 @@ log_close(void)
 	atomic_store(&log_state.level, LOG_LEVEL_UNSET);
 }
 
+const char *
+log_path(void)
+{
+	return log_state.path;
+}
+
 enum im_err
 log_reopen(void)
 {

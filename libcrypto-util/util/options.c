@@ -456,7 +456,7 @@ options_read_secret(struct options *o, const struct option_value *v)
 	enum im_err err;
 
 	assert(target && target->def->type == OPTION_SECRET);
-	if (!v->text[0] || target->origin > v->origin)
+	if (!v->text[0] || v->spent || target->origin > v->origin)
 		return IM_OK;
 	if (target->origin == v->origin && v->origin != OPTION_FROM_DEFAULT)
 		return err_set(IM_ERR_CONFIG, "%s and %s are both given (%s)", target->def->name,

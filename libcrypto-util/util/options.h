@@ -168,7 +168,8 @@ enum im_err
 options_load_line(const struct options *earlier, int argc, char **argv, struct options **out);
 
 /*
- * Reads the configuration file and the secret files again; what command line and environment said stays.
+ * Reads the configuration file and the secret files again; what command line and environment said stays, as
+ * does a secret whose file they named if that is none that can be read again (a pipe).
  * earlier must outlive *out. Errors and *out as options_load().
  */
 enum im_err options_reload(const struct options *earlier, struct options **out);

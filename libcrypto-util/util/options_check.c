@@ -6,6 +6,7 @@
  */
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "util/options_internal.h"
 
@@ -94,15 +95,24 @@ options_check_all(const struct options *o, void (*say)(void *arg, const char *fa
 	return !o->faults.count && !to.count;
 }
 
-/* A secret that was read from a file is read again. */
+/* Whether it can be read only once: a pipe, a terminal, what a shell makes of <(...). */
 static bool
-reload_is_from_secret_file(const struct options *o, const struct option_value *v)
+reload_is_spent(const struct option_value *file)
+{
+	struct stat st;
+
+	return file->spent || (stat(file->text, &st) == 0 && !S_ISREG(st.st_mode));
+}
+
+/* A secret that was read from a file is read again, if that can be. */
+static bool
+reload_reads_again(const struct options *o, const struct option_value *v)
 {
 	for (size_t i = 0; i < o->count && v->def->type == OPTION_SECRET; i++)
 		if (o->values[i].def->type == OPTION_SECRET_FILE &&
 		    strcmp(o->values[i].def->target, v->def->name) == 0 &&
 		    o->values[i].where == v->where)
-			return true;
+			return !reload_is_spent(&o->values[i]);
 	return false;
 }
 
@@ -115,8 +125,11 @@ reload_keep(struct options *o, const struct options *earlier)
 	for (size_t i = 0; i < o->count; i++) {
 		const struct option_value *from = &earlier->values[i];
 
-		if (from->origin > OPTION_FROM_FILE && !reload_is_from_secret_file(earlier, from))
-			o->values[i] = *from;
+		if (from->origin <= OPTION_FROM_FILE || reload_reads_again(earlier, from))
+			continue;
+		o->values[i] = *from;
+		if (from->def->type == OPTION_SECRET_FILE)
+			o->values[i].spent = reload_is_spent(from);
 	}
 }
 

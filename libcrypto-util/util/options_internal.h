@@ -20,6 +20,7 @@ struct option_value {
 	const struct option_def *def;
 	bool active;  /* of the named command or one above it */
 	bool builtin; /* --help and its like */
+	bool spent;   /* a secret's file that could be read only once; the secret has been read */
 	enum option_origin origin;
 	const char *where; /* "flag --port", "environment IMMUDB_PORT", "file PATH:LINE" */
 	const char *text;  /* never NULL once loaded; a secret is decoded */

@@ -13,6 +13,7 @@
  */
 #include "util/supervise.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -36,6 +37,8 @@
 #define SUPERVISE_STABLE_MS 60000u
 #define SUPERVISE_READY_TIMEOUT_MS 60000u
 #define SUPERVISE_STOP_TIMEOUT_MS 10000u
+/* Behind the greatest number of a signal that is passed on. */
+#define SUPERVISE_SIGNALS_END 32
 
 struct supervise {
 	char *name;
@@ -44,11 +47,14 @@ struct supervise {
 	size_t inputs_len;
 	struct backoff pauses;
 	unsigned int stable_ms, ready_timeout_ms, stop_timeout_ms;
-	int stop_fd; /* eventfd: readable once the thread is to end */
+	bool is_mute;
+	int stop_fd;   /* eventfd: readable once the thread is to end */
+	int signal_fd; /* eventfd: readable while there are signals */
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct supervise_state state; /* under the lock */
+	uint64_t signals; /* to be passed on, a bit each by its number; under the lock */
 	/* The thread's own. */
 	struct spawned child;
 	int word_fd; /* our end of the socket; -1 when the child closed its own */
@@ -84,6 +90,7 @@ supervise_free(struct supervise *s)
 	supervise_free_texts(s->argv);
 	supervise_free_texts(s->env);
 	supervise_close(&s->stop_fd);
+	supervise_close(&s->signal_fd);
 	free(s->name);
 	free(s);
 }
@@ -170,6 +177,7 @@ supervise_or(unsigned int given, unsigned int standard)
 static enum im_err
 supervise_copy(struct supervise *s, const struct supervise_options *o)
 {
+	s->is_mute = o->is_mute;
 	s->name = strdup(o->name);
 	s->argv = supervise_copy_texts(o->argv, NULL);
 	if (!s->name || !s->argv || !supervise_copy_env(s))
@@ -215,8 +223,8 @@ supervise_spawn_with(struct supervise *s, int child_end)
 	enum im_err err = IM_OK;
 
 	supervise_pass(fds, &o.fds_len, (struct spawn_fd){child_end, SUPERVISE_FD});
-	supervise_pass(fds, &o.fds_len, (struct spawn_fd){STDOUT_FILENO, STDOUT_FILENO});
-	supervise_pass(fds, &o.fds_len, (struct spawn_fd){STDERR_FILENO, STDERR_FILENO});
+	for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO && !s->is_mute; fd++)
+		supervise_pass(fds, &o.fds_len, (struct spawn_fd){fd, fd});
 	for (; n < s->inputs_len && !err; n++) {
 		err = spawn_content_fd(s->inputs[n].content, &inputs[n]);
 		fds[o.fds_len++] = (struct spawn_fd){inputs[n], s->inputs[n].fd};
@@ -244,6 +252,22 @@ supervise_spawn(struct supervise *s)
 	return err;
 }
 
+/* The signals that are to be passed on; there are none any more. */
+static uint64_t
+supervise_take_signals(struct supervise *s)
+{
+	uint64_t count, signals;
+
+	pthread_mutex_lock(&s->lock);
+	signals = s->signals;
+	s->signals = 0;
+	/* Without signals there is nothing to read, which is no error. */
+	if (read(s->signal_fd, &count, sizeof count) < 0 && errno != EAGAIN)
+		log_warn("%s: signals: %s", s->name, strerror(errno));
+	pthread_mutex_unlock(&s->lock);
+	return signals;
+}
+
 /* Starts the child; a failure is remembered and logged. */
 static bool
 supervise_begin(struct supervise *s)
@@ -251,6 +275,7 @@ supervise_begin(struct supervise *s)
 	enum im_err err;
 
 	s->started_ns = clock_monotonic_ns();
+	(void)supervise_take_signals(s);
 	err = supervise_spawn(s);
 	pthread_mutex_lock(&s->lock);
 	snprintf(s->state.last_error, sizeof s->state.last_error, "%s", err ? err_detail(err) : "");
@@ -324,6 +349,17 @@ supervise_ready_left_ms(struct supervise *s)
 	return left > 0 ? (int)left : 0;
 }
 
+/* To the child that is ready: it does not die of them. */
+static void
+supervise_pass_signals(struct supervise *s)
+{
+	uint64_t signals = supervise_take_signals(s);
+
+	for (int number = 1; number < SUPERVISE_SIGNALS_END; number++)
+		if (signals & (UINT64_C(1) << number))
+			(void)pidfd_send_signal(s->child.pidfd, number, NULL, 0);
+}
+
 /* Until the child has ended; true when it was because we are to stop. */
 static bool
 supervise_watch(struct supervise *s)
@@ -331,11 +367,13 @@ supervise_watch(struct supervise *s)
 	int n, left;
 
 	for (;;) {
-		struct pollfd wait[3] = {{.fd = s->child.pidfd, .events = POLLIN},
-		    {.fd = s->stop_fd, .events = POLLIN}, {.fd = s->word_fd, .events = POLLIN}};
+		bool is_ready = s->state.phase == SUPERVISE_RUNNING;
+		struct pollfd wait[4] = {{.fd = s->child.pidfd, .events = POLLIN},
+		    {.fd = s->stop_fd, .events = POLLIN}, {.fd = s->word_fd, .events = POLLIN},
+		    {.fd = is_ready ? s->signal_fd : SUPERVISE_NO_FD, .events = POLLIN}};
 
 		left = supervise_ready_left_ms(s);
-		n = poll(wait, 3, left);
+		n = poll(wait, 4, left);
 		if (n < 0)
 			continue;
 		if (wait[1].revents) {
@@ -344,6 +382,8 @@ supervise_watch(struct supervise *s)
 		}
 		if (wait[2].revents)
 			supervise_take_word(s);
+		if (wait[3].revents)
+			supervise_pass_signals(s);
 		if (wait[0].revents) {
 			supervise_note_end(s, spawn_kill(&s->child, true));
 			return false;
@@ -430,7 +470,10 @@ supervise_start(const struct supervise_options *options, struct supervise **out)
 		return err_set(IM_ERR_NOMEM, "out of memory");
 	s->child.pidfd = s->word_fd = SUPERVISE_NO_FD;
 	s->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	err = s->stop_fd < 0 ? err_set_errno(IM_ERR_IO, "eventfd", options->name) : IM_OK;
+	s->signal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	err = s->stop_fd < 0 || s->signal_fd < 0
+	    ? err_set_errno(IM_ERR_IO, "eventfd", options->name)
+	    : IM_OK;
 	if (!err)
 		err = supervise_copy(s, options);
 	if (!err)
@@ -466,6 +509,20 @@ supervise_wait_ready(struct supervise *s, unsigned int timeout_ms)
 	is_ready = s->state.phase == SUPERVISE_RUNNING;
 	pthread_mutex_unlock(&s->lock);
 	return is_ready;
+}
+
+void
+supervise_signal(struct supervise *s, int number)
+{
+	uint64_t one = 1;
+
+	assert(number > 0 && number < SUPERVISE_SIGNALS_END);
+	pthread_mutex_lock(&s->lock);
+	s->signals |= UINT64_C(1) << number;
+	/* The thread takes the count with the signals. */
+	if (write(s->signal_fd, &one, sizeof one) < 0)
+		log_warn("%s: signals: %s", s->name, strerror(errno));
+	pthread_mutex_unlock(&s->lock);
 }
 
 void

@@ -1,6 +1,8 @@
 #ifndef UTIL_SUPERVISE_H
 #define UTIL_SUPERVISE_H
 
+#include <stdbool.h>
+
 #include "util/bytes.h"
 
 /*
@@ -35,6 +37,7 @@ struct supervise_options {
 	const char *const *argv; /* argv[0] is the program's path */
 	const struct supervise_input *inputs;
 	size_t inputs_len;
+	bool is_mute; /* does not write where we do: its standard output and error are /dev/null */
 	/* 0 stands for the value behind the colon. */
 	unsigned int pause_first_ms;   /* before the first restart: 1,000 */
 	unsigned int pause_max_ms;     /* each pause is twice the one before, at most: 60,000 */
@@ -71,6 +74,12 @@ void supervise_get_state(struct supervise *s, struct supervise_state *out);
 
 /* Waits until the child is ready: true; false after timeout_ms, or when it is being stopped. */
 bool supervise_wait_ready(struct supervise *s, unsigned int timeout_ms);
+
+/*
+ * Passes a signal on that does not end a daemon (SIGHUP, SIGUSR1): to the child that is ready, or as soon as it
+ * is. One that has ended does not need it: whoever is started afterwards reads everything anew. From any thread.
+ */
+void supervise_signal(struct supervise *s, int number);
 
 /*
  * Ends the child (SIGTERM, after the deadline SIGKILL to its whole process group), waits for that, and

@@ -392,12 +392,22 @@ start_server_again() {
 	stop_gateway
 	read -r audit_port < <(wait_for free-ports 1)
 	start_gateway --audit --audit-interval 1s --audit-username immudb --audit-password immudb \
-		--audit-monitoring-host 127.0.0.1 --audit-monitoring-port "$audit_port"
+		--audit-monitoring-host 127.0.0.1 --audit-monitoring-port "$audit_port" --logfile audited.log
 	wait_for metric "$audit_port" '^immugw_audit_result_per_server\{.*\} 1$' "$WAIT_SECONDS"
 	wait_for metric "$REST_PORT" '^immugw_auditor_up 1$' "$WAIT_SECONDS"
 	run ! grep '^immugw_audit_result_per_server' <(curl -sS "$REST/metrics")
 	pid=$(pgrep -P "$GATEWAY_PID" -x auditor)
 	run ! grep -a -e immudb-password -e audit-password=immudb "/proc/$pid/cmdline"
+	# They share a log, which both open again, and what they read again.
+	kill -HUP "$GATEWAY_PID"
+	wait_for text audited.log "INFO auditor: reloaded" "$WAIT_SECONDS" "$GATEWAY_PID"
+	mv audited.log rotated.log
+	kill -USR1 "$GATEWAY_PID"
+	until readlink "/proc/$pid/fd/"* | grep -q 'audited.log$'; do
+		kill -0 "$pid"
+		((SECONDS < WAIT_SECONDS))
+	done
+	run ! grep 'rotated.log$' <(readlink "/proc/$pid/fd/"* "/proc/$GATEWAY_PID/fd/"*)
 	kill -KILL "$pid"
 	wait_for metric "$REST_PORT" '^immugw_auditor_restarts_total 1$' "$WAIT_SECONDS"
 	wait_for metric "$audit_port" '^immugw_audit_result_per_server\{.*\} 1$' "$WAIT_SECONDS"

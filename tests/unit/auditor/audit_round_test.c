@@ -5,14 +5,17 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <pthread.h>
 
 #include "audit.h"
 #include "audit_record.h"
 #include "libproto/client/fake_wire.h"
 #include "temp_dir.h"
+#include "util/clock.h"
 
 #define SERVER "c9b1p4a5gk3s0h9o1q20"
 #define WIRE_ARENA_MAX (256u << 20)
+#define WAIT_NS (20 * CLOCK_NS_PER_S)
 
 /* What the server does with answers, beside what its history makes it say. */
 static struct lies {
@@ -25,6 +28,9 @@ static struct lies {
 	unsigned gets;        /* VerifiableGet so far */
 	unsigned logouts;     /* of the session that logging in gave */
 } lies;
+
+/* Every answer goes through here: who holds it makes a round hang. */
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 
 struct fixture {
 	struct fake_db db;
@@ -132,6 +138,8 @@ answer_list(void)
 static const ProtobufCMessage *
 answer(const struct rpc_call *call, enum im_err *err)
 {
+	pthread_mutex_lock(&gate);
+	pthread_mutex_unlock(&gate);
 	switch (call->method) {
 	case RPC_METHOD_VerifiableTxById:
 		return answer_tx((const void *)call->request, err);
@@ -437,6 +445,35 @@ a_damaged_record_is_an_error(void **state)
 	assert_int_equal(lies.logouts, 2);
 }
 
+static void
+await_moving(const struct audit *audit, bool moving)
+{
+	int64_t end = clock_monotonic_ns() + WAIT_NS;
+
+	while (audit_is_moving(audit) != moving)
+		assert_true(clock_monotonic_ns() < end);
+}
+
+static void
+a_round_that_hangs_is_seen(void **state)
+{
+	struct fixture *f = *state;
+	struct audit *audit;
+
+	grow(f, 5);
+	f->options.interval_ms = 1000000;
+	f->options.stall_ms = 1;
+	pthread_mutex_lock(&gate);
+	assert_int_equal(audit_start(&f->options, &audit), IM_OK);
+	assert_true(audit_is_moving(audit));
+	assert_int_equal(audit_begin(audit), IM_OK);
+	await_moving(audit, false);
+	pthread_mutex_unlock(&gate);
+	/* The round has ended; the next one is far away. */
+	await_moving(audit, true);
+	audit_stop(audit);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -453,6 +490,7 @@ main(void)
 	    T(a_fork_is_narrowed_down),
 	    T(a_rollback_that_goes_another_way_is_a_fork),
 	    T(a_damaged_record_is_an_error),
+	    T(a_round_that_hangs_is_seen),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 #include "util/daemon_main.h"
 #include "util/file.h"
 #include "util/log.h"
+#include "util/spawn.h"
 
 #define WAIT_MS 30000
 #define LOG_MAX 65536
@@ -71,6 +72,13 @@ answers(void *context, unsigned int timeout_ms)
 }
 
 static void
+reopened(void *context)
+{
+	(void)context;
+	say("STATUS=reopened");
+}
+
+static void
 stop(void *context)
 {
 	(void)context;
@@ -83,13 +91,14 @@ static const char *const reloadable[] = {"limit", NULL};
 
 static const char *const owned[] = {"prog.lock", NULL};
 
-static const struct daemon_main life = {.name = "prog",
+static struct daemon_main life = {.name = "prog",
     .folder = folder_of,
     .owned = owned,
     .start = start,
     .reload = reload,
     .reloadable = reloadable,
     .answers = answers,
+    .reopened = reopened,
     .stop = stop};
 
 static int
@@ -286,6 +295,49 @@ a_signal_ends_a_start_and_a_second_one_a_stop(void **state)
 }
 
 static void
+a_stop_that_takes_too_long_is_ended(void **state)
+{
+	pid_t pid;
+
+	(void)state;
+	folder_write(&folder, "conf.toml", "");
+	habit = NEVER_STOPS;
+	life.stop_max_ms = 50;
+	pid = launch(WITH_MANAGER, NULL);
+	life.stop_max_ms = 0;
+	await("READY=1");
+	assert_int_equal(stopped(pid), IM_EXIT_ERROR);
+	assert_false(is_there("pid"));
+	assert_has(text_of("log"), "stopping takes too long");
+}
+
+/* A secret that came through a pipe stays what it was; what else there is is taken over. */
+static void
+a_hangup_does_not_ask_a_pipe_again(void **state)
+{
+	char path[32];
+	pid_t pid;
+	int fd;
+
+	(void)state;
+	folder_write(&folder, "conf.toml", "");
+	assert_ok(spawn_content_fd(bytes_str("piped-word\n"), &fd));
+	snprintf(path, sizeof path, "/dev/fd/%d", fd);
+	setenv("T_WORD_FILE", path, 1);
+	pid = launch(WITH_MANAGER, NULL);
+	unsetenv("T_WORD_FILE");
+	close(fd);
+	await("READY=1");
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(truncate(folder_file(&folder, "log"), 0), 0);
+		hang_up(pid);
+		assert_has(text_of("log"), "INFO prog: reloaded");
+		assert_lacks(text_of("log"), "word");
+	}
+	assert_int_equal(stopped(pid), 0);
+}
+
+static void
 a_hangup_takes_over_what_it_can_and_says_what_it_cannot(void **state)
 {
 	const char *log;
@@ -367,6 +419,7 @@ the_log_is_rotated_by_name_and_by_copy(void **state)
 	assert_int_equal(rename(folder_file(&folder, "log"), moved), 0);
 	kill(pid, SIGUSR1);
 	await_file("log");
+	await("STATUS=reopened");
 	hang_up(pid);
 	assert_has(text_of("log"), "\"message\":\"reloaded: ");
 	/* By copy: what is written next stands at the beginning, not behind a hole. */
@@ -444,6 +497,7 @@ main(void)
 	const struct CMUnitTest tests[] = {TEST(it_starts_and_stops),
 	    TEST(a_start_that_fails_leaves_nothing),
 	    TEST(a_signal_ends_a_start_and_a_second_one_a_stop),
+	    TEST(a_stop_that_takes_too_long_is_ended), TEST(a_hangup_does_not_ask_a_pipe_again),
 	    TEST(a_hangup_takes_over_what_it_can_and_says_what_it_cannot),
 	    TEST(a_hangup_that_fails_changes_nothing), TEST(the_log_is_rotated_by_name_and_by_copy),
 	    TEST(the_watchdog_hears_only_of_a_daemon_that_answers),

@@ -271,6 +271,50 @@ be_a_parent(void)
 		pause();
 }
 
+/* They reach one that is ready, and wait for one that is not; the next one is not told of those before. */
+static void
+signals_are_passed_on_to_who_is_ready(void **unused)
+{
+	const char *argv[5];
+	struct supervise *s = start(options_of(argv,
+	    "trap 'echo hup >>$0/heard' HUP; trap 'echo usr1 >>$0/heard; exit 1' USR1; "
+	    "echo up >$0/up; while [ ! -e $0/go ]; do sleep 0.01; done; printf R >&3; "
+	    "while :; do sleep 0.01; done"));
+	char text[64];
+
+	(void)unused;
+	await_file("up", text, sizeof text);
+	supervise_signal(s, SIGHUP);
+	assert_int_equal(state_of(s).phase, SUPERVISE_STARTING);
+	folder_write(&folder, "go", "\n");
+	await_file("heard", text, sizeof text);
+	assert_string_equal(text, "hup\n");
+	assert_true(supervise_wait_ready(s, DEADLINE_MS));
+	supervise_signal(s, SIGUSR1);
+	await_restarts(s, 1);
+	assert_true(supervise_wait_ready(s, DEADLINE_MS));
+	supervise_stop(s);
+	await_file("heard", text, sizeof text);
+	assert_string_equal(text, "hup\nusr1\n");
+}
+
+static void
+a_mute_child_does_not_write_where_we_do(void **unused)
+{
+	const char *argv[5];
+	struct supervise_options o =
+	    options_of(argv, "readlink /proc/$$/fd/1 /proc/$$/fd/2 >$0/out; exec sleep 1000");
+	struct supervise *s;
+	char text[64];
+
+	(void)unused;
+	o.is_mute = true;
+	s = start(o);
+	await_file("out", text, sizeof text);
+	supervise_stop(s);
+	assert_has(text, "/dev/null\n");
+}
+
 static void
 a_killed_parent_leaves_no_orphan(void **unused)
 {
@@ -407,6 +451,8 @@ main(int argc, char **argv)
 	    T(inputs_are_read_at_each_start),
 	    T(bad_inputs_are_refused),
 	    T(variables_about_us_do_not_reach_the_child),
+	    T(signals_are_passed_on_to_who_is_ready),
+	    T(a_mute_child_does_not_write_where_we_do),
 	    T(a_killed_parent_leaves_no_orphan),
 	    T(a_daemon_is_ready_and_stops_as_a_child),
 	    T(a_child_that_the_kernel_does_not_tell_ends_by_the_socket),
