@@ -44,7 +44,7 @@ struct work {
 	char id[REST_ID_MAX + 1];
 	struct buf headers; /* of the answer */
 	struct arena arena;
-	struct route_match match;
+	struct route_match *match; /* filled by route_find() */
 	struct buf body;
 	size_t charged; /* of r->bodies */
 	struct bytes token;
@@ -96,7 +96,7 @@ answer_refusal(struct work *w, enum http_refusal refusal)
 static void
 answer_failure(struct work *w, enum im_err err)
 {
-	bool is_verified = w->match.route && (w->match.route->flags & ROUTE_VERIFIED);
+	bool is_verified = w->match->route && (w->match->route->flags & ROUTE_VERIFIED);
 	struct http_error e = http_error_of(err, w->status, is_verified);
 	struct buf message;
 
@@ -116,10 +116,10 @@ answer_message(struct work *w, const ProtobufCMessage *m)
 {
 	struct buf json;
 
-	if (large_answer_send(w->x, headers_text(w), m, w->match.route->style))
+	if (large_answer_send(w->x, headers_text(w), m, w->match->route->style))
 		return;
 	buf_init(&json, w->r->max_body * REST_ANSWER_FACTOR + REST_ARENA_BASE);
-	json_write(&json, m, w->match.route->style);
+	json_write(&json, m, w->match->route->style);
 	if (json.err == IM_OK)
 		answer(w, 200, REST_JSON, buf_bytes(&json));
 	else
@@ -181,7 +181,7 @@ take_body(struct work *w)
 	const struct http_body_limit limit = {w->r->max_body, REST_BODY_TIMEOUT_MS};
 	enum im_err err;
 
-	if (w->match.route->verb != ROUTE_POST)
+	if (w->match->route->verb != ROUTE_POST)
 		return true;
 	if (!charge_body(w)) {
 		answer_refusal(w, HTTP_REFUSED_FULL);
@@ -204,7 +204,7 @@ static enum im_err
 call_verified(struct work *w, const struct session_token *session, const ProtobufCMessage *request)
 {
 	const struct verified_session who = {session->token, session->database};
-	const struct verified_asked asked = {w->match.route, request};
+	const struct verified_asked asked = {w->match->route, request};
 	struct verified_outcome outcome;
 	enum im_err err = verified_call(w->r->verified, &who, &asked, &w->arena, &outcome);
 
@@ -219,7 +219,7 @@ static enum im_err
 call_plain(struct work *w, const struct session_token *session, const ProtobufCMessage *request)
 {
 	const struct upstream_call call = {
-	    w->match.route->method, bytes_str(session->token), request};
+	    w->match->route->method, bytes_str(session->token), request};
 	ProtobufCMessage *message;
 	enum im_err err = upstream_call(w->r->upstream, &call, &w->arena, &message, &w->status);
 
@@ -233,7 +233,7 @@ call_list(struct work *w, const struct session_token *session, const ProtobufCMe
 {
 	const struct long_list list = {.verified = w->r->verified,
 	    .session = {session->token, session->database},
-	    .route = w->match.route,
+	    .route = w->match->route,
 	    .request = request,
 	    .x = w->x,
 	    .headers = &w->headers};
@@ -258,10 +258,10 @@ is_session_stale(enum im_err err)
 static enum im_err
 call_route(struct work *w, const ProtobufCMessage *request)
 {
-	const struct route *route = w->match.route;
+	const struct route *route = w->match->route;
 	bool is_list = long_list_wanted(route, http_exchange_header(w->x, "Accept"));
 	const struct session_wanted wanted = {
-	    w->token, w->match.database, is_list || (route->flags & ROUTE_VERIFIED)};
+	    w->token, w->match->database, is_list || (route->flags & ROUTE_VERIFIED)};
 	struct session_token session;
 	enum im_err err;
 	bool again = true;
@@ -277,7 +277,7 @@ call_route(struct work *w, const ProtobufCMessage *request)
 			err = call_plain(w, &session, request);
 		if (is_session_stale(err))
 			token_memo_forget(w->r->sessions, w->token);
-	} while (is_session_stale(err) && w->match.database.len > 0 && again && !(again = false));
+	} while (is_session_stale(err) && w->match->database.len > 0 && again && !(again = false));
 	if (err == IM_OK && route->method->id == RPC_METHOD_Logout)
 		token_memo_forget(w->r->sessions, w->token);
 	explicit_bzero(&session, sizeof session);
@@ -290,7 +290,7 @@ call_route(struct work *w, const ProtobufCMessage *request)
 static void
 run_route(struct work *w)
 {
-	const struct route *route = w->match.route;
+	const struct route *route = w->match->route;
 	ProtobufCMessage *request;
 	enum im_err err;
 
@@ -303,7 +303,7 @@ run_route(struct work *w)
 	err = take_token(w);
 	if (err == IM_OK)
 		err = rest_request_build(
-		    &w->match, http_exchange_query(w->x), buf_bytes(&w->body), &w->arena, &request);
+		    w->match, http_exchange_query(w->x), buf_bytes(&w->body), &w->arena, &request);
 	if (err == IM_OK)
 		err = call_route(w, request);
 	if (err != IM_OK)
@@ -316,7 +316,7 @@ run_local(struct work *w)
 {
 	struct page_file file;
 
-	if (page_find(w->match.route->path, &file)) {
+	if (page_find(w->match->route->path, &file)) {
 		buf_printf(&w->headers, "Content-Security-Policy: %s\r\n", page_policy);
 		answer(w, 200, file.content_type, file.content);
 	} else {
@@ -329,17 +329,17 @@ static void
 run(struct work *w)
 {
 	const char *verb = http_exchange_method(w->x);
-	enum route_result result = route_find(verb, http_exchange_path(w->x), &w->match);
+	enum route_result result = route_find(verb, http_exchange_path(w->x), w->match);
 
-	w->pattern = result == ROUTE_FOUND ? w->match.route->path : "";
-	if (strcmp(verb, "OPTIONS") == 0 && w->match.verbs) {
-		cors_append_preflight(&w->headers, w->match.verbs);
+	w->pattern = result == ROUTE_FOUND ? w->match->route->path : "";
+	if (strcmp(verb, "OPTIONS") == 0 && w->match->verbs) {
+		cors_append_preflight(&w->headers, w->match->verbs);
 		answer(w, 204, NULL, bytes_of(NULL, 0));
 		return;
 	}
 	switch (result) {
 	case ROUTE_FOUND:
-		if (w->match.route->flags & ROUTE_LOCAL)
+		if (w->match->route->flags & ROUTE_LOCAL)
 			run_local(w);
 		else
 			run_route(w);
@@ -349,7 +349,7 @@ run(struct work *w)
 		break;
 	case ROUTE_NO_VERB:
 		buf_append_str(&w->headers, "Allow: ");
-		route_append_allow(&w->headers, w->match.verbs);
+		route_append_allow(&w->headers, w->match->verbs);
 		buf_append_str(&w->headers, "\r\n");
 		answer_refusal(w, HTTP_REFUSED_VERB);
 		break;
@@ -385,7 +385,9 @@ void
 rest_handle(void *arg, struct http_exchange *x)
 {
 	struct rest *r = arg;
-	struct work w = {.r = r, .x = x, .begin_ns = clock_monotonic_ns(), .pattern = ""};
+	struct route_match match;
+	struct work w = {
+	    .r = r, .x = x, .match = &match, .begin_ns = clock_monotonic_ns(), .pattern = ""};
 
 	metric_shift(r->in_flight, 1);
 	buf_init(&w.headers, REST_HEADERS_MAX);

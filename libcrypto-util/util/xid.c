@@ -19,6 +19,7 @@ static struct {
 	pthread_once_t once;
 	bool ready;
 	uint8_t machine[3];
+	uint16_t pid;
 	_Atomic uint32_t counter;
 } xid_process = {.once = PTHREAD_ONCE_INIT};
 
@@ -31,6 +32,7 @@ xid_init(void)
 		return;
 	memcpy(xid_process.machine, random, sizeof xid_process.machine);
 	atomic_store(&xid_process.counter, be32_get(random + 3));
+	xid_process.pid = (uint16_t)getpid();
 	xid_process.ready = true;
 }
 
@@ -45,7 +47,7 @@ xid_make(struct xid *out)
 	count = atomic_fetch_add(&xid_process.counter, 1);
 	be32_put(out->data, (uint32_t)clock_wall_s());
 	memcpy(out->data + 4, xid_process.machine, sizeof xid_process.machine);
-	be16_put(out->data + 7, (uint16_t)getpid());
+	be16_put(out->data + 7, xid_process.pid);
 	out->data[9] = (uint8_t)(count >> 16);
 	out->data[10] = (uint8_t)(count >> 8);
 	out->data[11] = (uint8_t)count;

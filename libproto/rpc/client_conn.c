@@ -1,6 +1,6 @@
 /*
- * The client end: calls in flight, their answers, their deadlines. Connecting is dial.c's business,
- * the bytes are link.c's.
+ * The client end: calls in flight, their answers, their deadlines. Connecting is client_dial.c's business,
+ * waiting for an answer client_wait.c's, the bytes are link.c's.
  *
  * Invariants: a slot is taken from the moment a request is queued until the server has ended the
  * call, so what is in flight never passes the server's limit, also after a timeout, when the caller
@@ -10,8 +10,6 @@
 #include "rpc/client_conn.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <semaphore.h>
 #include <stdlib.h>
 
 #include "rpc/client_dial.h"
@@ -571,66 +569,6 @@ enum im_err
 rpc_call_start(struct rpc_client_conn *c, const struct rpc_call *call, rpc_answer_cb *cb, void *ctx)
 {
 	return client_start_call(c, &(struct client_start){.call = call, .cb = cb, .ctx = ctx});
-}
-
-/*
- * A caller that waits; it lives on the caller's stack. A semaphore: one system call wakes it, and none of
- * the two threads then waits for the other to let go of a lock.
- */
-struct call_wait {
-	sem_t done;
-	const struct rpc_method *method;
-	struct arena *arena;
-	ProtobufCMessage **answer;
-	enum im_err err;
-	enum im_status status;
-	char text[FRAME_TEXT_MAX + 1];
-};
-
-static void
-call_wait_done(void *ctx, const struct rpc_answer *answer)
-{
-	struct call_wait *w = (struct call_wait *)ctx;
-	const char *text = answer->text;
-
-	w->err = answer->err;
-	w->status = answer->status;
-	if (w->err == IM_OK) {
-		w->err =
-		    message_unpack(w->method->answer, answer->body, false, w->arena, w->answer);
-		text = err_detail(w->err);
-	}
-	strncpy(w->text, text, sizeof w->text - 1);
-	sem_post(&w->done);
-}
-
-enum im_err
-rpc_call_wait(struct rpc_client_conn *c, const struct rpc_call *call, struct arena *arena,
-    ProtobufCMessage **answer, enum im_status *status)
-{
-	struct call_wait w = {
-	    .method = rpc_method_find(call->method), .arena = arena, .answer = answer};
-	enum im_err err;
-
-	assert(!link_in_callback());
-	*answer = NULL;
-	sem_init(&w.done, 0, 0);
-	err = rpc_call_start(c, call, call_wait_done, &w);
-	if (err == IM_OK) {
-		/* The request must not wait in a batch of this thread. */
-		link_flush(&c->link);
-		while (sem_wait(&w.done) != 0)
-			assert(errno == EINTR);
-		err = w.err;
-		if (err != IM_OK)
-			err_set(err, "%s", w.text);
-	} else {
-		w.status = err_status(err);
-	}
-	if (status)
-		*status = w.status;
-	sem_destroy(&w.done);
-	return err;
 }
 
 /* ---- Birth and end. ---- */

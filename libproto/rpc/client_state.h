@@ -1,6 +1,8 @@
 #ifndef RPC_CLIENT_STATE_H
 #define RPC_CLIENT_STATE_H
 
+#include <stdatomic.h>
+
 #include "rpc/client_conn.h"
 #include "rpc/link.h"
 
@@ -20,6 +22,13 @@ struct call_slot {
 	void *ctx;
 	struct rpc_stream *stream; /* NULL: the answer is a body */
 	int64_t deadline_ns;       /* 0: none */
+};
+
+/* The callers that wait, of client_wait.c. Each sleeps on answered, and answers to some bits of a wake. */
+struct client_waits {
+	_Atomic uint32_t begun;    /* waits */
+	_Atomic uint32_t answered; /* grows whenever some are woken */
+	_Atomic uint32_t waking; /* the bits of those that have their answers and may still sleep */
 };
 
 struct rpc_client_conn {
@@ -45,6 +54,8 @@ struct rpc_client_conn {
 	uint16_t *free_slots; /* a stack */
 	size_t nslots, nfree;
 	int64_t timer_at_ns; /* 0: not running */
+
+	struct client_waits waits;
 };
 
 /* The call of that id, NULL when it has ended. Locked. */

@@ -286,6 +286,9 @@ link_teardown(struct link *l)
 
 /* ---- Writing. ---- */
 
+/* So often a thread that sends looks for more, before it leaves that to the transport's threads. */
+#define LINK_WRITE_ROUNDS 8
+
 static void
 link_write_failed(struct link *l)
 {
@@ -472,13 +475,22 @@ void
 link_write(struct link *l)
 {
 	enum link_wire_state state = link_wire_next(l);
+	int rounds = 0;
 
-	if (state == LINK_WIRE_MORE)
-		state = link_send_now(l) ? link_wire_next(l) : LINK_WIRE_FAILED;
-	if (state == LINK_WIRE_FAILED)
-		link_write_failed(l);
-	else if (state == LINK_WIRE_MORE || link_written(l))
-		link_send_later(l);
+	do {
+		if (state == LINK_WIRE_MORE)
+			state = link_send_now(l) ? link_wire_next(l) : LINK_WIRE_FAILED;
+		if (state == LINK_WIRE_FAILED) {
+			link_write_failed(l);
+			return;
+		}
+		if (state == LINK_WIRE_MORE)
+			break;
+		if (!link_written(l))
+			return;
+		state = link_wire_next(l);
+	} while (++rounds < LINK_WRITE_ROUNDS);
+	link_send_later(l);
 }
 
 static void
