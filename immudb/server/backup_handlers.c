@@ -99,6 +99,17 @@ backup_sign(struct call *c, struct archive_trailer *t)
 	return IM_OK;
 }
 
+/* The newest format that both sides know; a client that says nothing is from before there was a second. */
+static uint32_t
+backup_format(const struct call *c)
+{
+	const Immudb__Schema__HotBackupRequest *in = (const void *)c->in;
+
+	if (in->archiveformat == 0)
+		return ARCHIVE_FORMAT_ALL_DIGESTED;
+	return in->archiveformat < ARCHIVE_FORMAT ? in->archiveformat : ARCHIVE_FORMAT;
+}
+
 /* Header and trailer, as far as they are known, of the part from from_tx to the present state. */
 static enum im_err
 backup_fill(struct call *c, uint64_t from_tx, struct backup_stream *b)
@@ -114,7 +125,8 @@ backup_fill(struct call *c, uint64_t from_tx, struct backup_stream *b)
 		    err_text(IM_ERR_STATE_OLDER), c->database->name, (unsigned long long)state.tx,
 		    (unsigned long long)from_tx);
 	database_info(c->database, &info);
-	b->header = (struct archive_header){.from_tx = from_tx,
+	b->header = (struct archive_header){.format = backup_format(c),
+	    .from_tx = from_tx,
 	    .to_tx = state.tx,
 	    .made_at_s = clock_wall_s(),
 	    .header_version = info.settings.header_version,

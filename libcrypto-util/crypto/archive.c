@@ -49,7 +49,7 @@ archive_header_put(uint8_t out[ARCHIVE_HEADER_SIZE], const struct archive_header
 
 	memset(out, 0, ARCHIVE_HEADER_SIZE);
 	memcpy(out, archive_magic, sizeof archive_magic);
-	be32_put(out + 8, ARCHIVE_FORMAT);
+	be32_put(out + 8, h->format);
 	be64_put(out + 16, h->from_tx);
 	be64_put(out + 24, h->to_tx);
 	be64_put(out + 32, (uint64_t)h->made_at_s);
@@ -86,16 +86,17 @@ archive_header_get(const uint8_t in[ARCHIVE_HEADER_SIZE], struct archive_header 
 {
 	size_t len = in[DATABASE_AT];
 
-	*out = (struct archive_header){.from_tx = be64_get(in + 16),
+	*out = (struct archive_header){.format = be32_get(in + 8),
+	    .from_tx = be64_get(in + 16),
 	    .to_tx = be64_get(in + 24),
 	    .made_at_s = (int64_t)be64_get(in + 32),
 	    .header_version = be16_get(in + 40),
 	    .synced = in[42] != 0};
 	if (memcmp(in, archive_magic, sizeof archive_magic) != 0)
 		return bad("not an archive");
-	if (be32_get(in + 8) > ARCHIVE_FORMAT)
+	if (out->format > ARCHIVE_FORMAT)
 		return err_set(IM_ERR_VERSION, "archive of format %u, this version knows up to %u",
-		    be32_get(in + 8), ARCHIVE_FORMAT);
+		    out->format, ARCHIVE_FORMAT);
 	if (be32_get(in + CRC_AT_HEADER) != checksum(in, CRC_AT_HEADER, ARCHIVE_HEADER_SIZE))
 		return bad("wrong checksum of a header");
 	if (len == 0 || len > ARCHIVE_DATABASE_MAX)
@@ -103,9 +104,10 @@ archive_header_get(const uint8_t in[ARCHIVE_HEADER_SIZE], struct archive_header 
 	memcpy(out->prev_alh.b, in + 48, HASH_SIZE);
 	memcpy(out->server, in + SERVER_AT, ARCHIVE_SERVER_MAX);
 	memcpy(out->database, in + DATABASE_AT + 1, len);
-	if (out->from_tx == 0 || out->to_tx < out->from_tx - 1 || out->to_tx == UINT64_MAX ||
-	    out->header_version > TX_HEADER_VERSION_MAX || !is_name(out->server) ||
-	    !is_name(out->database) || strlen(out->database) != len || !header_is_exact(in, out))
+	if (out->format == 0 || out->from_tx == 0 || out->to_tx < out->from_tx - 1 ||
+	    out->to_tx == UINT64_MAX || out->header_version > TX_HEADER_VERSION_MAX ||
+	    !is_name(out->server) || !is_name(out->database) || strlen(out->database) != len ||
+	    !header_is_exact(in, out))
 		return bad("impossible values in a header");
 	return IM_OK;
 }

@@ -15,7 +15,9 @@
  * verified. Nothing here reads a file. One thread uses a reader.
  */
 
-#define ARCHIVE_FORMAT 1u
+/* What is written; the digests of format 1 are over the transactions too, which is still read. */
+#define ARCHIVE_FORMAT 2u
+#define ARCHIVE_FORMAT_ALL_DIGESTED 1u
 #define ARCHIVE_HEADER_SIZE 256u
 #define ARCHIVE_TRAILER_SIZE 256u
 /* Bytes at the start of a part that are zero as long as it is being appended. */
@@ -30,6 +32,7 @@ extern const uint8_t archive_magic[ARCHIVE_MAGIC_SIZE];
 
 /* What a part begins with. */
 struct archive_header {
+	uint32_t format;         /* ARCHIVE_FORMAT, or an older one */
 	uint64_t from_tx;        /* its first transaction */
 	uint64_t to_tx;          /* its last one; from_tx - 1 when there is none */
 	struct hash prev_alh;    /* of transaction from_tx - 1; the empty hash for from_tx 1 */
@@ -51,7 +54,7 @@ struct archive_trailer {
 	uint8_t signature[SIGN_DER_MAX];
 	bool has_public_key;
 	uint8_t public_key[SIGN_POINT_SIZE];
-	struct hash digest; /* SHA-256 of all bytes of the archive before it */
+	struct hash digest; /* SHA-256 of the headers and trailers of the archive before it */
 };
 
 /* Writes a header. The names must fit. */
@@ -114,9 +117,10 @@ void archive_reader_make_digests(struct archive_reader *r);
 void archive_reader_set_sink(struct archive_reader *r, const struct archive_sink *sink);
 
 /*
- * Takes the next bytes, cut anywhere; what follows a part that was not finished is passed over. Of each transaction checksums, the hashes of values and
- * entries, the chain of Alhs and, if it is known, the root of the tree are verified; of a trailer the
- * state, the signature by the key that stands beside it, the counts and the digest. IM_ERR_ARCHIVE with
+ * Takes the next bytes, cut anywhere; what follows a part that was not finished is passed over. Of each
+ * transaction checksums, the hashes of values and entries, the chain of Alhs and, if it is known, the root of
+ * the tree are verified; of a trailer the state, the signature by the key that stands beside it, the counts
+ * and the digest. IM_ERR_ARCHIVE with
  * byte and transaction in the detail, IM_ERR_STATE_FORKED when a part does not continue the one before,
  * IM_ERR_VERSION, IM_ERR_NOMEM, errors of the sink.
  */

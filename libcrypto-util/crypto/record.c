@@ -9,6 +9,9 @@
  *   0 length u32, 4 crc u32, 8 kind u8, 9 zero u8, 10 version u16, 12 nentries u32, 16 id u64,
  *   24 ts i64, 32 blTxId u64, 40 entries_len u32, 44 entries_crc u32, 48 metadata_len u16, 50 zero
  *   u16, 52 zero u32, 56 prevAlh, 88 eH, 120 blRoot, 152 metadata, entries, long values.
+ * Bytes that are zero are looked at too: a record has one form only, so that who has verified its hashes
+ * knows each of its bytes.
+ *
  * Layout of an entry: 0 key_len u16, 2 metadata_len u8, 3 zero u8, 4 value_len u32, 8 value_offset
  *   u32, 12 hval, 44 key, metadata, value if inline.
  */
@@ -19,6 +22,9 @@
 
 #define PREFIX_CRC_AT 4
 #define PREFIX_REST_AT 8
+#define ZERO_AT 9
+#define ZEROES_AT 50 /* up to prevAlh */
+#define ENTRY_ZERO_AT 3
 
 static uint32_t
 salted_crc(const uint8_t *record, size_t len, uint32_t salt)
@@ -161,6 +167,8 @@ record_tx_get(struct bytes head, uint32_t salt, struct record_tx *out)
 	out->head_len = RECORD_TX_FIXED + h->md_len;
 	if (!prefix_holds(p, out->head_len, salt))
 		return err_set(IM_ERR_CORRUPT, "wrong checksum of a record's head");
+	if (p[ZERO_AT] != 0 || be16_get(p + ZEROES_AT) != 0 || be32_get(p + ZEROES_AT + 2) != 0)
+		return err_set(IM_ERR_CORRUPT, "a record's head with something where nothing is");
 	out->length = be32_get(p);
 	h->version = be16_get(p + 10);
 	h->nentries = be32_get(p + 12);
@@ -215,6 +223,8 @@ record_entry_get(struct bytes in, struct record_entry *out)
 	out->value_offset = be32_get(in.data + 8);
 	memcpy(out->hval.b, in.data + 12, HASH_SIZE);
 	covered = RECORD_ENTRY_FIXED + key_len + metadata_len;
+	if (in.data[ENTRY_ZERO_AT] != 0)
+		return err_set(IM_ERR_CORRUPT, "an entry with something where nothing is");
 	if (key_len == 0 || key_len > RAW_KEY_MAX || metadata_len > KV_METADATA_MAX ||
 	    out->value_len > RAW_VALUE_MAX || covered > in.len)
 		return err_set(IM_ERR_CORRUPT, "impossible lengths in an entry");

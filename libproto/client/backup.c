@@ -6,6 +6,7 @@
 
 #include "client/client.h"
 #include "client/immu_admin.h"
+#include "crypto/archive.h"
 
 /* Bytes that are given at a time. */
 #define PART_BYTES ((size_t)256 * 1024)
@@ -70,6 +71,7 @@ immu_hot_backup(struct immu *c, uint64_t from_tx, immu_part_fn *fn, void *arg)
 	to->fn = fn;
 	to->arg = arg;
 	m.fromtx = from_tx;
+	m.archiveformat = ARCHIVE_FORMAT;
 	err = rpc_stream_open(c->rpc, &call, &s);
 	if (!err)
 		err = give_all(s, to);

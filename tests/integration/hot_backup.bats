@@ -117,6 +117,20 @@ databases() {
 	run -1 immuadmin hot-backup copy -o grows.archive --append
 }
 
+@test "an archive of the first format is read, restored and checked as before" {
+	cp "$TEST_SOURCE/tests/golden/upgrade/format-1.archive" first.archive
+	[ "$(od -An -tu1 -j11 -N1 first.archive)" -eq 1 ]
+	[ "$(od -An -tu1 -j11 -N1 whole.archive)" -eq 2 ]
+	run -0 immuadmin hot-restore -i first.archive --verify-only
+	expect_text "to tx:    3"
+	expect_text "parts:    2"
+	immuadmin hot-restore first -i first.archive
+	[ "$(immuclient get --database first --value-only colour)" = green ]
+	printf X | dd of=first.archive bs=1 seek=1640 conv=notrunc status=none
+	run -10 immuadmin hot-restore -i first.archive --verify-only
+	expect_text "the digest of the archive is wrong"
+}
+
 @test "a database is continued by an archive, and refused one of another history" {
 	fresh behind
 	immuclient set --database behind key4 "behind 4"

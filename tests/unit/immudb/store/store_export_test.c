@@ -117,7 +117,8 @@ copy_range(struct store *s, uint64_t from, uint64_t to, struct archive_reader *r
 static struct archive_reader *
 reader_to(uint64_t to_tx, struct store_import *im)
 {
-	struct archive_header h = {.from_tx = 1,
+	struct archive_header h = {.format = ARCHIVE_FORMAT,
+	    .from_tx = 1,
 	    .to_tx = to_tx,
 	    .prev_alh = hash_empty(),
 	    .server = "c0ffee",

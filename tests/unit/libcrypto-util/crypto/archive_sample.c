@@ -16,7 +16,7 @@ static uint8_t long_value[SAMPLE_LONG_VALUE];
 void
 sample_begin(struct sample *s)
 {
-	*s = (struct sample){.alh = hash_empty()};
+	*s = (struct sample){.format = ARCHIVE_FORMAT, .alh = hash_empty()};
 	buf_init(&s->out, SAMPLE_BYTES_MAX);
 	s->digest = hash_stream_new();
 	assert(s->digest);
@@ -31,12 +31,18 @@ sample_end(struct sample *s)
 }
 
 static void
-put(struct sample *s, const void *data, size_t n)
+put_undigested(struct sample *s, const void *data, size_t n)
 {
 	bool ok = buf_append(&s->out, data, n);
 
 	assert(ok);
 	(void)ok;
+}
+
+static void
+put(struct sample *s, const void *data, size_t n)
+{
+	put_undigested(s, data, n);
 	hash_stream_add(s->digest, bytes_of(data, n));
 }
 
@@ -73,6 +79,7 @@ make_entries(const struct sample *s, uint32_t n, uint8_t *out, struct record_tx 
 		r->entries_crc = 0;
 		parts[i] = (struct entry_parts){e.key, {NULL, 0}, e.hval};
 		record_entry_put(out + at, &e);
+		out[at + 3] ^= lies(s, SAMPLE_LIE_ENTRY_ZERO);
 		at += covered;
 		if (i == 0) {
 			memcpy(out + at, value.data, value.len);
@@ -125,7 +132,13 @@ put_tx(struct sample *s)
 	r.header.eh.b[0] ^= lies(s, SAMPLE_LIE_EH);
 	record[total - 1] ^= lies(s, SAMPLE_LIE_VALUE);
 	record_tx_put(record, &r, 0);
-	put(s, record, total);
+	record[9] ^= lies(s, SAMPLE_LIE_HEAD_ZERO);
+	record[55] ^= lies(s, SAMPLE_LIE_HEAD_ZEROES);
+	record_tx_reseal(record, RECORD_TX_FIXED, 0);
+	if (s->format == ARCHIVE_FORMAT_ALL_DIGESTED)
+		put(s, record, total);
+	else
+		put_undigested(s, record, total);
 	tx_header_alh(&r.header, &s->alh);
 	hash_leaf(&s->alh, &leaf);
 	ahtree_edge_append(&s->edge, &leaf, completed);
@@ -136,7 +149,8 @@ static void
 put_header(struct sample *s, uint64_t txs)
 {
 	uint8_t raw[ARCHIVE_HEADER_SIZE];
-	struct archive_header h = {.from_tx = s->tx + 1,
+	struct archive_header h = {.format = s->format,
+	    .from_tx = s->tx + 1,
 	    .to_tx = s->tx + txs,
 	    .prev_alh = s->alh,
 	    .made_at_s = SAMPLE_TIME,

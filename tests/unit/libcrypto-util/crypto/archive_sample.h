@@ -16,6 +16,9 @@ enum sample_lie {
 	SAMPLE_LIE_EH,
 	SAMPLE_LIE_ROOT,
 	SAMPLE_LIE_PREV,
+	SAMPLE_LIE_HEAD_ZERO, /* something in bytes that have to be zero */
+	SAMPLE_LIE_HEAD_ZEROES,
+	SAMPLE_LIE_ENTRY_ZERO,
 	SAMPLE_LIE_ID,
 	SAMPLE_LIE_ALH, /* of the trailer, as the next ones */
 	SAMPLE_LIE_COUNT,
@@ -24,6 +27,7 @@ enum sample_lie {
 
 struct sample {
 	struct buf out;
+	uint32_t format; /* of the next part; ARCHIVE_FORMAT */
 	uint64_t tx;
 	struct hash alh;
 	struct ahtree_edge edge;

@@ -106,6 +106,72 @@ test_whole(void **state)
 	sample_end(&s);
 }
 
+/* Parts of the older format, alone and between others. */
+static void
+test_formats(void **state)
+{
+	const uint32_t formats[][3] = {{1, 1, 1}, {1, 2, 2}, {2, 1, 2}, {1, 2, 1}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+		struct sample s;
+
+		sample_begin(&s);
+		for (size_t part = 0; part < 3; part++) {
+			s.format = formats[i][part];
+			sample_part(&s, part + 1);
+			assert_int_equal(read_all(buf_bytes(&s.out)), IM_OK);
+		}
+		sample_end(&s);
+	}
+}
+
+static void
+test_unknown_formats(void **state)
+{
+	const struct {
+		uint32_t format;
+		enum im_err expected;
+	} cases[] = {{0, IM_ERR_ARCHIVE}, {ARCHIVE_FORMAT + 1, IM_ERR_VERSION}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct sample s;
+
+		sample_begin(&s);
+		s.format = cases[i].format;
+		sample_part(&s, 1);
+		assert_int_equal(read_all(buf_bytes(&s.out)), cases[i].expected);
+		sample_end(&s);
+	}
+}
+
+/* What one format says of its digest is not taken for the other's. */
+static void
+test_other_digest(void **state)
+{
+	struct sample s;
+
+	(void)state;
+	for (uint32_t format = 1; format <= ARCHIVE_FORMAT; format++) {
+		uint8_t digest[HASH_SIZE];
+
+		sample_begin(&s);
+		s.format = format;
+		sample_part(&s, TXS);
+		memcpy(digest, s.out.data + s.out.len - HASH_SIZE, HASH_SIZE);
+		sample_end(&s);
+		sample_begin(&s);
+		s.format = format == 1 ? 2 : 1;
+		sample_part(&s, TXS);
+		assert_memory_not_equal(s.out.data + s.out.len - HASH_SIZE, digest, HASH_SIZE);
+		memcpy(s.out.data + s.out.len - HASH_SIZE, digest, HASH_SIZE);
+		assert_int_equal(read_all(buf_bytes(&s.out)), IM_ERR_ARCHIVE);
+		assert_non_null(strstr(err_detail(IM_ERR_ARCHIVE), "digest"));
+		sample_end(&s);
+	}
+}
+
 static void
 test_empty_database(void **state)
 {
@@ -122,12 +188,12 @@ test_empty_database(void **state)
 }
 
 static void
-test_every_byte(void **state)
+change_every_byte(uint32_t format)
 {
 	struct sample s;
 
-	(void)state;
 	sample_begin(&s);
+	s.format = format;
 	sample_part(&s, TXS);
 	for (size_t i = 0; i < s.out.len; i++)
 		for (unsigned bit = 1; bit < 256; bit <<= 3) {
@@ -141,6 +207,14 @@ test_every_byte(void **state)
 			    err == IM_ERR_ARCHIVE || (err == IM_ERR_VERSION && i >= 8 && i < 12));
 		}
 	sample_end(&s);
+}
+
+static void
+test_every_byte(void **state)
+{
+	(void)state;
+	for (uint32_t format = 1; format <= ARCHIVE_FORMAT; format++)
+		change_every_byte(format);
 }
 
 static void
@@ -229,7 +303,8 @@ static void
 test_forged(void **state)
 {
 	const enum sample_lie lies[] = {SAMPLE_LIE_VALUE, SAMPLE_LIE_EH, SAMPLE_LIE_ROOT,
-	    SAMPLE_LIE_PREV, SAMPLE_LIE_ID, SAMPLE_LIE_ALH, SAMPLE_LIE_COUNT, SAMPLE_LIE_SIGNATURE};
+	    SAMPLE_LIE_PREV, SAMPLE_LIE_HEAD_ZERO, SAMPLE_LIE_HEAD_ZEROES, SAMPLE_LIE_ENTRY_ZERO,
+	    SAMPLE_LIE_ID, SAMPLE_LIE_ALH, SAMPLE_LIE_COUNT, SAMPLE_LIE_SIGNATURE};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
@@ -274,6 +349,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_whole),
+	    cmocka_unit_test(test_formats),
+	    cmocka_unit_test(test_unknown_formats),
+	    cmocka_unit_test(test_other_digest),
 	    cmocka_unit_test(test_empty_database),
 	    cmocka_unit_test(test_every_byte),
 	    cmocka_unit_test(test_every_cut),
