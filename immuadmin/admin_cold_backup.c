@@ -170,6 +170,19 @@ agree(struct backup *b)
 
 /* ---- The work ---- */
 
+/* What was killed could not start the server again. */
+static void
+clean_up(const struct backup *b)
+{
+	size_t left = cold_pack_clean(b->folder, strrchr(b->begin, '/') + 1, b->s->out);
+
+	if (left > 0 && b->server.kind == COLD_SERVER_NONE)
+		output_warn(b->s->out,
+		    "no server runs on %s: it may have been stopped for the backup that was killed; start "
+		    "it again",
+		    b->dir);
+}
+
 static enum im_err
 write_backup(struct backup *b)
 {
@@ -179,7 +192,7 @@ write_backup(struct backup *b)
 
 	cold_manifest_init(&manifest);
 	clock_format_s(clock_wall_s(), manifest.created);
-	cold_pack_clean(b->folder, strrchr(b->begin, '/') + 1, b->s->out);
+	clean_up(b);
 	err = cold_states_find(b->dir, false, &manifest.states);
 	cold_states_sign(&manifest.states, &b->signed_states);
 	if (err == IM_OK)

@@ -335,12 +335,13 @@ is_abandoned(const char *path)
 	return is_free;
 }
 
-void
+size_t
 cold_pack_clean(const char *folder, const char *base, struct output *out)
 {
 	DIR *d = opendir(folder);
 	const struct dirent *e;
 	char path[PATH_MAX];
+	size_t count = 0;
 
 	while (d && (e = readdir(d)) != NULL) {
 		size_t len = strlen(e->d_name), end = sizeof COLD_PARTIAL_SUFFIX - 1;
@@ -352,8 +353,10 @@ cold_pack_clean(const char *folder, const char *base, struct output *out)
 		    !is_abandoned(path))
 			continue;
 		cold_folder_remove(path);
+		count++;
 		output_note(out, "removed %s, which a backup left that was killed", path);
 	}
 	if (d)
 		closedir(d);
+	return count;
 }

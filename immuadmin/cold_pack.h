@@ -22,9 +22,9 @@ enum im_err cold_pack(const struct cold_pack *p, bool as_folder);
 
 /*
  * Removes from a folder what a killed backup of the same data folder left there, with a note for each. base is
- * what the names of its backups begin with.
+ * what the names of its backups begin with. Returns how many there were.
  */
 #define COLD_PARTIAL_SUFFIX ".partial"
-void cold_pack_clean(const char *folder, const char *base, struct output *out);
+size_t cold_pack_clean(const char *folder, const char *base, struct output *out);
 
 #endif

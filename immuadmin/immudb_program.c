@@ -5,6 +5,7 @@
 #include "immudb_program.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -111,8 +112,12 @@ immudb_program_run(struct immudb_run *run)
 		err = open_outputs(fds);
 	if (err == IM_OK) {
 		struct spawn_fd to[] = {{fds[0], STDOUT_FILENO}, {fds[1], STDERR_FILENO}};
-		struct spawn_options options = {
-		    .argv = argv, .fds = to, .fds_len = 2, .new_group = true};
+		/* It has locks: whoever comes after a kill of ours must not find them held. */
+		struct spawn_options options = {.argv = argv,
+		    .fds = to,
+		    .fds_len = 2,
+		    .new_group = true,
+		    .death_signal = SIGKILL};
 
 		err = spawn_start(&options, &child);
 	}

@@ -306,7 +306,7 @@ at() {
 @test "a backup that is killed, interrupted, or whose target vanishes leaves no half of one" {
 	start_saved
 	mkdir to
-	local rest=(--yes --password-file password --dbdir data --to to) calls
+	local rest=(--yes --password-file password --dbdir data --to to) calls tries=0
 	run at 0 -- immuadmin backup "${rest[@]}"
 	follow_server
 	expect_status 0
@@ -330,7 +330,18 @@ at() {
 	[[ $(ls to) == data_bkp_*.partial ]]
 	run -0 immuadmin backup "${rest[@]}"
 	expect_text "which a backup left that was killed"
+	expect_text "no server runs on $DATA: it may have been stopped for the backup that was killed"
 	[[ $(ls to) == data_bkp_*.tar.gz ]]
+	# What it had started to read the folder, and has it locked, goes with it.
+	run -0 at 0 AT_PROGRAM=immudb -- immudb verify --states data
+	# shellcheck disable=SC2016 # for the shell that runs it
+	run at "$(cat count)" AT_PROGRAM=immudb 'AT_DO=kill -KILL $(ps -o ppid= $PPID)
+		for i in $(seq 100); do kill -0 $PPID || break; sleep 0.1; done' -- immuadmin backup "${rest[@]}"
+	expect_status 137
+	until run immudb verify data && [[ $output != *"in use"* ]]; do
+		((++tries < 100))
+	done
+	expect_status 0
 }
 
 @test "a full target and a full disk are one line, and the server runs again" {
