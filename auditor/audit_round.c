@@ -489,6 +489,7 @@ audit_do_round(struct audit *a)
 		.server_id = "",
 		.address = a->address,
 		.stop = &a->stop,
+		.moved_ns = &a->moved_ns,
 		.number = ++a->number}};
 	struct report *report = a->options.report;
 	int64_t began_ns = clock_monotonic_ns();

@@ -34,6 +34,8 @@ struct round_env {
 	const char *open_database;
 	const struct claims *claims; /* of peers; NULL: none */
 	const atomic_bool *stop;
+	atomic_int_least64_t
+	    *moved_ns;           /* who waits on purpose sets it to the time; NULL: nobody asks */
 	uint64_t number;         /* of the round, from 1 */
 	int64_t sweep_budget_ns; /* how long one database's share of the sweep may take; 0: any */
 };

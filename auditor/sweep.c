@@ -163,6 +163,15 @@ sweep_step(struct sweep *s, const Immudb__Schema__Tx *m, uint64_t id)
 	return round_note(s->r, err, id, id);
 }
 
+/* Transactions of a batch: no more than may be read in a second. */
+static uint32_t
+sweep_limit(const struct sweep *s, uint32_t limit)
+{
+	unsigned int rate = s->r->env->options->sweep_rate;
+
+	return rate > 0 && rate < limit ? rate : limit;
+}
+
 /* The next batches are made so that their answers have the length they are meant to have. */
 static void
 sweep_adapt(struct sweep *s, size_t bytes, uint64_t count)
@@ -171,6 +180,7 @@ sweep_adapt(struct sweep *s, size_t bytes, uint64_t count)
 	double limit = (double)BATCH_BYTES / each;
 
 	s->limit = limit >= BATCH_TX_MAX ? BATCH_TX_MAX : limit < 1 ? 1 : (uint32_t)limit;
+	s->limit = sweep_limit(s, s->limit);
 	if (s->done < s->careful_to)
 		s->limit = 1;
 }
@@ -277,6 +287,8 @@ sweep_pause(const struct sweep *s)
 	while (sweep_pause_ns(s->entries, clock_monotonic_ns() - s->started_ns, rate) > 0) {
 		if (atomic_load(s->r->env->stop))
 			return err_set(IM_ERR_CANCELLED, "the auditor is stopping");
+		if (s->r->env->moved_ns)
+			atomic_store(s->r->env->moved_ns, clock_monotonic_ns());
 		nanosleep(&slice, NULL);
 	}
 	return IM_OK;
@@ -290,7 +302,10 @@ sweep_is_late(const struct sweep *s)
 	return budget_ns > 0 && clock_monotonic_ns() - s->started_ns >= budget_ns;
 }
 
-/* Reads on from what is done; ends with nothing pending. */
+/*
+ * Reads on from what is done; ends with nothing pending. A batch counts with its proof, so both are taken
+ * before it is asked whether there is time for more: each share comes at least so far.
+ */
 static enum im_err
 sweep_run(struct sweep *s)
 {
@@ -303,6 +318,8 @@ sweep_run(struct sweep *s)
 		if (err || server_link_pending(s->r->link) == 0)
 			break;
 		err = sweep_take(s);
+		if (!err)
+			err = sweep_take(s);
 		if (!err)
 			err = sweep_pause(s);
 	}
@@ -406,13 +423,13 @@ sweep_check(struct round *r)
 	    .period_s = o->sweep_period_ms / 1000.0,
 	    .interval_s = o->interval_ms / 1000.0};
 	struct sweep s = {.r = r,
-	    .limit = BATCH_TX_FIRST,
 	    .rules = {.truncated_to = r->truncated_to, .now = plan.now, .with_values = true},
 	    .started_ns = clock_monotonic_ns()};
 	enum im_err err = IM_OK;
 
 	if (o->sweep_period_ms == 0 || plan.last == 0)
 		return IM_OK;
+	s.limit = sweep_limit(&s, BATCH_TX_FIRST);
 	s.share = sweep_plan_share(&plan);
 	if (s.share.from > s.share.to)
 		return IM_OK;

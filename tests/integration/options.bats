@@ -8,8 +8,7 @@ setup_file() {
 	DATA=$BATS_FILE_TMPDIR/data SERVER_LOG=$BATS_FILE_TMPDIR/server.log
 	new_key first
 	cp first.key signing.key
-	start_server --signingKey "$PWD/signing.key" --access-log --max-connection-rate 1000 \
-		--scrub-interval 1h --scrub-rate 8MiB \
+	start_server --signingKey "$PWD/signing.key" --access-log \
 		--config "$(touch empty.toml && realpath empty.toml)"
 	login_admin
 	export PORT SERVER_PID SERVER_LOG DATA HOME XDG_STATE_HOME METRICS_PORT
@@ -91,12 +90,85 @@ signed_by() {
 	run -4 immuclient --tokenfile "$PWD/here.token" set k v
 }
 
-@test "what bounds the auditor's work does not change what it finds" {
-	run -0 audit_once --audit-parallel 1 --audit-sweep-period 1h --audit-sweep-rate 100
-	expect_text first-seen
+# accepted: connections that the server has taken so far.
+accepted() {
+	curl -fsS --max-time 10 "http://127.0.0.1:$METRICS_PORT/metrics" |
+		sed -nE 's/^immudb_rpc_connections_accepted_total //p'
+}
+
+# connections_of OPTION...: how many an auditor's round makes.
+connections_of() {
+	local before
+
+	before=$(accepted)
+	audit_once "$@" >/dev/null
+	echo $(($(accepted) - before))
+}
+
+# found OPTION...: what a round of a new auditor says of the first database.
+found() {
+	AUDIT_DIR=$(mktemp -d -p "$BATS_TEST_TMPDIR") audit_once --audit-databases defaultdb --output json "$@" |
+		jq -r ".[0].checked_entries"
+}
+
+@test "what bounds the auditor's work: samples, rounds, connections, the pace of the sweep" {
+	local name
+
+	seq 1 90 | awk '{ printf "key%d\tvalue of %d\n", $1, $1 }' >rows.tsv
+	immuclient import --format tsv --batch-size 1 rows.tsv
+	[[ $(found --audit-sample 0 --audit-newest 7) == 7 ]]
+	[[ $(found --audit-sample 5 --audit-newest 0) == 5 ]]
+	immuadmin login immudb <<<immudb
+	for name in one two three; do
+		immuadmin database create "$name"
+	done
+	[[ $(connections_of --audit-parallel 1) == 1 ]]
+	[[ $(connections_of --audit-parallel 3) == 3 ]]
+	[[ $(connections_of --audit-parallel 1 --rounds 2) == 2 ]]
+	AUDIT_DIR=$BATS_TEST_TMPDIR/slow start_auditor --audit-databases defaultdb --audit-sweep-period 1s \
+		--audit-sweep-rate 20
+	wait_for metric "$AUDIT_PORT" '_audit_sweep_position_tx\{.*\} (21|41|61|81)$' "$WAIT_SECONDS" "$AUDITOR_PID"
+	stop_auditor
 	run ! audit_once --audit-notification-url https://127.0.0.1:1/ \
 		--audit-notification-ca-file "$PWD/no-such-authorities.pem"
 	expect_text no-such-authorities.pem
+}
+
+@test "what bounds a server: messages, sessions, connections; metrics without histograms" {
+	local name main=$SERVER_PID
+
+	private_home "$BATS_TEST_TMPDIR"
+	DATA=$BATS_TEST_TMPDIR/data SERVER_LOG=$BATS_TEST_TMPDIR/server.log
+	start_server --max-recv-msg-size 64KiB --max-sessions 2 --max-connection-rate 20 --no-histograms
+	[[ $SERVER_PID != "$main" ]]
+	for name in one two three; do
+		immuclient --tokenfile "$PWD/$name.token" login immudb <<<immudb
+	done
+	# The session that was used least recently had to go.
+	run -4 immuclient --tokenfile "$PWD/one.token" get small
+	head -c 60000 /dev/zero | immuclient --tokenfile "$PWD/three.token" set small @-
+	# As one message it is too much: the server says so in its greeting, and a client sends it as a stream.
+	head -c 70000 /dev/zero >large
+	immuclient --tokenfile "$PWD/three.token" set large @large
+	run ! python3 -c '
+import struct, sys
+sys.path.insert(0, sys.argv[1])
+import wire
+connection = wire.Connection(int(sys.argv[2]))
+assert struct.pack(">I", 65536) in connection.greeting[3]
+connection.send_request(wire.SET, bytes(1024), 60000)
+print("taken")
+connection.call(wire.SET, bytes(70000))' "$BATS_TEST_DIRNAME" "$PORT"
+	expect_text "taken"
+	expect_text "wire.Closed"
+	curl -fsS "http://127.0.0.1:$METRICS_PORT/metrics" >metrics
+	grep -q '^immudb_requests_total' metrics
+	run ! grep ' histogram$' metrics
+	# A burst has to wait for its turn.
+	python3 -c 'import socket, sys
+held = [socket.create_connection(("127.0.0.1", int(sys.argv[1]))) for _ in range(60)]' "$PORT"
+	wait_for metric "$METRICS_PORT" '^immudb_rpc_connections_delayed_total [1-9]' "$WAIT_SECONDS" "$SERVER_PID"
+	stop_server
 }
 
 @test "SIGHUP takes over a new signing key and a new log level" {

@@ -2,6 +2,12 @@
 # A real Prometheus with the files of packaging/prometheus scrapes the server and auditors under both
 # profiles, and its alerts fire when the server has been tampered with.
 load helpers
+load gateway
+
+teardown() {
+	drop_gateway
+	drop_server
+}
 
 # start_auditor PROFILE PORT: audits the server every second; its log is PROFILE.log.
 start_auditor() {
@@ -20,7 +26,7 @@ start_prometheus() {
 	read -r port < <(wait_for free-ports 1)
 	cp "$TEST_SOURCE/packaging/prometheus/immudb_alerts.yml" .
 	sed -e "s/127.0.0.1:9497/127.0.0.1:$METRICS_PORT/; s/127.0.0.1:9477/127.0.0.1:$CLIENT_PORT/" \
-		-e "s/127.0.0.1:9476/127.0.0.1:$GATEWAY_PORT/" \
+		-e "s/127.0.0.1:9476/127.0.0.1:$AUDIT_PORT/; s/127.0.0.1:3323/127.0.0.1:$REST_PORT/" \
 		-e 's/scrape_interval: 15s/scrape_interval: 1s\n  evaluation_interval: 1s/' \
 		"$TEST_SOURCE/packaging/prometheus/prometheus.yml" >prometheus.yml
 	setpriv --pdeathsig KILL prometheus --config.file=prometheus.yml --storage.tsdb.path="$PWD/tsdb" \
@@ -86,13 +92,15 @@ restart_server() {
 	login_admin
 	immuclient set k 2
 	immuclient set k 3
-	read -r CLIENT_PORT GATEWAY_PORT < <(wait_for free-ports 2)
+	start_gateway
+	read -r CLIENT_PORT AUDIT_PORT < <(wait_for free-ports 2)
 	start_auditor immuclient "$CLIENT_PORT"
-	start_auditor immugw "$GATEWAY_PORT"
+	start_auditor immugw "$AUDIT_PORT"
 	start_prometheus
 	value_until 1 "immuclient_audit_result_per_server"
 	value_until 1 "immugw_audit_result_per_server"
-	value_until 3 'sum(up{job=~"immudb|immudb-auditor"})'
+	value_until 4 'sum(up)'
+	value_until 1 'up{job="immugw"}'
 	ask_until '[]' alerts '[.data.alerts[]?]'
 
 	stop_server
@@ -101,7 +109,7 @@ restart_server() {
 	restart_server
 	value_until 0 "immuclient_audit_result_per_server"
 	value_until 0 "immugw_audit_result_per_server"
-	firing_until "$(printf '127.0.0.1:%s\n' "$CLIENT_PORT" "$GATEWAY_PORT" |
+	firing_until "$(printf '127.0.0.1:%s\n' "$CLIENT_PORT" "$AUDIT_PORT" |
 		jq -Rsc 'split("\n")[:-1] | sort')" AuditTampered instance
 	firing_until '["rolled-back","rolled-back"]' AuditDatabaseTampered verdict
 	firing_until '["defaultdb","defaultdb"]' AuditDatabaseTampered db

@@ -290,6 +290,32 @@ the_sweep_finds_it_too(void **state)
 	assert_true(d->sweep_position > 1 && d->sweep_position <= 117);
 }
 
+/* However short the time for a share is, it comes further; and with a rate not further than that allows. */
+static void
+every_share_of_the_sweep_comes_further(void **state)
+{
+	struct fixture *f = *state;
+	const struct report_database *d;
+	uint64_t position = 1;
+
+	grow(f, 150);
+	f->options.sample = 0;
+	f->options.interval_ms = 1;
+	f->options.sweep_period_ms = 1;
+	f->options.sweep_rate = 60;
+	d = run_round(f);
+	assert_int_equal(d->swept, 60);
+	assert_int_equal(d->sweep_position, 61);
+	f->options.sweep_rate = 0;
+	for (int i = 0; i < 3 && position > 0; i++) {
+		position = d->sweep_position;
+		d = run_round(f);
+		assert_true(d->sweep_position > position || d->sweep_position == 0);
+		position = d->sweep_position;
+	}
+	assert_int_equal(position, 0);
+}
+
 static void
 values_may_only_be_truncated_openly(void **state)
 {
@@ -483,6 +509,7 @@ main(void)
 	    T(an_honest_history_is_ok),
 	    T(an_altered_value_is_found),
 	    T(the_sweep_finds_it_too),
+	    T(every_share_of_the_sweep_comes_further),
 	    T(values_may_only_be_truncated_openly),
 	    T(too_large_is_no_place_to_hide),
 	    T(wrong_proofs_are_told_from_wrong_data),
