@@ -1,18 +1,16 @@
 /*
  * "immuadmin hot-backup": an archive of a database that is in use.
  *
- * Neighbours: immu_admin.h brings the stream, crypto/archive.h verifies it, archive_target.c writes it.
+ * Neighbours: immu_admin.h brings the stream, crypto/archive.h verifies it, archive_target.c writes it,
+ * backup_manners.h keeps it out of the way.
  * Invariant: what is written has been verified here: the archive of a server that is damaged, or that
  * does not continue the archive's history, is never completed.
  */
-#include <sys/resource.h>
-
 #include "admin_commands.h"
 #include "archive_source.h"
 #include "archive_target.h"
+#include "backup_manners.h"
 #include "client/immu_admin.h"
-
-#define BACKUP_NICE 15
 
 struct backup {
 	struct session *s;
@@ -20,6 +18,7 @@ struct backup {
 	struct archive_target *target;
 	struct archive_header header; /* of the part */
 	bool is_empty;                /* nothing was to be appended */
+	struct backup_pace pace;
 };
 
 /* ---- What goes to the target, once it is verified ---- */
@@ -57,6 +56,8 @@ take_part(void *arg, struct immu_bytes part)
 	enum im_err err = archive_reader_feed(b->reader, bytes_of(part.data, part.len));
 
 	archive_show_progress(b->s, b->reader);
+	if (!err)
+		backup_pace_wait(&b->pace, part.len);
 	return err;
 }
 
@@ -141,9 +142,11 @@ hot_backup(struct session *s)
 	const char *path = options_string(s->options, "output-file");
 	bool append = options_bool(s->options, "append");
 	struct archive_sink none = {0};
-	struct backup b = {.s = s};
-	enum im_err err;
+	struct backup b = {.s = s, .pace = {.rate = options_size(s->options, "rate")}};
+	enum im_err err = backup_pace_check(b.pace.rate);
 
+	if (err)
+		return err;
 	if (append && options_is_set(s->options, "start-tx"))
 		return err_set(
 		    IM_ERR_USAGE, "--append begins where the archive ends: no --start-tx");
@@ -164,6 +167,6 @@ int
 command_hot_backup(struct command_call *call)
 {
 	/* Verifying takes processor time, which on the server's own machine clients come first for. */
-	(void)setpriority(PRIO_PROCESS, 0, BACKUP_NICE);
+	backup_lower_priority((enum backup_priority)options_enum(call->options, "priority"));
 	return session_run(call, SESSION_LOGGED_IN, hot_backup);
 }

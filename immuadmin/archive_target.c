@@ -2,7 +2,8 @@
  * Writing an archive so that no half of one is ever taken for a whole one.
  *
  * Neighbours: admin_hot_backup.c has what is written, crypto/archive.h its form.
- * Invariant: before archive_target_commit() nothing can be seen of a new file, and behind the old end of
+ * Invariants: what is written goes to the disk on the way, so that there is never so much to be synced at once
+ * that others wait for it, and does not stay in the page cache; before archive_target_commit() nothing can be seen of a new file, and behind the old end of
  * an archive stands nothing that a reader would take for a part.
  */
 #include "archive_target.h"
@@ -21,6 +22,8 @@
 
 #define TARGET_BUFFER_BYTES ((size_t)1024 * 1024)
 #define TARGET_FD_PATH_MAX 64
+/* What of a file is handed to the disk at a time. */
+#define TARGET_PUSH_BYTES ((uint64_t)8 * 1024 * 1024)
 
 struct archive_target {
 	int fd;
@@ -29,7 +32,10 @@ struct archive_target {
 	    [PATH_MAX]; /* of a new file where files without a name are not known; else "" */
 	bool is_new_file, is_append, is_committed;
 	uint64_t start; /* where an append begins */
-	size_t magic;   /* bytes of an append's magic that are still to come */
+	uint64_t at;    /* of a file: where it ends now */
+	uint64_t pushed,
+	    dropped;  /* of a file: on its way to the disk, and out of the cache, up to here */
+	size_t magic; /* bytes of an append's magic that are still to come */
 	size_t len;
 	uint8_t buffer[TARGET_BUFFER_BYTES];
 };
@@ -171,7 +177,7 @@ archive_target_fd(const struct archive_target *t)
 enum im_err
 archive_target_append_at(struct archive_target *t, uint64_t offset)
 {
-	t->start = offset;
+	t->start = t->at = t->pushed = t->dropped = offset;
 	t->magic = ARCHIVE_MAGIC_SIZE;
 	if (ftruncate(t->fd, (off_t)offset) != 0)
 		return failed(t, "truncate");
@@ -179,6 +185,27 @@ archive_target_append_at(struct archive_target *t, uint64_t offset)
 }
 
 /* ---- Writing ---- */
+
+/* Hands what has come since the last time to the disk, and waits for what was handed to it then. */
+static enum im_err
+push(struct archive_target *t)
+{
+	const unsigned wait =
+	    SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+	off_t from = (off_t)t->pushed, old = (off_t)t->dropped;
+	int rc = sync_file_range(t->fd, from, (off_t)t->at - from, SYNC_FILE_RANGE_WRITE);
+
+	if (rc == 0 && from > old)
+		rc = sync_file_range(t->fd, old, from - old, wait);
+	/* A file system that cannot do this does all of it at the end. */
+	if (rc != 0 && (errno == EIO || errno == ENOSPC || errno == EDQUOT))
+		return failed(t, "write");
+	if (rc == 0 && from > old)
+		(void)posix_fadvise(t->fd, old, from - old, POSIX_FADV_DONTNEED);
+	t->dropped = t->pushed;
+	t->pushed = t->at;
+	return IM_OK;
+}
 
 static enum im_err
 flush(struct archive_target *t)
@@ -194,7 +221,10 @@ flush(struct archive_target *t)
 			return failed(t, "write");
 		from += n;
 		t->len -= (size_t)n;
+		t->at += (uint64_t)n;
 	}
+	if ((t->is_new_file || t->is_append) && t->at - t->pushed >= TARGET_PUSH_BYTES)
+		return push(t);
 	return IM_OK;
 }
 

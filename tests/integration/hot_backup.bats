@@ -219,6 +219,30 @@ databases() {
 		jq '.[] | select(.name == "during").transactions')" = "$(jq '.to_tx' during3.json)" ]
 }
 
+# policies PID: how its threads are scheduled (sched(7): 0 as any other, 5 when nobody else wants to).
+policies() {
+	cut -d ' ' -f 2- /proc/"$1"/task/*/stat | sed 's/^.*) //' | cut -d ' ' -f 39 | sort -u
+}
+
+@test "a backup gives way to others, as far as it is told to" {
+	mkfifo slow.fifo
+	for case in "idle 5" "low 0" "normal 0"; do
+		immuadmin hot-backup defaultdb --priority "${case% *}" >slow.fifo &
+		exec {slow}<slow.fifo
+		# It waits in the middle of its archive, which no pipe has room for.
+		head -c 1 <&"$slow" >/dev/null
+		[ "$(policies $!)" = "${case#* }" ]
+		exec {slow}<&-
+		wait $! || true
+	done
+	run -0 immuadmin hot-backup defaultdb -o paced.archive --rate 1MiB
+	run -0 immuadmin hot-restore -i paced.archive --verify-only
+	run -2 immuadmin hot-backup defaultdb -o never.archive --rate 1000
+	expect_text "--rate is at least 64KiB"
+	run -2 immuadmin hot-backup defaultdb -o never.archive --priority high
+	[ ! -e never.archive ]
+}
+
 @test "only an admin makes a backup, only a sysadmin restores" {
 	printf 'Reader1!\n' | immuadmin user create reader read defaultdb
 	printf 'Admin12!\n' | immuadmin user create owner admin defaultdb
