@@ -12,6 +12,7 @@
 #include "server/database_folder.h"
 #include "server/databases_private.h"
 #include "util/clock.h"
+#include "util/file.h"
 #include "util/log.h"
 
 /* What is to be written of a change. */
@@ -133,21 +134,6 @@ databases_create(struct databases *d, const struct database_new *new,
 
 /* ---- Restoring ---- */
 
-enum im_err
-databases_stage(struct databases *d, const char *name, char folder[META_DATABASE_MAX + 1])
-{
-	enum im_err err = meta_database_name_check(bytes_str(name));
-
-	if (err != IM_OK)
-		return err;
-	pthread_mutex_lock(&d->operations);
-	err = database_folder_choose(d->options.dir, name, folder);
-	if (err == IM_OK)
-		err = meta_stray_add(d->options.meta, folder);
-	pthread_mutex_unlock(&d->operations);
-	return err;
-}
-
 /* Under operations, or of a folder that nobody else knows. */
 static enum im_err
 databases_drop_stray(struct databases *d, const char *folder)
@@ -158,6 +144,41 @@ databases_drop_stray(struct databases *d, const char *folder)
 		err = meta_stray_drop(d->options.meta, folder);
 	if (err != IM_OK)
 		log_error("%s is left until the next start: %s", folder, err_detail(err));
+	return err;
+}
+
+/* Under operations, so that the name is chosen once: from then on the folder is there. */
+static enum im_err
+databases_stage_locked(struct databases *d, const char *name, char folder[META_DATABASE_MAX + 1])
+{
+	char path[VFS_PATH_MAX];
+	enum im_err err = database_folder_choose(d->options.dir, name, folder);
+
+	if (err == IM_OK)
+		err = databases_staged_path(d, folder, path);
+	if (err == IM_OK)
+		err = meta_stray_add(d->options.meta, folder);
+	if (err != IM_OK)
+		return err;
+	err = file_make_folder(path);
+	if (err != IM_OK)
+		(void)databases_drop_stray(d, folder);
+	return err;
+}
+
+enum im_err
+databases_stage(struct databases *d, const char *name, char folder[META_DATABASE_MAX + 1])
+{
+	enum im_err err = meta_database_name_check(bytes_str(name));
+
+	if (err == IM_OK) {
+		pthread_mutex_lock(&d->operations);
+		err = databases_stage_locked(d, name, folder);
+		pthread_mutex_unlock(&d->operations);
+	}
+	/* Nothing that its caller might take for its own, and remove. */
+	if (err != IM_OK)
+		folder[0] = '\0';
 	return err;
 }
 

@@ -208,8 +208,9 @@ enum im_err databases_create(struct databases *d, const struct database_new *new
     const struct meta_action *action, struct database **out);
 
 /*
- * A folder for a database that is to be restored: its name, and that it is removed by the next start
- * unless it becomes that of a database before. Removes it, with all that is in it.
+ * Makes an empty folder for a database that is to be restored, and notes that the next start removes it
+ * unless it becomes that of a database before; folder is its name, "" on an error. Removes it, with all
+ * that is in it. Any thread. IM_ERR_DATABASE_NAME, IM_ERR_EXISTS, IM_ERR_IO, errors of meta.h.
  */
 enum im_err
 databases_stage(struct databases *d, const char *name, char folder[META_DATABASE_MAX + 1]);
