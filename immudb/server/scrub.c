@@ -8,7 +8,8 @@
  *
  * Invariants:
  * 1. A database is entered for one piece at a time, so that it can be closed, unloaded and deleted; what
- *    was published when the scrub began is what it checks, so that it ends.
+ *    was published when the scrub began is what it checks, so that it ends. When a restore puts another
+ *    history in its place, it begins anew.
  * 2. The position is kept in the metadata file when something was checked and SCRUB_SAVE_NS went by, and
  *    when the server stops. A fault that was found again after a crash is counted again, never lost.
  * 3. Before a piece the thread waits until all that was checked before is within the rate.
@@ -48,10 +49,13 @@
 #define SCRUB_IO_PRIORITY ((2 << 13) | 7)
 #define SCRUB_KEY_SHOWN 64
 
-/* What is kept in the metadata file; all are settings of the database. */
+/*
+ * What is kept in the metadata file; all are settings of the database. to_alh is the beginning of the Alh of
+ * to_tx: by that a scrub knows the history again that it has begun to check; 0: it was not kept.
+ */
 struct scrub_kept {
 	int64_t next_tx; /* 0: none is under way */
-	int64_t to_tx, index_tx, began_s, rate, periodic, bytes, lost, derived;
+	int64_t to_tx, to_alh, index_tx, began_s, rate, periodic, bytes, lost, derived;
 	int64_t last_end_s, last_txs, last_bytes, last_lost, last_derived;
 };
 
@@ -65,6 +69,7 @@ static const struct {
 	}
     SETTING(next_tx, "scrubNextTx"),
     SETTING(to_tx, "scrubToTx"),
+    SETTING(to_alh, "scrubToAlh"),
     SETTING(index_tx, "scrubIndexTx"),
     SETTING(began_s, "scrubBegan"),
     SETTING(rate, "scrubRate"),
@@ -237,6 +242,7 @@ fault_log(const char *name, const struct store_fault *fault)
 struct piece {
 	struct scrubber *sc;
 	struct scrub *s;
+	int64_t to_alh; /* of struct scrub_kept */
 };
 
 static int
@@ -310,6 +316,20 @@ scrub_of(struct scrubber *sc, struct database *db)
 	return s;
 }
 
+/* From the first transaction, with nothing found. */
+static void
+scrub_rewind(struct scrubber *sc, struct scrub *s)
+{
+	s->kept.next_tx = 1;
+	s->kept.to_tx = s->kept.to_alh = s->kept.index_tx = 0;
+	s->kept.bytes = s->kept.lost = s->kept.derived = 0;
+	s->kept.began_s = scrub_wall_s(sc);
+	s->index = (struct index_check_place){0};
+	s->ended_s = 0;
+	s->error[0] = '\0';
+	faults_forget(s);
+}
+
 static void
 scrub_ask(struct scrubber *sc, struct scrub *s, uint64_t rate, bool periodic)
 {
@@ -320,14 +340,7 @@ scrub_ask(struct scrubber *sc, struct scrub *s, uint64_t rate, bool periodic)
 		return;
 	s->state = SCRUB_WAITING;
 	s->order = ++sc->orders;
-	s->kept.next_tx = 1;
-	s->kept.to_tx = s->kept.index_tx = 0;
-	s->kept.bytes = s->kept.lost = s->kept.derived = 0;
-	s->kept.began_s = scrub_wall_s(sc);
-	s->index = (struct index_check_place){0};
-	s->ended_s = 0;
-	s->error[0] = '\0';
-	faults_forget(s);
+	scrub_rewind(sc, s);
 }
 
 /* Whether it is time, by a clock that may have been set. */
@@ -525,20 +538,66 @@ piece_unreadable(struct piece *p, struct store_check *check, enum im_err err)
 	check->done = false;
 }
 
+/* What is kept of an Alh; never 0, which is none. */
+static int64_t
+alh_mark(const struct hash *alh)
+{
+	return (int64_t)(be64_get(alh->b) >> 1) | 1;
+}
+
+/*
+ * Whether the database still has the history that is being checked. A restore may have put another one in
+ * its place; what cannot be read says nothing of that, and is found as a fault.
+ */
+static bool
+piece_is_of(const struct database *db, const struct store_check *check, int64_t to_alh)
+{
+	struct tx_header header;
+	struct store_state state;
+	struct hash alh;
+
+	store_state(db->store, &state);
+	if (check->to_tx > state.tx)
+		return false;
+	if (to_alh == 0 || store_read_header(db->store, check->to_tx, 0, &header) != IM_OK)
+		return true;
+	tx_header_alh(&header, &alh);
+	return alh_mark(&alh) == to_alh;
+}
+
+/* The end of a scrub is what is there when it begins; of another history than before it begins anew. */
+static void
+piece_begin(struct piece *p, struct store_check *check)
+{
+	struct database *db = p->s->db;
+	struct store_state state;
+
+	if (check->to_tx > 0 && piece_is_of(db, check, p->to_alh))
+		return;
+	if (check->to_tx > 0) {
+		log_info("scrub of database %s begins anew: it has another history than before",
+		    db->name);
+		pthread_mutex_lock(&p->sc->mutex);
+		scrub_rewind(p->sc, p->s);
+		pthread_mutex_unlock(&p->sc->mutex);
+		check->from_tx = 1;
+		check->index = (struct index_check_place){0};
+	}
+	store_state(db->store, &state);
+	check->to_tx = state.tx;
+	p->to_alh = alh_mark(&state.alh);
+}
+
 /* Without the mutex. */
 static enum im_err
 piece_check(struct piece *p, struct store_check *check)
 {
 	struct database *db = p->s->db;
-	struct store_state state;
 	enum im_err err = scrub_enter(p->sc, db);
 
 	if (err != IM_OK)
 		return err;
-	if (check->to_tx == 0) {
-		store_state(db->store, &state);
-		check->to_tx = state.tx;
-	}
+	piece_begin(p, check);
 	/* An empty one has nothing to go wrong, and 0 would be everything. */
 	check->done = check->to_tx == 0;
 	if (!check->done)
@@ -589,7 +648,7 @@ scrub_save(struct scrubber *sc, struct scrub *s, bool now)
 static void
 scrub_piece(struct scrubber *sc, struct scrub *s)
 {
-	struct piece p = {sc, s};
+	struct piece p = {sc, s, s->kept.to_alh};
 	struct store_check check = {.from_tx = (uint64_t)s->kept.next_tx,
 	    .to_tx = (uint64_t)s->kept.to_tx,
 	    .max_bytes = piece_bytes((uint64_t)s->kept.rate),
@@ -614,6 +673,7 @@ scrub_piece(struct scrubber *sc, struct scrub *s)
 			scrub_fail(sc, s, text);
 		return;
 	}
+	s->kept.to_alh = p.to_alh;
 	piece_account(sc, s, &check);
 	if (check.done)
 		scrub_over(sc, s, SCRUB_FINISHED);

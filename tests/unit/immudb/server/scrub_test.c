@@ -192,7 +192,7 @@ close_all(struct fixture *f)
 }
 
 static void
-write_txs(struct database *db, unsigned n)
+write_store(struct store *store, unsigned n, char fill)
 {
 	static uint8_t value[VALUE_BYTES];
 	struct arena a;
@@ -204,15 +204,21 @@ write_txs(struct database *db, unsigned n)
 		struct store_write w = {.entries = &e, .nentries = 1, .arena = &a};
 
 		snprintf(key, sizeof key, "key-%03u", i);
-		memset(value, 'v', sizeof value);
+		memset(value, fill, sizeof value);
 		memcpy(value, key, 7);
 		assert_int_equal(raw_key_make(&a, bytes_str(key), &e.key), IM_OK);
 		assert_int_equal(
 		    raw_value_make(&a, bytes_of(value, sizeof value), &e.value), IM_OK);
-		assert_int_equal(store_write_wait(db->store, &w), IM_OK);
+		assert_int_equal(store_write_wait(store, &w), IM_OK);
 		arena_free(&a);
 	}
-	assert_int_equal(store_flush_index(db->store), IM_OK);
+	assert_int_equal(store_flush_index(store), IM_OK);
+}
+
+static void
+write_txs(struct database *db, unsigned n)
+{
+	write_store(db->store, n, 'v');
 }
 
 static int
@@ -455,6 +461,64 @@ end_is_for_good(void **state)
 	assert_int_equal(info.total_txs, 0);
 }
 
+/* Another history in the place of the default database's, as a restore puts it there. */
+static void
+replace_history(struct fixture *f, unsigned txs)
+{
+	char folder[META_DATABASE_MAX + 1], path[VFS_PATH_MAX];
+	struct database_exchange exchange = {.folder = folder};
+	struct store_options options = {
+	    .dir = path, .name = f->db->name, .header_version = 1, .unsynced = true};
+	struct store *store;
+
+	assert_int_equal(databases_stage(f->databases, f->db->name, folder), IM_OK);
+	assert_int_equal(databases_staged_path(f->databases, folder, path), IM_OK);
+	assert_int_equal(store_open(&options, &store), IM_OK);
+	write_store(store, txs, 'w');
+	store_close(store);
+	assert_int_equal(database_exchange(f->db, &exchange), IM_OK);
+}
+
+/* What a restore puts in a database's place is checked from its beginning. */
+static void
+replaced_history_is_checked_whole(void **state)
+{
+	struct fixture *f = *state;
+	struct scrub_info info;
+
+	f->gate = 4;
+	start(f, 0);
+	assert_int_equal(scrubber_begin(f->scrubber, f->db, 0), IM_OK);
+	await_gate(f, 5);
+	replace_history(f, TXS);
+	flip_value(f, "key-001");
+	open_gate(f, UINT32_MAX);
+	info = await_state(f, f->db, SCRUB_FINISHED);
+	assert_int_equal(info.lost, 1);
+	assert_true(info.total_txs > TXS);
+}
+
+/* And no further than it goes, also when the server was stopped meanwhile. */
+static void
+shorter_history_is_checked_to_its_end(void **state)
+{
+	struct fixture *f = *state;
+	struct scrub_info info;
+
+	f->gate = 4;
+	start(f, 0);
+	assert_int_equal(scrubber_begin(f->scrubber, f->db, 0), IM_OK);
+	await_gate(f, 5);
+	replace_history(f, 3);
+	close_all(f);
+	open_all(f);
+	start(f, 0);
+	info = await_state(f, f->db, SCRUB_FINISHED);
+	assert_int_equal(info.lost + info.derived, 0);
+	assert_int_equal(info.last_txs, 3);
+	assert_int_equal(info.total_txs, 3);
+}
+
 static void
 by_time(void **state)
 {
@@ -582,6 +646,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(restart_goes_on, setup, teardown),
 	    cmocka_unit_test_setup_teardown(kill_goes_on, setup, teardown),
 	    cmocka_unit_test_setup_teardown(end_is_for_good, setup, teardown),
+	    cmocka_unit_test_setup_teardown(replaced_history_is_checked_whole, setup, teardown),
+	    cmocka_unit_test_setup_teardown(shorter_history_is_checked_to_its_end, setup, teardown),
 	    cmocka_unit_test_setup_teardown(by_time, setup, teardown),
 	    cmocka_unit_test_setup_teardown(administrators_come_first, setup, teardown),
 	    cmocka_unit_test_setup_teardown(unload_ends_it, setup, teardown),
