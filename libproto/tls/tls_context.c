@@ -172,6 +172,25 @@ tls_use_certificate(const struct tls_context *c, struct tls_settings *s, X509 *x
 	return IM_OK;
 }
 
+/*
+ * The next certificate of a PEM file: NULL at its end, or with *err set where one is damaged. What stands
+ * behind it must not be left out in silence.
+ */
+static X509 *
+tls_next_certificate(BIO *in, const char *what, const char *path, enum im_err *err)
+{
+	unsigned long code;
+	X509 *x;
+
+	ERR_clear_error();
+	x = PEM_read_bio_X509(in, NULL, NULL, NULL);
+	code = ERR_peek_last_error();
+	if (!x && (ERR_GET_LIB(code) != ERR_LIB_PEM || ERR_GET_REASON(code) != PEM_R_NO_START_LINE))
+		*err = err_set(IM_ERR_CERTIFICATE, "%s %s: a certificate in it is damaged: %s",
+		    what, path, tls_reason());
+	return x;
+}
+
 static enum im_err
 tls_load_certificate(const struct tls_context *c, struct tls_settings *s)
 {
@@ -183,7 +202,8 @@ tls_load_certificate(const struct tls_context *c, struct tls_settings *s)
 
 	buf_init(&content, TLS_FILE_MAX);
 	err = tls_read_file("certificate", c->certificate, &content, &in);
-	while (err == IM_OK && (x = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL) {
+	while (err == IM_OK &&
+	    (x = tls_next_certificate(in, "certificate", c->certificate, &err)) != NULL) {
 		err = tls_use_certificate(c, s, x, count++);
 		X509_free(x);
 	}
@@ -275,7 +295,8 @@ tls_load_authorities(const struct tls_context *c, struct tls_settings *s)
 
 	buf_init(&content, TLS_FILE_MAX);
 	err = tls_read_file("authorities", c->authorities, &content, &in);
-	while (err == IM_OK && (x = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL) {
+	while (err == IM_OK &&
+	    (x = tls_next_certificate(in, "authorities", c->authorities, &err)) != NULL) {
 		count++;
 		if (X509_cmp_current_time(X509_get0_notAfter(x)) > 0)
 			valid++;

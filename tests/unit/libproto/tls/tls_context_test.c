@@ -128,6 +128,32 @@ unusable_files(void **state)
 	refused("good.pem", "encrypted.key", NULL, "encrypted.key");
 }
 
+/* The file `to`: what is in the one, and behind it the other, damaged in its middle. */
+static void
+write_damaged_pair(const char *one, const char *other, const char *to)
+{
+	struct buf text;
+	size_t len;
+
+	buf_init(&text, 65536);
+	assert_int_equal(file_read(path_of(one), 32768, &text), IM_OK);
+	len = text.len;
+	assert_int_equal(file_read(path_of(other), 32768, &text), IM_OK);
+	text.data[len + (text.len - len) / 2] = '!';
+	assert_int_equal(file_replace(path_of(to), buf_bytes(&text)), IM_OK);
+	buf_free(&text);
+}
+
+/* A chain or a list of authorities that can be read in part is not taken in part. */
+static void
+damage_behind_the_first(void **state)
+{
+	(void)state;
+	write_damaged_pair("good.pem", "ca.pem", "chain.pem");
+	refused("chain.pem", "good.key", NULL, "chain.pem: a certificate in it is damaged");
+	refused("good.pem", "good.key", "chain.pem", "chain.pem: a certificate in it is damaged");
+}
+
 static void
 expiry_and_fingerprint(void **state)
 {
@@ -269,6 +295,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(key_kinds),
 	    cmocka_unit_test(unusable_files),
+	    cmocka_unit_test(damage_behind_the_first),
 	    cmocka_unit_test(expiry_and_fingerprint),
 	    cmocka_unit_test(reload_under_use),
 	    cmocka_unit_test(own_making),
