@@ -318,17 +318,16 @@ database_exchange(struct database *db, const struct database_exchange *exchange)
 
 	if (db->is_system)
 		return IM_ERR_DATABASE_RESERVED;
-	pthread_mutex_lock(&d->operations);
+	/* Not under operations: requests may take long to end, and other databases do not wait for that. */
 	err = database_claim(db);
-	if (err == IM_OK) {
-		err = exchange_folder(db, exchange);
-		snprintf(text, sizeof text, "%s", err == IM_OK ? "" : err_detail(err));
-		database_open_claimed(db);
-		if (err != IM_OK)
-			err = err_set(err, "%s", text);
-	}
+	if (err != IM_OK)
+		return err;
+	pthread_mutex_lock(&d->operations);
+	err = exchange_folder(db, exchange);
 	pthread_mutex_unlock(&d->operations);
-	return err;
+	snprintf(text, sizeof text, "%s", err == IM_OK ? "" : err_detail(err));
+	database_open_claimed(db);
+	return err == IM_OK ? IM_OK : err_set(err, "%s", text);
 }
 
 /* ---- Settings ---- */

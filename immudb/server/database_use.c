@@ -676,6 +676,8 @@ database_claim(struct database *db)
 	err = IM_OK;
 	if (d->stopping)
 		err = IM_ERR_SHUTDOWN;
+	else if (db->state == DATABASE_GONE)
+		err = database_not_found(db);
 	else if (db->state != DATABASE_UNLOADED)
 		err = err_set(IM_ERR_BUSY, "%s: database %s was loaded meanwhile",
 		    err_text(IM_ERR_BUSY), db->name);

@@ -1,6 +1,7 @@
 /*
  * Databases that come and go while the server runs: what a restore stages never shares a folder with a
- * database or with another restore, and is gone when it is given up or the server starts again.
+ * database or with another restore, and is gone when it is given up or the server starts again; and what
+ * waits for one database keeps no other waiting.
  */
 #include "server/databases.h"
 
@@ -13,10 +14,14 @@
 
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "temp_dir.h"
 #include "util/log.h"
+
+#define DEADLINE_S 20
 
 struct fixture {
 	char dir[TEMP_DIR_MAX];
@@ -141,6 +146,53 @@ start_removes_what_is_staged(void **state)
 	assert_true(is_there(f, databases_find(f->databases, bytes_str("ledger"))->folder));
 }
 
+struct exchanging {
+	struct database *db;
+	const struct database_exchange *exchange;
+	enum im_err err;
+};
+
+static void *
+exchange_it(void *arg)
+{
+	struct exchanging *x = arg;
+
+	x->err = database_exchange(x->db, x->exchange);
+	return NULL;
+}
+
+/* A content that waits for a request to end, such as a long backup, keeps no other database waiting. */
+static void
+exchange_holds_up_no_other(void **state)
+{
+	struct fixture *f = *state;
+	struct database *db = create(f, "ledger");
+	char folder[META_DATABASE_MAX + 1], path[VFS_PATH_MAX];
+	struct database_exchange exchange = {.folder = folder};
+	struct exchanging x = {.db = db, .exchange = &exchange};
+	struct store_options options = {.dir = path, .name = "ledger", .header_version = 1};
+	struct database_info info;
+	struct store *store;
+	pthread_t thread;
+
+	assert_int_equal(databases_stage(f->databases, "ledger", folder), IM_OK);
+	assert_int_equal(databases_staged_path(f->databases, folder, path), IM_OK);
+	assert_int_equal(store_open(&options, &store), IM_OK);
+	store_close(store);
+	assert_int_equal(database_enter_wait(db), IM_OK);
+	assert_int_equal(pthread_create(&thread, NULL, exchange_it, &x), 0);
+	do
+		database_info(db, &info);
+	while (info.state != DATABASE_UNLOADING);
+	alarm(DEADLINE_S);
+	(void)create(f, "other");
+	alarm(0);
+	database_leave(db);
+	pthread_join(thread, NULL);
+	assert_int_equal(x.err, IM_OK);
+	assert_string_equal(db->folder, folder);
+}
+
 int
 main(void)
 {
@@ -149,6 +201,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(two_restores_have_two_folders, setup, teardown),
 	    cmocka_unit_test_setup_teardown(failure_names_no_folder, setup, teardown),
 	    cmocka_unit_test_setup_teardown(start_removes_what_is_staged, setup, teardown),
+	    cmocka_unit_test_setup_teardown(exchange_holds_up_no_other, setup, teardown),
 	};
 
 	log_set_level(LOG_LEVEL_ERROR);
