@@ -240,8 +240,10 @@ one_line() {
 	await_result -2
 	launch immudb --dir "$DATA" --address 127.0.0.1 --port "$PORT" --metrics-port 0
 	await_result 0
-	run -0 auditor ack --dir "$AUDIT_DIR" --reason "restored on purpose"
+	# Not the other way round: a round in between would find it once more.
 	run -0 auditor trust forget defaultdb --dir "$AUDIT_DIR" --immudb-port "$PORT"
+	wait_for text "$AUDITOR_LOG" "defaultdb, seen for the first time" "$WAIT_SECONDS"
+	run -0 auditor ack --dir "$AUDIT_DIR" --reason "restored on purpose"
 	await_result 1
 	run -0 auditor status --dir "$AUDIT_DIR" --output json
 	[[ $(jq -r '.[0] | .alarm, (.acknowledged[].verdict)' <<<"$output" | xargs) == \
