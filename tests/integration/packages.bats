@@ -147,3 +147,12 @@ next_version() {
 	run -0 "$TEST_SOURCE/packaging/check-packages" 3>&-
 	[[ ${lines[-1]} == *" checks passed" ]]
 }
+
+@test "the services do what they should under a real systemd" {
+	[[ $TEST_LONG == 1 ]] || skip_because needs-long "it boots a Debian"
+	[[ $EUID -eq 0 ]] || skip_because needs-root "only root can make Debian systems in folders"
+	command -v debootstrap >/dev/null || skip_because needs-debootstrap "it is in the package debootstrap"
+	command -v systemd-nspawn >/dev/null || skip_because needs-nspawn "it is in the package systemd-container"
+	run -0 "$TEST_SOURCE/packaging/check-systemd" 3>&-
+	[[ ${lines[-1]} == *" checks passed" ]]
+}

@@ -68,6 +68,10 @@ exposure() {
 		# What opens the log again, and reloads nothing.
 		grep -qF -- "--signal=USR1 --kill-whom=main $name.service" prefix/share/immudb/logrotate.d/immudb
 		grep -qx "WatchdogSec=60" "units/$name.service"
+		# A small Debian has a shell, but no program kill.
+		run -0 sed -n 's/^ExecReload=//p' "units/$name.service"
+		# shellcheck disable=SC2016 # systemd's variable, not ours
+		expect_text '/bin/sh -c "kill -HUP ${MAINPID}"'
 	done
 	run ! "$TEST_BUILD/bin/immudb" --dirr /var/lib/immudb --print-config
 }
