@@ -60,14 +60,15 @@ main_fill_banner(const struct options *o, const struct daemon *d, struct banner 
 	    .default_password = so->auth && server_has_default_password(s)};
 }
 
-/* The banner's lines in the log, one by one. */
+/* The banner's lines in the log, one by one; what is only for the eye is not for programs. */
 static void
-main_log_banner(char *text)
+main_log_banner(char *text, bool is_json)
 {
 	char *line, *rest = NULL;
 
 	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-		log_info("%s", line);
+		if (!is_json || strchr(line, ':'))
+			log_info("%s", line);
 }
 
 static void
@@ -92,7 +93,8 @@ main_say_started(void *context, const struct options *o)
 		if (fflush(stdout) != 0)
 			log_warn("cannot write to standard output: %s", strerror(errno));
 		if (b.logfile[0])
-			main_log_banner((char *)text.data);
+			main_log_banner(
+			    (char *)text.data, options_enum(o, "log-format") == LOG_FORMAT_JSON);
 	}
 	buf_free(&text);
 	if (d->options.maintenance)

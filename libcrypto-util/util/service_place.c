@@ -237,7 +237,7 @@ place_make_folder(
 		fd = openat(
 		    parent, place_name(path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0 || place_dress(fd, mode, owner) != IM_OK)
-			err = place_error(p, "create folder", path);
+			err = place_error(p, "give owner and mode to", path);
 	}
 	if (fd >= 0)
 		close(fd);

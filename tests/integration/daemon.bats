@@ -111,7 +111,7 @@ load helpers
 }
 
 @test "pid file and log file" {
-	start_server --pidfile "$PWD/run/immudb.pid" --logfile "$PWD/log/immudb.log"
+	start_server --pidfile "$PWD/run/immudb.pid" --logfile "$PWD/log/immudb.log" --log-format json
 	wait_for file run/immudb.pid "$WAIT_SECONDS" "$SERVER_PID"
 	[[ $(<run/immudb.pid) == "$SERVER_PID" ]]
 	wait_for file log/immudb.log "$WAIT_SECONDS" "$SERVER_PID"
@@ -119,6 +119,12 @@ load helpers
 	expect_text "immudb.pid"
 	stop_server
 	[[ ! -e run/immudb.pid ]]
+	# Every line of the log is an object, and says something.
+	run -0 jq -r 'select(.level == "info" and .program == "immudb" and (.ts | endswith("Z"))).message' log/immudb.log
+	expect_text "Data dir         : $DATA"
+	expect_text "Caught SIGTERM"
+	refute_text "===="
+	refute_text "|_|"
 }
 
 @test "detached in the environment or a file starts one daemon, once" {
