@@ -238,8 +238,11 @@ enum option_origin options_origin(const struct options *o, const char *name);
 bool
 options_check_all(const struct options *o, void (*say)(void *arg, const char *fault), void *arg);
 
-/* --print-config: a TOML line for each option with its origin as comment; secrets as "***". */
-void options_print_config(const struct options *o, FILE *to);
+/*
+ * --print-config: a TOML line for each option with its origin as comment; secrets as "***". In columns for
+ * people: names, values and origins stand below one another.
+ */
+void options_print_config(const struct options *o, bool in_columns, FILE *to);
 
 /*
  * A configuration file for the whole program (TOML) with its settings as they are in o: every option of the

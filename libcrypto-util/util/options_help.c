@@ -19,6 +19,7 @@
 #define HELP_MAX_WIDTH 120u
 #define HELP_MAX_TEXT 4096u
 #define HELP_DEFAULT_GROUP "Options"
+#define CONFIG_MAX_COLUMN 32u
 
 bool
 command_path(const struct command *root, const struct command *command, struct buf *path)
@@ -341,24 +342,61 @@ option_value_append(const struct option_value *v, struct buf *b)
 	}
 }
 
-void
-options_print_config(const struct options *o, FILE *to)
+static bool
+config_is_shown(const struct option_value *v)
 {
-	struct buf line;
+	return v->active && !v->builtin && !(v->def->flags & OPTION_HIDDEN);
+}
 
-	buf_init(&line, OPTIONS_MAX_MEMORY);
+/* The columns of names and values; a value that is longer than most stands out. */
+static void
+config_measure(const struct options *o, size_t *name_width, size_t *value_width)
+{
+	struct buf value;
+
+	buf_init(&value, OPTIONS_MAX_MEMORY);
+	*name_width = *value_width = 0;
+	for (size_t i = 0; i < o->count; i++) {
+		const struct option_value *v = &o->values[i];
+		size_t name = strlen(v->def->name);
+
+		if (!config_is_shown(v))
+			continue;
+		buf_clear(&value);
+		option_value_append(v, &value);
+		if (name > *name_width)
+			*name_width = name;
+		if (value.len > *value_width && value.len <= CONFIG_MAX_COLUMN)
+			*value_width = value.len;
+	}
+	buf_free(&value);
+}
+
+void
+options_print_config(const struct options *o, bool in_columns, FILE *to)
+{
+	size_t name_width = 0, value_width = 0;
+	struct buf value, where;
+
+	if (in_columns)
+		config_measure(o, &name_width, &value_width);
+	buf_init(&value, OPTIONS_MAX_MEMORY);
+	buf_init(&where, OPTIONS_MAX_MEMORY);
 	for (size_t i = 0; i < o->count; i++) {
 		const struct option_value *v = &o->values[i];
 
-		if (!v->active || v->builtin || (v->def->flags & OPTION_HIDDEN))
+		if (!config_is_shown(v))
 			continue;
-		buf_clear(&line);
-		buf_printf(&line, "%s = ", v->def->name);
-		option_value_append(v, &line);
-		buf_append_str(&line, "  # ");
-		text_append_printable(&line, bytes_str(v->where));
-		buf_append_u8(&line, '\n');
-		fwrite(line.data, 1, line.len, to);
+		buf_clear(&value);
+		buf_clear(&where);
+		option_value_append(v, &value);
+		text_append_printable(&where, bytes_str(v->where));
+		fprintf(to, "%-*s = %.*s", (int)name_width, v->def->name, (int)value.len,
+		    (const char *)value.data);
+		fprintf(to, "%*s  # %.*s\n",
+		    value.len < value_width ? (int)(value_width - value.len) : 0, "",
+		    (int)where.len, (const char *)where.data);
 	}
-	buf_free(&line);
+	buf_free(&where);
+	buf_free(&value);
 }

@@ -138,7 +138,7 @@ program_act(const struct program *p, const struct options *o, void *context)
 		fprintf(stdout, "%s\n", p->version);
 		break;
 	case OPTIONS_PRINT_CONFIG:
-		options_print_config(o, stdout);
+		options_print_config(o, isatty(STDOUT_FILENO) == 1, stdout);
 		break;
 	case OPTIONS_CHECK_CONFIG:
 		return program_check_config(p, o);

@@ -494,7 +494,13 @@ static char *printed;
 static void
 print_config(FILE *to)
 {
-	options_print_config(opts, to);
+	options_print_config(opts, false, to);
+}
+
+static void
+print_columns(FILE *to)
+{
+	options_print_config(opts, true, to);
 }
 
 static void
@@ -578,6 +584,12 @@ print_config_tells_value_and_origin(void **state)
 	assert_lacks(text, "hunter2");
 	assert_lacks(text, "inner");
 	assert_lacks(text, "value-only");
+	/* For people the same in columns: every origin at the same place. */
+	text = print(print_columns);
+	assert_lacks(text, "\nport = 7");
+	for (const char *line = text; *line; line = strchr(line, '\n') + 1)
+		assert_int_equal(strstr(line, " = ") - line, strstr(text, " = ") - text);
+	text = print(print_config);
 	/* What is printed can be read back. */
 	snprintf(config, sizeof config, "--config=%s", folder_write(&folder, "d.toml", text));
 	assert_ok(load(ARGS(config), NULL));
