@@ -84,7 +84,7 @@ metric() {
 
 @test "one is begun, watched, ended, and goes on after a kill" {
 	start_filled
-	run -0 immuadmin database scrub defaultdb --rate 65536 --no-wait
+	run -0 immuadmin database scrub defaultdb --rate 32768 --no-wait
 	expect_text "scrub of database defaultdb begun"
 	run -0 --separate-stderr immuadmin --output json database scrub
 	[[ $(jq -r '.[] | select(.database == "defaultdb").state' <<<"$output") =~ waiting|running ]]
@@ -100,7 +100,7 @@ metric() {
 	run -0 --separate-stderr immuadmin --output json database scrub
 	[[ $(jq -r '.[] | select(.database == "defaultdb").state' <<<"$output") == stopped ]]
 	# Ctrl-C ends it, too.
-	immuadmin database scrub defaultdb --rate 65536 >/dev/null 2>&1 3>&- &
+	immuadmin database scrub defaultdb --rate 32768 >/dev/null 2>&1 3>&- &
 	wait_for_progress
 	kill -INT $!
 	status=0
