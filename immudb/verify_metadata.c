@@ -77,7 +77,7 @@ static enum im_err
 check_named(void *arg, const struct meta_database *database)
 {
 	struct metadata_check *c = (struct metadata_check *)arg;
-	char path[VFS_PATH_MAX], text[VFS_PATH_MAX + META_DATABASE_MAX + 64];
+	char path[VFS_PATH_MAX] = "", text[VFS_PATH_MAX + META_DATABASE_MAX + 64];
 	enum im_err err = keep(c->out, database);
 
 	if (err == IM_OK)

@@ -327,6 +327,17 @@ restore_complete(struct restored *x)
 	return err;
 }
 
+/* The answer, made before the restore: what has been done must not be told as a failure. */
+static enum im_err
+restore_prepare_answer(struct restored *x, Immudb__Schema__ImmutableState *out)
+{
+	struct arena *a = call_arena(x->call);
+
+	out->db = arena_str(a, bytes_str(x->restore->database));
+	out->txhash = message_data(arena_copy(a, hash_bytes(&x->end.alh)));
+	return out->db && out->txhash.data ? IM_OK : IM_ERR_NOMEM;
+}
+
 enum im_err
 handle_FinishRestore(struct call *c)
 {
@@ -345,18 +356,15 @@ handle_FinishRestore(struct call *c)
 	err = restoring_take(c, &x.restore);
 	if (err != IM_OK)
 		return err;
-	err = restore_complete(&x);
-	if (err == IM_OK) {
-		journal_wake(c->server->journal);
-		out->db = arena_str(call_arena(c), bytes_str(x.restore->database));
-		out->txid = x.end.tx;
-		out->txhash = message_data(arena_copy(call_arena(c), hash_bytes(&x.end.alh)));
-		c->answer = &out->base;
-		if (!out->db || !out->txhash.data)
-			err = IM_ERR_NOMEM;
-	}
+	err = restore_prepare_answer(&x, out);
+	if (err == IM_OK)
+		err = restore_complete(&x);
 	if (err != IM_OK)
 		return restore_step(x.restore, err);
+	journal_wake(c->server->journal);
+	out->txid = x.end.tx;
+	memcpy(out->txhash.data, x.end.alh.b, HASH_SIZE);
+	c->answer = &out->base;
 	restoring_give_back(x.restore, true);
 	return IM_OK;
 }

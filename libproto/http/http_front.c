@@ -308,8 +308,8 @@ front_listen(struct http_front *f)
 	snprintf(port, sizeof port, "%u", f->options.port);
 	rc = getaddrinfo(all ? "::" : name, port, &hints, &found);
 	if (rc != 0)
-		return err_set(IM_ERR_ARGUMENT, "%s is no address to serve HTTP on: %s", name,
-		    gai_strerror(rc));
+		return err_set(IM_ERR_ARGUMENT, "%s is no address to serve HTTP on: %s",
+		    all ? "::" : name, gai_strerror(rc));
 	rc = front_listen_on(f, found);
 	freeaddrinfo(found);
 	/* Where there is no IPv6 all of IPv4 is all there is. */
