@@ -85,6 +85,7 @@ static void
 link_free_aios(struct link *l)
 {
 	nng_aio_free(l->read_aio);
+	nng_aio_free(l->reader_aio);
 	nng_aio_free(l->write_aio);
 	nng_aio_free(l->now_aio);
 }
@@ -103,7 +104,7 @@ link_init(struct link *l, nng_stream *stream, const struct link_ops *ops,
 	l->peer_frame_max = FRAME_PAYLOAD_MAX_BEFORE_LOGIN;
 	buf_init(&l->out, LINK_OUT_MAX);
 	buf_init(&l->wire, LINK_OUT_MAX);
-	if (nng_aio_alloc(&l->read_aio, ops->own_thread ? NULL : link_read_done, l) != 0 ||
+	if (nng_aio_alloc(&l->read_aio, link_read_done, l) != 0 ||
 	    nng_aio_alloc(&l->write_aio, link_write_done, l) != 0 ||
 	    nng_aio_alloc(&l->now_aio, NULL, NULL) != 0) {
 		link_free_aios(l);
@@ -274,6 +275,8 @@ link_teardown(struct link *l)
 		pthread_join(l->reader, NULL);
 	l->has_reader = false;
 	nng_aio_stop(l->read_aio);
+	if (l->reader_aio)
+		nng_aio_stop(l->reader_aio);
 	nng_aio_stop(l->write_aio);
 	nng_aio_stop(l->now_aio);
 	/*

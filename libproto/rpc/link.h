@@ -9,6 +9,7 @@
 #include <nng/supplemental/util/platform.h>
 
 #include "rpc/frame.h"
+#include "rpc/link_readers.h"
 #include "util/bytes.h"
 
 /*
@@ -16,8 +17,8 @@
  * cuts the input into frames, gathers output, keeps one write in flight, carries large bodies in
  * chunks under credit, and ends in good order. Who the frames are for is the owner's business.
  *
- * Threads: one read chain (an nng callback at a time) and one write chain; everything else calls in
- * from any thread under the lock. Ending: closed is set and the stream closed; when neither chain
+ * Threads: one read chain (an nng callback at a time, or a thread of the link) and one write chain; everything else
+ * calls in from any thread under the lock. Ending: closed is set and the stream closed; when neither chain
  * runs any more, ops->ended is called once, and somebody outside any nng callback must then call
  * link_teardown(). Memory lives until the last reference is given back.
  */
@@ -66,8 +67,8 @@ struct link_out {
 
 struct link_ops {
 	/*
-	 * The read chain is a thread, in place of callbacks of the transport's pool: that is one thread
-	 * less on the way of each byte. Then there is no ready().
+	 * The read chain is a thread from beginning to end, in place of callbacks of the transport's pool:
+	 * that is one thread less on the way of each byte. Then there is no ready().
 	 */
 	bool own_thread;
 	/*
@@ -111,6 +112,7 @@ struct link_budget {
 	    reserve; /* of max, for small requests: neither bodies in chunks nor output have it */
 	atomic_uint streams; /* going out */
 	atomic_uint busy;    /* links that hold a big buffer for reading */
+	struct link_readers readers;
 };
 
 /* Shared by all links of one owner; constant while any of them lives. */
@@ -130,21 +132,26 @@ struct link {
 	const struct link_limits *limits;
 	struct link_budget *budget;
 	nng_stream *stream;
-	nng_aio *read_aio, *write_aio;
-	nng_aio *now_aio; /* for writes that need not wait; it calls nobody back */
+	nng_aio *read_aio, *write_aio; /* they call back */
+	nng_aio *reader_aio; /* for reads of a thread of our own; NULL: there was none yet */
+	nng_aio *now_aio;    /* for writes that need not wait; it calls nobody back */
 	atomic_uint refs;
 	atomic_size_t frame_max; /* payload that we take in one frame */
 	atomic_bool busy;        /* in is allocated */
 	const char *name;        /* the peer, for the log; owner's */
 	struct link_tls *tls;    /* the cipher; NULL: what is sent is what is said */
 
-	pthread_t reader; /* if has_reader; of who starts and tears down */
-	bool has_reader;
+	pthread_t reader;        /* if has_reader; it may have ended */
+	bool has_reader;         /* of the read chain, then of who tears down */
+	atomic_bool recalled;    /* another link wants the thread */
+	_Atomic int64_t data_ns; /* when bytes last came */
 
 	/* Of the read chain. */
-	bool greeted; /* the peer's hello has come; set by the owner */
-	bool kicked;  /* the callback comes without a read */
-	uint8_t *in;  /* small, or allocated */
+	bool by_reader;  /* it is the thread */
+	unsigned steady; /* so often bytes came, with no quiet between */
+	bool greeted;    /* the peer's hello has come; set by the owner */
+	bool kicked;     /* the callback comes without a read */
+	uint8_t *in;     /* small, or allocated */
 	size_t in_cap, in_len;
 	int64_t now_ns;      /* start of the present callback */
 	int64_t hello_by_ns; /* until when the hello must be complete */
@@ -162,6 +169,7 @@ struct link {
 	/* Under lock. */
 	pthread_mutex_t lock;
 	bool reading, writing; /* the chain runs */
+	unsigned handed;       /* how often the thread has handed the read chain back */
 	bool paused;           /* reading has stopped until ready() */
 	bool leaving;          /* close when all is written */
 	bool draining;         /* but not before the peer does; set by the read chain */

@@ -23,6 +23,9 @@
  */
 #define LINK_DRAIN_MS 1000
 
+/* So often bytes must have come, with no quiet between, before a link asks for a thread. */
+#define LINK_STEADY_READS 64
+
 /* How much a busy connection reads at once; always room for its longest frame. */
 static size_t
 link_read_size(const struct link *l)
@@ -113,14 +116,15 @@ link_read_more(struct link *l)
 {
 	nng_iov plain = {.iov_buf = l->in + l->in_len, .iov_len = l->in_cap - l->in_len};
 	nng_iov iov = l->tls ? link_tls_room(l) : plain;
+	nng_aio *aio = l->by_reader ? l->reader_aio : l->read_aio;
 	int64_t by = link_read_deadline(l), ms;
 	bool shut;
 
 	if (l->in != l->small && l->in_len == 0)
 		by = link_earlier(by, l->now_ns + l->limits->idle_buffer_ms * CLOCK_NS_PER_MS);
 	ms = (by - l->now_ns) / CLOCK_NS_PER_MS + 1;
-	nng_aio_set_iov(l->read_aio, 1, &iov);
-	nng_aio_set_timeout(l->read_aio,
+	nng_aio_set_iov(aio, 1, &iov);
+	nng_aio_set_timeout(aio,
 	    by == INT64_MAX      ? NNG_DURATION_INFINITE
 		: ms < 1         ? 1
 		: ms > INT32_MAX ? INT32_MAX
@@ -128,7 +132,7 @@ link_read_more(struct link *l)
 	pthread_mutex_lock(&l->read_gate);
 	shut = l->shut;
 	if (!shut)
-		nng_stream_recv(l->stream, l->read_aio);
+		nng_stream_recv(l->stream, aio);
 	pthread_mutex_unlock(&l->read_gate);
 	if (shut)
 		link_read_end(l);
@@ -162,13 +166,14 @@ link_start_tls(struct link *l)
 	return err == IM_OK;
 }
 
+/* Whether the read chain is still the one that was handed so often. */
 static bool
-link_is_reading(struct link *l)
+link_is_read_since(struct link *l, unsigned handed)
 {
 	bool reading;
 
 	pthread_mutex_lock(&l->lock);
-	reading = l->reading;
+	reading = l->reading && l->handed == handed;
 	pthread_mutex_unlock(&l->lock);
 	return reading;
 }
@@ -178,27 +183,55 @@ static void *
 link_read_loop(void *arg)
 {
 	struct link *l = (struct link *)arg;
+	unsigned handed = l->handed;
 
 	link_read_more(l);
-	while (link_is_reading(l)) {
-		nng_aio_wait(l->read_aio);
+	while (link_is_read_since(l, handed)) {
+		nng_aio_wait(l->reader_aio);
 		link_read_done(l);
 	}
+	if (l->budget)
+		link_readers_give(&l->budget->readers, l);
 	return NULL;
 }
 
-/* Signals are for the threads of the program. */
-static void
+/* Gets what a thread for reading needs; the one before has ended or is about to. */
+static bool
+link_prepare_reader(struct link *l)
+{
+	if (l->has_reader)
+		pthread_join(l->reader, NULL);
+	l->has_reader = false;
+	return l->reader_aio || nng_aio_alloc(&l->reader_aio, NULL, NULL) == 0;
+}
+
+/* Signals are for the threads of the program. False when there is no thread to be had. */
+static bool
 link_start_reader(struct link *l)
 {
 	sigset_t all, before;
+	int rv;
 
+	atomic_store(&l->recalled, false);
+	l->by_reader = l->has_reader = true;
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
-	l->has_reader = pthread_create(&l->reader, NULL, link_read_loop, l) == 0;
+	rv = pthread_create(&l->reader, NULL, link_read_loop, l);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (!l->has_reader)
-		link_read_end(l);
+	if (rv != 0)
+		l->by_reader = l->has_reader = false;
+	return rv == 0;
+}
+
+/* Locked. The read chain goes from the thread, if it has one, back to callbacks. */
+static void
+link_hand_back(struct link *l)
+{
+	if (!l->by_reader)
+		return;
+	l->by_reader = false;
+	l->steady = 0;
+	l->handed++;
 }
 
 void
@@ -217,9 +250,10 @@ link_start(struct link *l)
 	link_ref(l);
 	if (l->tls && !link_start_tls(l))
 		link_read_end(l);
-	else if (l->ops->own_thread)
-		link_start_reader(l);
-	else
+	else if (l->ops->own_thread) {
+		if (!link_prepare_reader(l) || !link_start_reader(l))
+			link_read_end(l);
+	} else
 		link_read_more(l);
 	link_unref(l);
 }
@@ -287,6 +321,7 @@ link_read_next(struct link *l, bool stalled)
 	if (l->ops->ready && !l->ops->ready(l)) {
 		l->paused = true;
 		l->reading = false;
+		link_hand_back(l);
 		return LINK_PAUSE;
 	}
 	return stalled ? LINK_TAKE : LINK_READ;
@@ -448,6 +483,35 @@ link_read_batch(struct link *l)
 	return true;
 }
 
+/* The thread was recalled: the pool goes on. */
+static void
+link_heed_recall(struct link *l)
+{
+	pthread_mutex_lock(&l->lock);
+	link_hand_back(l);
+	pthread_mutex_unlock(&l->lock);
+}
+
+/*
+ * Whether reading goes on in a thread of the link: of one whose peer is logged in and busy, when there is
+ * a thread to be had.
+ */
+static bool
+link_read_by_reader(struct link *l)
+{
+	struct link_readers *r = l->budget ? &l->budget->readers : NULL;
+
+	if (l->by_reader && atomic_exchange(&l->recalled, false))
+		link_heed_recall(l);
+	if (l->by_reader || l->steady < LINK_STEADY_READS || link_read_size(l) < LINK_BIG_BYTES ||
+	    !link_prepare_reader(l) || !link_readers_take(r, l))
+		return false;
+	if (link_start_reader(l))
+		return true;
+	link_readers_give(r, l);
+	return false;
+}
+
 /* Takes what has come and goes on as fits. */
 static void
 link_read_take(struct link *l)
@@ -460,7 +524,7 @@ link_read_take(struct link *l)
 	} while (l->tls && link_tls_has_more(l));
 	if (l->tls && l->tls->ended)
 		link_read_finish(l);
-	else
+	else if (!link_read_by_reader(l))
 		link_read_more(l);
 }
 
@@ -479,9 +543,25 @@ link_read_expired(struct link *l)
 		link_read_end(l);
 		return;
 	}
-	if (l->in != l->small && l->in_len == 0)
+	if (l->by_reader && atomic_exchange(&l->recalled, false)) {
+		link_heed_recall(l);
+	} else if (l->in != l->small && l->in_len == 0) {
 		link_read_shrink(l);
+	}
 	link_read_more(l);
+}
+
+/* Bytes have come. */
+static void
+link_read_note(struct link *l)
+{
+	int64_t before = atomic_load_explicit(&l->data_ns, memory_order_relaxed);
+
+	if (l->now_ns - before >= LINK_READERS_QUIET_MS * CLOCK_NS_PER_MS)
+		l->steady = 0;
+	else if (l->steady < LINK_STEADY_READS)
+		l->steady++;
+	atomic_store_explicit(&l->data_ns, l->now_ns, memory_order_relaxed);
 }
 
 /* Reading starts again after a pause that was our doing: the peer's time counts anew. */
@@ -499,7 +579,8 @@ void
 link_read_done(void *arg)
 {
 	struct link *l = (struct link *)arg;
-	int rv = nng_aio_result(l->read_aio);
+	nng_aio *aio = l->by_reader ? l->reader_aio : l->read_aio;
+	int rv = nng_aio_result(aio);
 	size_t n;
 
 	link_callback_begin();
@@ -513,7 +594,8 @@ link_read_done(void *arg)
 	} else if (l->draining) {
 		link_read_drain(l);
 	} else {
-		n = nng_aio_count(l->read_aio);
+		n = nng_aio_count(aio);
+		link_read_note(l);
 		metric_add(l->limits->bytes_received, n);
 		if (!link_read_is_midway(l))
 			l->frame_since_ns = l->now_ns;

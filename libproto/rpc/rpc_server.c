@@ -15,6 +15,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "rpc/server_conn.h"
 #include "util/clock.h"
@@ -41,6 +42,7 @@
 #define DEFAULT_WRITE_MS 60000
 #define DEFAULT_IDLE_BUFFER_MS 1000
 #define DEFAULT_STREAM_STALL_MS 60000
+#define READERS_PER_PROCESSOR 1u
 /* How often streams are looked after. */
 #define SWEEP_NS (CLOCK_NS_PER_S / 4)
 /* Credit of each incoming body, and how many of the largest bodies may be under way each way. */
@@ -593,6 +595,14 @@ server_listen(struct rpc_server *s)
 
 /* ---- Start. ---- */
 
+static unsigned
+server_default_readers(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return READERS_PER_PROCESSOR * (cpus < 1 ? 1 : (unsigned)cpus);
+}
+
 static void
 server_set_limits(struct rpc_server *s)
 {
@@ -609,10 +619,12 @@ server_set_limits(struct rpc_server *s)
 	LIMIT(write_timeout_ms, DEFAULT_WRITE_MS);
 	LIMIT(idle_buffer_ms, DEFAULT_IDLE_BUFFER_MS);
 	LIMIT(stream_stall_ms, DEFAULT_STREAM_STALL_MS);
+	LIMIT(readers, server_default_readers());
 #undef LIMIT
 	s->max_message = o->max_message_bytes + MESSAGE_SLACK_BYTES;
 	s->budget.max = o->max_total_bytes;
 	s->budget.reserve = o->max_total_bytes / RESERVE_PART;
+	link_readers_init(&s->budget.readers, o->readers);
 	s->limits = (struct link_limits){
 	    .hello_timeout_ms = o->hello_timeout_ms,
 	    .frame_timeout_ms = o->frame_timeout_ms,
@@ -686,6 +698,7 @@ server_release(struct rpc_server *s)
 	free((char *)s->options.server_id);
 	free((char *)s->options.default_database);
 	pthread_cond_destroy(&s->changed);
+	link_readers_free(&s->budget.readers);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }

@@ -68,6 +68,7 @@ struct rpc_server_options {
 	uint32_t write_timeout_ms; /* without progress in writing to a peer, 60,000 */
 	uint32_t idle_buffer_ms;   /* until a quiet connection gives back its buffers, 1,000 */
 	uint32_t stream_stall_ms;  /* without credit for what waits of a stream, 60,000 */
+	unsigned readers;          /* busy connections that have a thread each, 1 a processor */
 	struct metrics *metrics;   /* where ours are added; may be NULL */
 	/*
 	 * With this every connection but those of unix sockets speaks TLS; a TLS_SERVER's, which outlives
@@ -76,8 +77,8 @@ struct rpc_server_options {
 	struct tls_context *tls;
 	enum tls_name certificate_name;
 	/*
-	 * A complete request. Called in a thread of the transport, in order of arrival per connection
-	 * and never twice at once for one connection; it must not block.
+	 * A complete request. Called in a thread of the transport or of the connection, in order of
+	 * arrival per connection and never twice at once for one connection; it must not block.
 	 */
 	void (*handle)(void *ctx, struct rpc_request *req);
 	/*
