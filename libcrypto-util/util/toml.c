@@ -24,6 +24,7 @@ struct toml_parser {
 	struct config_doc *doc;
 	char key[CONFIG_MAX_KEY]; /* the table's name and, after it, the key at hand */
 	size_t table_len;         /* how much of key is the table's name and its dot */
+	bool in_value;            /* behind the key at hand, which messages then name */
 	const char *tables[TOML_MAX_TABLES];
 	size_t table_count;
 };
@@ -49,7 +50,8 @@ toml_fail(const struct toml_parser *p, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(what, sizeof what, fmt, ap);
 	va_end(ap);
-	return err_set(IM_ERR_CONFIG, "%u:%zu: %s", p->line, p->pos - p->line_start + 1, what);
+	return err_set(IM_ERR_CONFIG, "%u:%zu: %s%s%s", p->line, p->pos - p->line_start + 1,
+	    p->in_value ? p->key : "", p->in_value ? ": " : "", what);
 }
 
 /* The character at the position, or TOML_END. A line end is always seen as '\n'. */
@@ -477,6 +479,7 @@ toml_pair(struct toml_parser *p)
 		return err;
 	if (!config_doc_may_add(p->doc, p->key) || toml_is_table(p))
 		return toml_fail(p, "%s is defined twice", p->key);
+	p->in_value = true;
 	if (!toml_take(p, '='))
 		return toml_fail(p, "expected = after the key");
 	toml_skip_blanks(p);
@@ -498,6 +501,7 @@ toml_line(struct toml_parser *p)
 	enum im_err err = IM_OK;
 	int c;
 
+	p->in_value = false;
 	toml_skip_blanks(p);
 	c = toml_peek(p);
 	if (c == '[')

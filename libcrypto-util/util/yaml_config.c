@@ -22,16 +22,18 @@ struct yaml_walk {
 	size_t key_len;
 };
 
+/* Names the key that the fault is behind, if there is one. */
 static enum im_err
-yaml_fail_at(yaml_mark_t at, const char *what)
+yaml_fail_at(const struct yaml_walk *w, yaml_mark_t at, const char *what)
 {
-	return err_set(IM_ERR_CONFIG, "%zu:%zu: %s", at.line + 1, at.column + 1, what);
+	return err_set(IM_ERR_CONFIG, "%zu:%zu: %s%s%s", at.line + 1, at.column + 1, w->key,
+	    w->key_len ? ": " : "", what);
 }
 
 static enum im_err
 yaml_fail(const struct yaml_walk *w, const char *what)
 {
-	return yaml_fail_at(w->event.start_mark, what);
+	return yaml_fail_at(w, w->event.start_mark, what);
 }
 
 /* Moves to the next event. libyaml's own texts name the syntax, not the content. */
@@ -46,8 +48,8 @@ yaml_next(struct yaml_walk *w)
 	memset(&w->event, 0, sizeof w->event);
 	if (w->parser.error == YAML_MEMORY_ERROR)
 		return err_set(IM_ERR_NOMEM, "out of memory");
-	return yaml_fail_at(
-	    w->parser.problem_mark, w->parser.problem ? w->parser.problem : "not well-formed YAML");
+	return yaml_fail_at(w, w->parser.problem_mark,
+	    w->parser.problem ? w->parser.problem : "not well-formed YAML");
 }
 
 /* Checks what no scalar may have, and copies its text. */
@@ -168,10 +170,10 @@ yaml_entry(struct yaml_walk *w, yaml_mark_t key_at)
 	enum im_err err;
 
 	if (!config_doc_may_add(w->doc, w->key))
-		return yaml_fail_at(key_at, "key is given twice");
+		return yaml_fail_at(w, key_at, "key is given twice");
 	e = config_doc_add(w->doc);
 	if (!e)
-		return yaml_fail_at(key_at, "too many keys");
+		return yaml_fail_at(w, key_at, "too many keys");
 	e->line = (unsigned)key_at.line + 1;
 	e->column = (unsigned)key_at.column + 1;
 	e->key = arena_str(&w->doc->arena, bytes_str(w->key));
@@ -198,11 +200,11 @@ yaml_mapping(struct yaml_walk *w)
 	enum im_err err = IM_OK;
 
 	while (!err && depth) {
+		w->key_len = frames[depth - 1];
+		w->key[w->key_len] = '\0';
 		err = yaml_next(w);
 		if (err)
 			return err;
-		w->key_len = frames[depth - 1];
-		w->key[w->key_len] = '\0';
 		if (w->event.type == YAML_MAPPING_END_EVENT) {
 			depth--;
 			continue;
@@ -224,7 +226,7 @@ yaml_mapping(struct yaml_walk *w)
 		if (depth == CONFIG_MAX_DEPTH)
 			return yaml_fail(w, "nested too deep");
 		if (!config_doc_may_add(w->doc, w->key))
-			return yaml_fail_at(key_at, "key is given twice");
+			return yaml_fail_at(w, key_at, "key is given twice");
 		frames[depth++] = w->key_len;
 	}
 	return err;

@@ -419,7 +419,7 @@ bad_files_are_errors_with_file_line_and_key(void **state)
 	bad_file(
 	    "b.toml", "\nport = \"x\"\n", "b.toml:2: port: invalid value \"x\": not an integer");
 	bad_file("b.toml", "port = [1]\n", "b.toml:1: port: invalid value: expected one value");
-	bad_file("b.toml", "port 1\n", "b.toml:1:6: expected =");
+	bad_file("b.toml", "port 1\n", "b.toml:1:6: port: expected =");
 	bad_file("b.toml", "[audit]\nport = 1\n", "unknown key audit.port");
 	bad_file("b.toml", "help = true\n", "unknown key help");
 	bad_file("b.toml", "config = 'x'\n", "unknown key config");

@@ -123,15 +123,15 @@ errors_say_where(void **state)
 	static const struct {
 		const char *text, *where, *what;
 	} bad[] = {
-	    {"a = 1\nb\n", "2:2: ", "expected ="},
+	    {"a = 1\nb\n", "2:2: b: ", "expected ="},
 	    {"a = 1\na = 2\n", "2:", "twice"},
 	    {"a = 1\n[a]\n", "2:", "already"},
 	    {"a = 1\na.b = 2\n", "2:", "twice"},
 	    {"[t]\n[t]\n", "2:", "twice"},
 	    {"[t.a]\nb=1\n[t]\na=1\n", "4:", "twice"},
-	    {"a = \n", "1:5: ", "expected a value"},
+	    {"a = \n", "1:5: a: ", "expected a value"},
 	    {"a = hello\n", "1:5: ", "expected a value"},
-	    {"a = 1 2\n", "1:7: ", "end of the line"},
+	    {"a = 1 2\n", "1:7: a: ", "end of the line"},
 	    {"a = \"x\n", "1:", "closing quote"},
 	    {"a = \"x", "1:", "closing quote"},
 	    {"a = \"\\x\"\n", "1:", "escape"},

@@ -66,9 +66,9 @@ errors_say_where(void **state)
 	static const struct {
 		const char *text, *where, *what;
 	} bad[] = {
-	    {"a: 1\na: 2\n", "2:1: ", "twice"},
-	    {"a: 1\nb: {c: 1}\nb: {d: 1}\n", "3:1: ", "twice"},
-	    {"a: &x 1\n", "1:4: ", "anchor"},
+	    {"a: 1\na: 2\n", "2:1: a: ", "twice"},
+	    {"a: 1\nb: {c: 1}\nb: {d: 1}\n", "3:1: b: ", "twice"},
+	    {"a: &x 1\n", "1:4: a: ", "anchor"},
 	    {"a: *x\n", "1:4: ", ""},
 	    {"a: &x [1]\nb: *x\n", "1:4: ", "anchor"},
 	    {"a: !!int 1\n", "1:4: ", "tags"},
@@ -80,7 +80,7 @@ errors_say_where(void **state)
 	    {"a.b: 1\n", "1:1: ", "dot"},
 	    {"? [x]\n: 1\n", "1:3: ", "key"},
 	    {"a: \"x\n", "", ""},
-	    {"a: 99999999999999999999\n", "1:4: ", "range"},
+	    {"a: 99999999999999999999\n", "1:4: a: ", "range"},
 	    {"a: {b: {c: {d: {e: {f: {g: {h: {i: 1}}}}}}}}\n", "1:", "deep"},
 	    {"a: \"\\0\"\n", "1:4: ", "NUL"},
 	    {"a: \xff\n", "", ""},
