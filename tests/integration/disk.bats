@@ -22,6 +22,17 @@ load helpers
 		cat err
 		kill -0 $server
 		./immuclient safeget first
+		# A restore that has no room says so on one line, and leaves the database and no folder of its own.
+		echo immudb >password
+		ls data >before
+		./immuadmin --username immudb --password-file password hot-backup defaultdb -o here.archive >/dev/null
+		for how in new "defaultdb --force"; do
+			./immuadmin --username immudb --password-file password hot-restore $how -i here.archive 2>err &&
+				exit 8
+			(($(wc -l <err) == 1)) && cat err || exit 9
+		done
+		ls data | cmp before -
+		./immuclient safeget first
 		((written == 0)) || ./immuclient --value-only safeget "key$((written - 1))" | cmp - <(echo "$value")
 		rm data/filler
 		for ((try = 0; try < 2000; try++)); do
@@ -42,6 +53,7 @@ load helpers
 	[[ $output != "no tmpfs" ]] || skip_because needs-namespace "tmpfs cannot be mounted"
 	expect_status 0
 	expect_text "no space"
+	expect_text "allocate: "
 	expect_text "space"
 }
 

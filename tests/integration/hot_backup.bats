@@ -188,6 +188,42 @@ databases() {
 	[ "$(immuclient get --database piped --value-only key5)" = "value of 5" ]
 }
 
+# at N DOING COMMAND...: the shell command DOING runs at call N of those that at_call.c counts, into count.
+at() {
+	env LD_PRELOAD="$TEST_BUILD/bin/at_call.so" AT_PROGRAM=immuadmin AT_COUNT="$PWD/count" AT_CALL="$1" \
+		AT_DO="$2" "${@:3}"
+}
+
+@test "a target that is full, or goes away, leaves nothing or what was there" {
+	fresh gone
+	mkdir to small
+	# The last call but one is the sync of the archive, before its folder is synced or its part begins to count.
+	at 0 "" immuadmin hot-backup gone -o to/counted.archive
+	run -1 at $(($(<count) - 1)) "rm -r to" immuadmin hot-backup gone -o to/new.archive
+	[[ ${#lines[@]} == 1 && $output == *"to/new.archive: No such file or directory" && ! -e to ]]
+	immuclient set --database gone key4 "gone 4"
+	cp gone.archive kept.archive
+	cp gone.archive counted.archive
+	at 0 "" immuadmin hot-backup gone --append -o counted.archive
+	run -1 at $(($(<count) - 1)) "rm gone.archive" immuadmin hot-backup gone --append -o gone.archive
+	expect_text "gone.archive was removed while it was appended to"
+	[[ ${#lines[@]} == 1 && ! -e gone.archive ]]
+	unshare --map-root-user --mount true 2>/dev/null || skip_because needs-namespace "unshare failed"
+	immuclient set --database gone large "$(head -c 90000 /dev/urandom | base64 -w 0)"
+	# shellcheck disable=SC2016 # for the shell that has the mount
+	run -0 unshare --map-root-user --mount bash -c '
+		mount -t tmpfs -o size=64k tmpfs small || exit 0
+		cp kept.archive small/gone.archive
+		for how in "--append -o small/gone.archive" "-o small/new.archive"; do
+			immuadmin hot-backup gone $how >out 2>&1 && exit 1
+			cat out
+			(($(wc -l <out) == 1)) || exit 1
+		done
+		cmp kept.archive small/gone.archive && [[ $(ls small) == gone.archive ]]'
+	expect_text "small/gone.archive: No space left on device"
+	expect_text "small/new.archive: No space left on device"
+}
+
 @test "a part that was not finished does not count, and is cut off by the next append" {
 	fresh torn
 	size=$(stat -c %s torn.archive)

@@ -27,9 +27,9 @@ as() {
 	"$program" --mtls --clientcas certs/ca.pem --certificate "certs/$name.pem" --pkey "certs/$name.key" "$@"
 }
 
-# issue NAME: a client certificate with that common name.
+# issue NAME [SUBJECT]: a client certificate with that common name, or that subject.
 issue() {
-	openssl req -new -key certs/client.key -subj "/CN=$1" -out request
+	openssl req -new -key certs/client.key -subj "${2:-/CN=$1}" -out request
 	openssl x509 -req -in request -CA certs/ca.pem -CAkey certs/ca.key -out "certs/$1.pem"
 	cp certs/client.key "certs/$1.key"
 }
@@ -119,6 +119,11 @@ one_line() {
 	issue nobody
 	one_line 4 "certificate is for user nobody" as nobody immuclient login immudb --password immudb
 	one_line 4 "there is no user nobody" as nobody immuclient login nobody </dev/null
+	# One that names nobody, or two, names no user.
+	issue nameless /O=immudb
+	one_line 4 "certificate names no user" as nameless immuclient login immudb --password immudb
+	issue both /CN=immudb/CN=other
+	one_line 4 "certificate names no user" as both immuclient login immudb </dev/null
 	issue other
 	run -0 as other immuclient login other </dev/null
 	run -0 as client immuadmin login immudb </dev/null
