@@ -318,8 +318,8 @@ front_listen(struct http_front *f)
 		freeaddrinfo(found);
 	}
 	if (rc != 0)
-		return err_set(IM_ERR_IO, "%s cannot serve HTTP on %s, port %s: %s",
-		    f->options.program, all ? "::" : name, port, strerror(rc));
+		return err_set(IM_ERR_IO, "cannot serve HTTP on %s, port %s: %s", all ? "::" : name,
+		    port, strerror(rc));
 	/* The port is in the same place in both kinds of address. */
 	getsockname(f->listener.fd, (struct sockaddr *)&sa, &len);
 	f->port = ntohs(sa.sin6_port);

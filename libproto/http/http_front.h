@@ -26,7 +26,6 @@ struct http_front;
 struct http_front_options {
 	const char *address;     /* IPv4, IPv6, or a host's name; "" and "::" mean all of both */
 	uint16_t port;           /* 0: the system picks one */
-	const char *program;     /* named in error texts; borrowed */
 	struct tls_context *tls; /* a server's; NULL: no TLS. Must live as long as the front */
 	const char *secret;      /* HTTP_FRONT_SECRET_SIZE; borrowed */
 	uint16_t inner_port;     /* on 127.0.0.1 */

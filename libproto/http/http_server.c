@@ -399,8 +399,8 @@ http_listen(struct http_server *s)
 	s->ctx = mg_start(&callbacks, s, settings);
 	http_start_error = NULL;
 	if (!s->ctx)
-		return err_set(IM_ERR_IO, "%s cannot serve HTTP on %s: %s", s->options.program,
-		    listen_on, error[0] ? error : "the HTTP server does not start");
+		return err_set(IM_ERR_IO, "cannot serve HTTP on %s: %s", listen_on,
+		    error[0] ? error : "the HTTP server does not start");
 	if (mg_get_server_ports(s->ctx, 1, ports) == 1)
 		s->port = (uint16_t)ports[0].port;
 	return IM_OK;
@@ -427,7 +427,6 @@ http_start_front(struct http_server *s)
 {
 	const struct http_front_options front = {.address = s->options.address,
 	    .port = s->options.port,
-	    .program = s->options.program,
 	    .tls = s->options.tls,
 	    .secret = s->secret,
 	    .inner_port = s->port,

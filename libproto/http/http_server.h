@@ -55,7 +55,7 @@ struct http_options {
 	struct tls_context *tls; /* of a server; NULL: no TLS. Must outlive the server */
 	uint16_t port;           /* 0 = no server, unless ephemeral is set */
 	bool ephemeral;          /* for tests: the system picks a free port */
-	const char *program;     /* named by /version and in error texts; borrowed */
+	const char *program;     /* named by /version; borrowed */
 	struct metrics *metrics; /* shown at /metrics; NULL: no such path */
 	/*
 	 * IM_OK while the daemon can do its work; otherwise /readyz answers 503 with the detail text.

@@ -392,7 +392,8 @@ start_server_again() {
 	stop_gateway
 	read -r audit_port < <(wait_for free-ports 1)
 	start_gateway --audit --audit-interval 1s --audit-username immudb --audit-password immudb \
-		--audit-monitoring-host 127.0.0.1 --audit-monitoring-port "$audit_port" --logfile audited.log
+		--audit-monitoring-host 127.0.0.1 --audit-monitoring-port "$audit_port" --logfile audited.log \
+		--threads 8 --connections 3
 	wait_for metric "$audit_port" '^immugw_audit_result_per_server\{.*\} 1$' "$WAIT_SECONDS"
 	wait_for metric "$REST_PORT" '^immugw_auditor_up 1$' "$WAIT_SECONDS"
 	run ! grep '^immugw_audit_result_per_server' <(curl -sS "$REST/metrics")
@@ -414,7 +415,11 @@ start_server_again() {
 	again=$(pgrep -P "$GATEWAY_PID" -x auditor)
 	[[ $again != "$pid" ]]
 	# Requests are served meanwhile, and after the gateway is gone nothing of it is left.
-	[[ $(get_key k) == v ]]
+	for _ in 1 2 3 4; do
+		[[ $(get_key k) == v ]]
+	done
+	wait_for metric "$REST_PORT" '^immugw_upstream_connections 3$' "$WAIT_SECONDS" "$GATEWAY_PID"
+	(($(find "/proc/$GATEWAY_PID/task" -mindepth 1 -maxdepth 1 | wc -l) < 40))
 	kill -KILL "$GATEWAY_PID"
 	wait_for exit "$again" "$WAIT_SECONDS"
 }

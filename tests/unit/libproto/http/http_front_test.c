@@ -58,7 +58,6 @@ fixture_make(void **state)
 	struct tls_files files = {.side = TLS_SERVER, .certificate = certificate, .key = key};
 	struct http_options options = {.address = "127.0.0.1",
 	    .ephemeral = true,
-	    .program = "immugw",
 	    .routes = routes,
 	    .route_count = 1,
 	    .handle = answer_peer};
