@@ -268,6 +268,7 @@ check_from(struct checker *c)
 		return check_missing(c, 0, "the transaction cannot be found");
 	err = logscan_init(&scan, c->s->log, pos);
 	scan.with_values = true;
+	scan.once = true;
 	if (err == IM_OK)
 		err = check_log(c, &scan);
 	logscan_free(&scan);

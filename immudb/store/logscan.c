@@ -82,7 +82,8 @@ window_fill(struct logscan *scan, size_t n)
 	err = window_grow(scan, want);
 	if (err != IM_OK)
 		return err;
-	read = (struct txlog_read){scan->pos, scan->window, want, false};
+	read = (struct txlog_read){
+	    scan->pos, scan->window, want, scan->once ? TXLOG_READ_ONCE : TXLOG_READ};
 	err = txlog_read(scan->log, &read);
 	/* What is damaged may lie behind what is asked for. */
 	if (err == IM_ERR_CORRUPT && n < want) {
@@ -252,7 +253,7 @@ marks_in_segment(struct txlog *log, uint64_t pos, uint8_t *chunk, struct record_
 
 	while (err == IM_OK && at + RECORD_MARK_SIZE <= size) {
 		size_t n = size - at < MARK_CHUNK ? (size_t)(size - at) : MARK_CHUNK;
-		struct txlog_read read = {TXLOG_POS(segment, at), chunk, n, false};
+		struct txlog_read read = {TXLOG_POS(segment, at), chunk, n, TXLOG_READ};
 
 		err = txlog_read(log, &read);
 		if (err == IM_OK)

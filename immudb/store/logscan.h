@@ -12,6 +12,7 @@ struct logscan {
 	struct txlog *log;
 	uint64_t pos;     /* of the next record; stays at a record that is bad */
 	bool with_values; /* long values are in memory too */
+	bool once;        /* the log takes no room in the page cache that it did not have */
 	/* Private. */
 	uint32_t segment; /* that salt and size belong to */
 	bool known;

@@ -91,7 +91,8 @@ snapshot_of(struct store *s, uint64_t as_of, uint64_t *out)
 static enum im_err
 read_log(struct store *s, struct engine_read how, void *data, size_t n)
 {
-	struct txlog_read read = {how.pos, data, n, how.flags & STORE_NOWAIT};
+	struct txlog_read read = {
+	    how.pos, data, n, how.flags & STORE_NOWAIT ? TXLOG_READ_NOWAIT : TXLOG_READ};
 
 	return txlog_read(s->log, &read);
 }

@@ -3,7 +3,7 @@
  * checksums without the salt of the segment, which nobody outside may know.
  *
  * Neighbours: logscan.c reads the log and checks the checksums.
- * Invariant: what was published when the export began is all that is given out, so nothing is read of a
+ * Invariants: the log is read once and takes no room in the page cache; what was published when the export began is all that is given out, so nothing is read of a
  * record that is being written.
  */
 #include "store/store_export.h"
@@ -46,6 +46,7 @@ store_export_open(struct store *s, uint64_t from_tx, uint64_t to_tx, struct stor
 		return err;
 	}
 	x->scan.with_values = true;
+	x->scan.once = true;
 	*out = x;
 	return IM_OK;
 }

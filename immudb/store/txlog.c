@@ -410,13 +410,16 @@ txlog_check_segment(struct txlog *log, uint32_t segment)
 enum im_err
 txlog_read(struct txlog *log, const struct txlog_read *read)
 {
+	static enum im_err (*const readers[])(const struct vfs_file *f, void *data, size_t n,
+	    uint64_t offset) = {[TXLOG_READ] = vfs_read,
+	    [TXLOG_READ_NOWAIT] = vfs_read_nowait,
+	    [TXLOG_READ_ONCE] = vfs_read_once};
 	struct segment *seg;
 	enum im_err err = segment_acquire(log, TXLOG_SEGMENT(read->pos), &seg);
 
 	if (err != IM_OK)
 		return err;
-	err = (read->nowait ? vfs_read_nowait : vfs_read)(
-	    &seg->file, read->data, read->n, TXLOG_OFFSET(read->pos));
+	err = readers[read->how](&seg->file, read->data, read->n, TXLOG_OFFSET(read->pos));
 	segment_release(log, seg);
 	return err;
 }

@@ -57,12 +57,19 @@ enum im_err txlog_segment_info(struct txlog *log, uint32_t segment, uint32_t *sa
  */
 enum im_err txlog_check_segment(struct txlog *log, uint32_t segment);
 
+/* How to read. */
+enum txlog_how {
+	TXLOG_READ,
+	TXLOG_READ_NOWAIT, /* IM_ERR_WOULD_BLOCK instead of waiting for the disk */
+	TXLOG_READ_ONCE    /* what is not in the page cache does not come there */
+};
+
 /* What to read: n bytes at pos, all within one segment. */
 struct txlog_read {
 	uint64_t pos;
 	void *data;
 	size_t n;
-	bool nowait; /* IM_ERR_WOULD_BLOCK instead of waiting for the disk */
+	enum txlog_how how;
 };
 
 /* IM_ERR_CORRUPT naming file and offset when the segment is absent or shorter, IM_ERR_IO. */

@@ -16,6 +16,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#ifndef RWF_DONTCACHE
+#define RWF_DONTCACHE 0x80 /* since Linux 6.14 */
+#endif
+
 static int
 posix_open(void *ctx, const char *path, int flags, mode_t mode)
 {
@@ -44,6 +48,17 @@ posix_pread_nowait(void *ctx, int fd, void *data, size_t n, off_t offset)
 
 	(void)ctx;
 	return preadv2(fd, &iov, 1, offset, RWF_NOWAIT);
+}
+
+static ssize_t
+posix_pread_once(void *ctx, int fd, void *data, size_t n, off_t offset)
+{
+	struct iovec iov = {data, n};
+	ssize_t got = preadv2(fd, &iov, 1, offset, RWF_DONTCACHE);
+
+	if (got < 0 && (errno == EOPNOTSUPP || errno == EINVAL || errno == ENOSYS))
+		return posix_pread(ctx, fd, data, n, offset);
+	return got;
 }
 
 static ssize_t
@@ -163,6 +178,7 @@ const struct vfs vfs_posix = {
     .close = posix_close,
     .pread = posix_pread,
     .pread_nowait = posix_pread_nowait,
+    .pread_once = posix_pread_once,
     .pwritev = posix_pwritev,
     .fdatasync = posix_fdatasync,
     .allocate = posix_allocate,
@@ -222,13 +238,13 @@ vfs_file_close(struct vfs_file *f)
 	*f = VFS_FILE_CLOSED;
 }
 
-enum im_err
-vfs_read(const struct vfs_file *f, void *data, size_t n, uint64_t offset)
-{
-	uint8_t *p = (uint8_t *)data;
+typedef ssize_t pread_fn(void *ctx, int fd, void *data, size_t n, off_t offset);
 
+static enum im_err
+read_all(const struct vfs_file *f, pread_fn *read_some, uint8_t *p, size_t n, uint64_t offset)
+{
 	while (n > 0) {
-		ssize_t got = f->vfs->pread(f->vfs->ctx, f->fd, p, n, (off_t)offset);
+		ssize_t got = read_some(f->vfs->ctx, f->fd, p, n, (off_t)offset);
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -242,6 +258,19 @@ vfs_read(const struct vfs_file *f, void *data, size_t n, uint64_t offset)
 		offset += (uint64_t)got;
 	}
 	return IM_OK;
+}
+
+enum im_err
+vfs_read(const struct vfs_file *f, void *data, size_t n, uint64_t offset)
+{
+	return read_all(f, f->vfs->pread, (uint8_t *)data, n, offset);
+}
+
+enum im_err
+vfs_read_once(const struct vfs_file *f, void *data, size_t n, uint64_t offset)
+{
+	return read_all(
+	    f, f->vfs->pread_once ? f->vfs->pread_once : f->vfs->pread, (uint8_t *)data, n, offset);
 }
 
 enum im_err

@@ -18,6 +18,8 @@ struct vfs {
 	ssize_t (*pread)(void *ctx, int fd, void *data, size_t n, off_t offset);
 	/* Like pread, but EAGAIN instead of waiting for the disk. */
 	ssize_t (*pread_nowait)(void *ctx, int fd, void *data, size_t n, off_t offset);
+	/* Like pread, but what was not in the page cache does not stay there. NULL: pread does. */
+	ssize_t (*pread_once)(void *ctx, int fd, void *data, size_t n, off_t offset);
 	ssize_t (*pwritev)(void *ctx, int fd, const struct iovec *iov, int count, off_t offset);
 	int (*fdatasync)(void *ctx, int fd);
 	/* Allocates and zeroes [0, size), extending the file. */
@@ -67,6 +69,12 @@ void vfs_file_close(struct vfs_file *f);
 
 /* Reads exactly n bytes at offset. IM_ERR_CORRUPT when the file ends before that, or IM_ERR_IO. */
 enum im_err vfs_read(const struct vfs_file *f, void *data, size_t n, uint64_t offset);
+
+/*
+ * Like vfs_read(), of what nobody will read again soon: it takes no room in the page cache from what
+ * is read all the time, where the system can do that.
+ */
+enum im_err vfs_read_once(const struct vfs_file *f, void *data, size_t n, uint64_t offset);
 
 /* Like vfs_read(), but IM_ERR_WOULD_BLOCK when the bytes are not all in the page cache. */
 enum im_err vfs_read_nowait(const struct vfs_file *f, void *data, size_t n, uint64_t offset);

@@ -9,8 +9,11 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
 
 #include "crypto/archive.h"
 #include "crypto/rawkey.h"
@@ -21,6 +24,12 @@
 #define LARGE_VALUE (400u * 1024)
 #define TXS 300u
 #define SEVERAL_SEGMENTS 12u
+#define COLD_VALUES 20u
+/* A segment that is full then, and how much of it is looked at. */
+#define COLD_SEGMENT "00000001.log"
+#define COLD_BYTES ((size_t)2 * 1024 * 1024)
+#define HOT_BYTES ((size_t)64 * 1024)
+#define DONT_CACHE 0x80 /* a flag of preadv2() since Linux 6.14 */
 
 struct fixture {
 	char dir[TEMP_DIR_MAX];
@@ -255,6 +264,60 @@ test_empty(void **state)
 	assert_int_equal(store_import_open(&again, &im), IM_ERR_EXISTS);
 }
 
+/* How many of the bytes from offset on are in the page cache. */
+static size_t
+resident_bytes(int fd, size_t offset, size_t n)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), resident = 0;
+	unsigned char *in_core = (unsigned char *)calloc(n / page, 1);
+	void *p = mmap(NULL, n, PROT_READ, MAP_SHARED, fd, (off_t)offset);
+
+	assert_non_null(in_core);
+	assert_true(p != MAP_FAILED);
+	assert_int_equal(mincore(p, n, in_core), 0);
+	for (size_t i = 0; i < n / page; i++)
+		resident += in_core[i] & 1 ? page : 0;
+	munmap(p, n);
+	free(in_core);
+	return resident;
+}
+
+/* An export reads all of a log and does not fill the page cache with it; what was there stays there. */
+static void
+test_page_cache(void **state)
+{
+	struct fixture *f = (struct fixture *)*state;
+	struct store_export *x;
+	struct bytes piece;
+	enum im_err err;
+	char path[128];
+	int fd;
+
+	for (unsigned n = 0; n <= COLD_VALUES; n++)
+		write_one(f, 99);
+	snprintf(path, sizeof path, "%s/" COLD_SEGMENT, f->from);
+	fd = open(path, O_RDONLY);
+	assert_true(fd >= 0);
+	assert_int_equal(fsync(fd), 0);
+	assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+	/* Some file systems do not tell what is in memory, or have everything there. */
+	if (preadv2(fd, &(struct iovec){path, 1}, 1, 0, DONT_CACHE) != 1 ||
+	    resident_bytes(fd, HOT_BYTES, COLD_BYTES) > COLD_BYTES / 8) {
+		close(fd);
+		skip();
+	}
+	assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM), 0);
+	assert_int_equal(pread(fd, f->large, HOT_BYTES, 0), HOT_BYTES);
+	assert_int_equal(store_export_open(f->s, 1, COLD_VALUES + 1, &x), IM_OK);
+	while ((err = store_export_next(x, &piece)) == IM_OK)
+		;
+	assert_int_equal(err, IM_ERR_NOT_FOUND);
+	store_export_close(x);
+	assert_in_range(resident_bytes(fd, 0, HOT_BYTES), HOT_BYTES / 2, HOT_BYTES);
+	assert_in_range(resident_bytes(fd, HOT_BYTES, COLD_BYTES), 0, COLD_BYTES / 8);
+	close(fd);
+}
+
 int
 main(void)
 {
@@ -263,6 +326,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_several_segments, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_wrong_state, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_empty, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_page_cache, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

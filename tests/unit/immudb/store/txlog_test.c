@@ -210,7 +210,7 @@ static enum im_err
 read_byte(struct fixture *f, uint64_t pos)
 {
 	uint8_t byte;
-	struct txlog_read read = {pos, &byte, 1, false};
+	struct txlog_read read = {pos, &byte, 1, TXLOG_READ};
 
 	return txlog_read(f->log, &read);
 }
@@ -231,7 +231,7 @@ test_many_segments(void **state)
 		first[i] = append_mark(f, i + 1);
 	}
 	for (size_t i = 0; i < n; i++) {
-		struct txlog_read read = {first[i], record, sizeof record, false};
+		struct txlog_read read = {first[i], record, sizeof record, TXLOG_READ};
 		struct record_mark m;
 		uint64_t size;
 		uint32_t salt;
