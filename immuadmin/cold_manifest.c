@@ -329,11 +329,12 @@ report(const char *path, const char *what)
 enum im_err
 cold_manifest_check(const struct cold_manifest *m, const struct cold_list *found)
 {
-	const struct cold_file *want = m->files.items, *end = want + m->files.count;
+	const struct cold_file *want = m->files.items;
+	size_t left = m->files.count;
 
 	for (size_t i = 0; i < found->count; i++) {
 		const struct cold_file *is = &found->items[i];
-		int order = want < end ? strcmp(want->path, is->path) : 1;
+		int order = left ? strcmp(want->path, is->path) : 1;
 
 		if (is->is_folder)
 			continue;
@@ -346,6 +347,7 @@ cold_manifest_check(const struct cold_manifest *m, const struct cold_list *found
 		if (!hash_equal(&want->digest, &is->digest))
 			return report(is->path, "has another content");
 		want++;
+		left--;
 	}
-	return want < end ? report(want->path, "is missing") : IM_OK;
+	return left ? report(want->path, "is missing") : IM_OK;
 }
