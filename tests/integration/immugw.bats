@@ -243,6 +243,30 @@ start_server_again() {
 	api 200 GET /readyz
 }
 
+@test "the gateway is told to end while proofs are under way: it ends at once and cleanly, and trusts on" {
+	local writers signal
+
+	for signal in TERM KILL; do
+		# Writes until nobody answers any more.
+		curl -s -Z --parallel-max 8 --fail-early -o /dev/null -w '%{http_code}\n' -X POST \
+			-H "Authorization: $TOKEN" --data-binary \
+			"{\"setRequest\":{\"KVs\":[{\"key\":\"$(b64 k)\",\"value\":\"$(b64 v)\"}]}}" \
+			"$REST/db/verified/set#[1-100000]" >codes.$signal 2>/dev/null 3>&- &
+		writers=$!
+		wait_for text "$GATEWAY_LOG" '(?s)(/db/verified/set 200.*){20}' "$WAIT_SECONDS"
+		if [[ $signal == TERM ]]; then
+			stop_gateway
+		else
+			drop_gateway
+		fi
+		wait "$writers" || true
+		run ! grep -v '^200$\|^000$\|^503$' codes.$signal
+		start_gateway --access-log
+		log_in
+		verified_get 200 k
+	done
+}
+
 @test "what is wrong with a request is said, with the place" {
 	api 404 GET /nowhere
 	[[ $output == '{"code":5,"message":"Not Found"}' ]]
