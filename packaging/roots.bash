@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Debian systems in folders, in which packages and images are tried. Sourced by check-packages, check-systemd
-# and check-images, which run in a mount and process space of their own (roots_enter), one at a time: all that
-# is mounted or started here ends with them.
+# Debian systems in folders, in which packages and images are tried. Sourced by check-packages, check-systemd,
+# check-images and check-engine, which run in a mount and process space of their own (roots_enter), one at a
+# time: all that is mounted or started here ends with them.
 
 roots_folder=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)/build/roots
 roots_mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
@@ -46,10 +46,15 @@ roots_usage() {
 	sed -n '2,/^[^#]/{/^# shellcheck/!s/^# \{0,1\}//p}' "$0"
 }
 
-# roots_enter ARGUMENT...: runs this script once more, with these arguments, in spaces of its own. Returns
-# there. Needs root and debootstrap.
+# roots_enter ARGUMENT...: runs this script once more, with these arguments, in spaces of its own, when no other
+# such script runs. Returns there. Needs root and debootstrap.
 roots_enter() {
-	[[ -z ${ROOTS_ENTERED:-} ]] || return 0
+	if [[ -n ${ROOTS_ENTERED:-} ]]; then
+		# Process 1 is not ended by a signal that it does not handle.
+		trap 'exit 130' INT
+		trap 'exit 143' TERM
+		return 0
+	fi
 	if [[ $(id -u) != 0 ]]; then
 		echo "${0##*/}: only root can make Debian systems in folders" >&2
 		exit 1
@@ -59,7 +64,7 @@ roots_enter() {
 		exit 1
 	fi
 	mkdir -p "$roots_folder"
-	ROOTS_ENTERED=1 exec flock "$roots_folder/lock" \
+	ROOTS_ENTERED=1 exec flock --no-fork "$roots_folder/lock" \
 		unshare --mount --pid --fork --kill-child --mount-proc -- "$0" "$@"
 }
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bats
 # The overview page, section "Docker". No container engine runs where the tests do: packaging/dockerfile
-# carries out the Dockerfiles in folders, and packaging/check-images tries what comes out. That takes
-# minutes and downloads, so that it is part of the long run; here is what can be known in a moment.
+# carries out the Dockerfiles in folders, and packaging/check-images tries what comes out, and the images of
+# an engine where there is podman. That takes minutes and downloads, so that it is part of the long run;
+# here is what can be known in a moment.
 load helpers
 
 readonly DOCKERFILE=$TEST_SOURCE/packaging/dockerfile
