@@ -5,6 +5,7 @@
  */
 #include "gateway.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "audit_child.h"
@@ -18,6 +19,7 @@
 #define GATEWAY_KEEP_ALIVE_MS 15000
 #define GATEWAY_CONNECT_TIMEOUT_MS 5000
 #define GATEWAY_ARENA_MAX 65536
+#define GATEWAY_TEXT_MAX 1024
 
 struct gateway {
 	struct gateway_settings settings;
@@ -221,13 +223,30 @@ gateway_answers(const struct gateway *g, unsigned int timeout_ms)
 	return http_server_answers(g->http, timeout_ms);
 }
 
-enum im_err
-gateway_reload_tls(struct gateway *g)
+/* A part that failed is said at once when another one failed before it. */
+static enum im_err
+gateway_note(enum im_err before, enum im_err err, char text[GATEWAY_TEXT_MAX])
 {
-	enum im_err err = g->tls ? tls_context_reload(g->tls) : IM_OK;
-	enum im_err https = g->keeper ? tls_keeper_reload(g->keeper) : IM_OK;
+	if (err == IM_OK)
+		return before;
+	if (before != IM_OK)
+		log_error("%s", text);
+	snprintf(text, GATEWAY_TEXT_MAX, "%s", err_detail(err));
+	return err;
+}
 
-	return err == IM_OK ? https : err;
+enum im_err
+gateway_reload(struct gateway *g)
+{
+	char text[GATEWAY_TEXT_MAX] = "";
+	enum im_err err, key_err = gateway_check_key(g->settings.pub_key_file);
+
+	err = gateway_note(IM_OK, key_err, text);
+	err = gateway_note(err, g->tls ? tls_context_reload(g->tls) : IM_OK, text);
+	err = gateway_note(err, g->keeper ? tls_keeper_reload(g->keeper) : IM_OK, text);
+	if (key_err == IM_OK)
+		verified_renew(g->verified);
+	return err == IM_OK ? err : err_set(err, "%s", text);
 }
 
 void

@@ -54,10 +54,11 @@ uint16_t gateway_port(const struct gateway *g);
 bool gateway_answers(const struct gateway *g, unsigned int timeout_ms);
 
 /*
- * Reads the files of TLS again, with the server and with clients: new connections use them. On an error,
- * IM_ERR_CERTIFICATE or IM_ERR_NOMEM, the old ones stay. Any thread.
+ * Reads the server's public key and the files of TLS again, with the server and with clients: new connections
+ * use them, and verified requests from here on have new ones. On an error (IM_ERR_KEY_FILE, IM_ERR_CERTIFICATE,
+ * IM_ERR_NOMEM) that part stays as it was. Any thread.
  */
-enum im_err gateway_reload_tls(struct gateway *g);
+enum im_err gateway_reload(struct gateway *g);
 
 /* Ends running requests and releases everything. NULL is accepted. */
 void gateway_stop(struct gateway *g);

@@ -189,15 +189,15 @@ enum im_err
 long_list_answer(const struct long_list *list)
 {
 	struct writer w = {.list = list};
-	struct immu *c;
-	enum im_err err = verified_take(list->verified, &list->session, &c);
+	struct verified_loan loan;
+	enum im_err err = verified_take(list->verified, &list->session, &loan);
 
 	if (err != IM_OK)
 		return err;
 	arena_init(&w.arena, LONG_LIST_ARENA_MAX);
 	buf_init(&w.lines, LONG_LIST_LINE_MAX);
-	err = writer_walk(&w, c);
-	verified_give(list->verified, c, err);
+	err = writer_walk(&w, loan.c);
+	verified_give(list->verified, &loan, err);
 	if (err == IM_OK)
 		err = w.err;
 	if (err == IM_OK) {

@@ -60,7 +60,7 @@ main_reload(void *context, const struct options *o)
 
 	(void)o;
 	audit_child_signal(d->settings.auditor, SIGHUP);
-	return gateway_reload_tls(d->gateway);
+	return gateway_reload(d->gateway);
 }
 
 static void

@@ -7,6 +7,7 @@
  * 2. A connection on which a check failed is closed: what it remembers of the fault must not answer for
  *    others later.
  * 3. What idle connections have proven is in their files within about a second.
+ * 4. The idle ones are all of the present generation: none is older than the last verified_renew().
  */
 #include "verified.h"
 
@@ -24,7 +25,7 @@
 #define VERIFIED_IDLE_NS (60 * CLOCK_NS_PER_S)
 
 struct idle {
-	struct immu *c;
+	struct verified_loan loan;
 	int64_t since_ns;
 	bool is_persisted;
 };
@@ -34,6 +35,7 @@ struct verified {
 	pthread_mutex_t lock; /* covers what follows */
 	pthread_cond_t stop_wanted;
 	bool stopping;
+	uint64_t generation;
 	struct idle idle[VERIFIED_IDLE_MAX]; /* oldest first */
 	size_t idle_len;
 	pthread_t keeper;
@@ -56,36 +58,39 @@ close_logged(struct immu *c)
 		    "the trusted state of a connection is not stored: %s", immu_error_text(err));
 }
 
-/* Takes out a connection that has work for the keeper; NULL when none has. Under the lock. */
-static struct immu *
-keeper_pick(struct verified *v, int64_t now, bool *is_old)
+/* Takes out a connection that has work for the keeper; false when none has. Under the lock. */
+static bool
+keeper_pick(struct verified *v, int64_t now, struct verified_loan *out, bool *is_old)
 {
 	size_t i;
 
 	for (i = 0; i < v->idle_len; i++) {
-		struct immu *c = v->idle[i].c;
-
+		*out = v->idle[i].loan;
 		*is_old = now - v->idle[i].since_ns > VERIFIED_IDLE_NS;
 		if (!*is_old && v->idle[i].is_persisted)
 			continue;
 		idle_remove(v, i);
-		return c;
+		return true;
 	}
-	return NULL;
+	return false;
 }
 
-/* Puts a connection back where it was by age, or closes it when there is no room. */
+/* Puts a connection back where it was by age, or closes it: there is no room, or it is of before. */
 static void
-put_back(struct verified *v, struct immu *c, int64_t since_ns, bool is_persisted)
+put_back(struct verified *v, const struct verified_loan *loan, int64_t since_ns, bool is_persisted)
 {
 	struct immu *dropped = NULL;
 
 	pthread_mutex_lock(&v->lock);
-	if (v->idle_len == VERIFIED_IDLE_MAX) {
-		dropped = v->idle[0].c;
-		idle_remove(v, 0);
+	if (loan->generation != v->generation) {
+		dropped = loan->c;
+	} else {
+		if (v->idle_len == VERIFIED_IDLE_MAX) {
+			dropped = v->idle[0].loan.c;
+			idle_remove(v, 0);
+		}
+		v->idle[v->idle_len++] = (struct idle){*loan, since_ns, is_persisted};
 	}
-	v->idle[v->idle_len++] = (struct idle){c, since_ns, is_persisted};
 	pthread_mutex_unlock(&v->lock);
 	if (dropped)
 		close_logged(dropped);
@@ -96,19 +101,19 @@ static void
 keeper_round(struct verified *v)
 {
 	int64_t now = clock_monotonic_ns();
-	struct immu *c;
-	bool is_old;
+	struct verified_loan loan;
+	bool is_old, is_any;
 
 	for (;;) {
 		pthread_mutex_lock(&v->lock);
-		c = keeper_pick(v, now, &is_old);
+		is_any = keeper_pick(v, now, &loan, &is_old);
 		pthread_mutex_unlock(&v->lock);
-		if (!c)
+		if (!is_any)
 			return;
-		if (!is_old && immu_persist(c) == IM_OK)
-			put_back(v, c, now, true);
+		if (!is_old && immu_persist(loan.c) == IM_OK)
+			put_back(v, &loan, now, true);
 		else
-			close_logged(c);
+			close_logged(loan.c);
 	}
 }
 
@@ -171,66 +176,80 @@ verified_free(struct verified *v)
 	pthread_mutex_unlock(&v->lock);
 	pthread_join(v->keeper, NULL);
 	while (v->idle_len > 0)
-		close_logged(v->idle[--v->idle_len].c);
+		close_logged(v->idle[--v->idle_len].loan.c);
 	pthread_cond_destroy(&v->stop_wanted);
 	pthread_mutex_destroy(&v->lock);
 	free(v);
 }
 
-/* An idle connection of that session, else the oldest one that is there; NULL when there is none. */
-static struct immu *
-idle_take(struct verified *v, const struct verified_session *session)
+void
+verified_renew(struct verified *v)
 {
-	struct immu *c = NULL;
+	struct immu *old[VERIFIED_IDLE_MAX];
+	size_t len = 0;
+
+	pthread_mutex_lock(&v->lock);
+	v->generation++;
+	while (v->idle_len > 0)
+		old[len++] = v->idle[--v->idle_len].loan.c;
+	pthread_mutex_unlock(&v->lock);
+	while (len > 0)
+		close_logged(old[--len]);
+}
+
+/*
+ * An idle connection of that session, else the oldest one that is there; out->c is NULL when there is none,
+ * and the generation that of one which is made now.
+ */
+static void
+idle_take(struct verified *v, const struct verified_session *session, struct verified_loan *out)
+{
 	size_t i;
 
 	pthread_mutex_lock(&v->lock);
+	*out = (struct verified_loan){NULL, v->generation};
 	for (i = v->idle_len; i > 0; i--)
-		if (strcmp(immu_token(v->idle[i - 1].c), session->token) == 0 &&
-		    strcmp(immu_database(v->idle[i - 1].c), session->database) == 0)
+		if (strcmp(immu_token(v->idle[i - 1].loan.c), session->token) == 0 &&
+		    strcmp(immu_database(v->idle[i - 1].loan.c), session->database) == 0)
 			break;
 	if (v->idle_len > 0) {
 		i = i > 0 ? i - 1 : 0;
-		c = v->idle[i].c;
+		*out = v->idle[i].loan;
 		idle_remove(v, i);
 	}
 	pthread_mutex_unlock(&v->lock);
-	return c;
 }
 
 enum im_err
-verified_take(struct verified *v, const struct verified_session *session, struct immu **out)
+verified_take(struct verified *v, const struct verified_session *session, struct verified_loan *out)
 {
-	struct immu *c = idle_take(v, session);
 	enum im_err err = IM_OK;
 
-	*out = NULL;
-	while (c && !immu_is_connected(c)) {
-		close_logged(c);
-		c = idle_take(v, session);
+	idle_take(v, session, out);
+	while (out->c && !immu_is_connected(out->c)) {
+		close_logged(out->c);
+		idle_take(v, session, out);
 	}
-	if (!c)
-		err = immu_connect(&v->options, &c);
+	if (!out->c)
+		err = immu_connect(&v->options, &out->c);
 	if (err != IM_OK)
 		return err;
-	if (strcmp(immu_token(c), session->token) != 0 ||
-	    strcmp(immu_database(c), session->database) != 0)
-		err = immu_resume(c, session->token, session->database);
-	if (err == IM_OK)
-		*out = c;
-	else
-		close_logged(c);
+	if (strcmp(immu_token(out->c), session->token) != 0 ||
+	    strcmp(immu_database(out->c), session->database) != 0)
+		err = immu_resume(out->c, session->token, session->database);
+	if (err != IM_OK)
+		close_logged(out->c);
 	return err;
 }
 
 void
-verified_give(struct verified *v, struct immu *c, enum im_err err)
+verified_give(struct verified *v, const struct verified_loan *loan, enum im_err err)
 {
-	if (!immu_is_connected(c) || err == IM_ERR_TIMEOUT || err == IM_ERR_PROTOCOL ||
+	if (!immu_is_connected(loan->c) || err == IM_ERR_TIMEOUT || err == IM_ERR_PROTOCOL ||
 	    immu_exit_code(err) == IM_EXIT_VERIFICATION)
-		close_logged(c);
+		close_logged(loan->c);
 	else
-		put_back(v, c, clock_monotonic_ns(), false);
+		put_back(v, loan, clock_monotonic_ns(), false);
 }
 
 enum im_err
@@ -238,17 +257,17 @@ verified_call(struct verified *v, const struct verified_session *session,
     const struct verified_asked *asked, struct arena *arena, struct verified_outcome *out)
 {
 	struct immu_request request;
-	struct immu *c;
+	struct verified_loan loan;
 	enum im_err err =
 	    verified_request(asked->route->method->id, asked->message, arena, &request);
 
 	*out = (struct verified_outcome){0};
 	if (err == IM_OK)
-		err = verified_take(v, session, &c);
+		err = verified_take(v, session, &loan);
 	if (err != IM_OK)
 		return err;
-	err = immu_run(c, &request, &out->result);
-	verified_give(v, c, err);
+	err = immu_run(loan.c, &request, &out->result);
+	verified_give(v, &loan, err);
 	if (err != IM_OK)
 		return err;
 	out->message = verified_answer(asked->route->answer, out->result, arena);

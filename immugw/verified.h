@@ -1,6 +1,8 @@
 #ifndef IMMUGW_VERIFIED_H
 #define IMMUGW_VERIFIED_H
 
+#include <stdint.h>
+
 #include "client/immu.h"
 #include "util/arena.h"
 
@@ -45,12 +47,24 @@ struct verified_asked {
 enum im_err verified_call(struct verified *v, const struct verified_session *session,
     const struct verified_asked *asked, struct arena *arena, struct verified_outcome *out);
 
+/* A connection of the library, lent for some calls. */
+struct verified_loan {
+	struct immu *c;
+	uint64_t generation; /* how often verified_renew() had been called when it was made */
+};
+
 /*
- * A connection of the library with that session, for long lists. Give it back with verified_give(), with
- * how its calls ended.
+ * A connection with that session, for long lists. Give it back with verified_give(), with how its calls
+ * ended.
  */
-enum im_err
-verified_take(struct verified *v, const struct verified_session *session, struct immu **out);
-void verified_give(struct verified *v, struct immu *c, enum im_err err);
+enum im_err verified_take(
+    struct verified *v, const struct verified_session *session, struct verified_loan *out);
+void verified_give(struct verified *v, const struct verified_loan *loan, enum im_err err);
+
+/*
+ * What is asked from here on goes over connections that are made anew, with the key and the certificates that
+ * the files have now. Those that are in use come to the end of their calls.
+ */
+void verified_renew(struct verified *v);
 
 #endif

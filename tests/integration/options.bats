@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # That no option is without a test, and the effects of those that no other file is about; what SIGHUP reloads.
 load helpers
+load gateway
 
 setup_file() {
 	private_home "$BATS_FILE_TMPDIR"
@@ -22,6 +23,7 @@ setup() {
 
 teardown() {
 	drop_auditor
+	drop_gateway
 }
 
 teardown_file() {
@@ -204,4 +206,34 @@ held = [socket.create_connection(("127.0.0.1", int(sys.argv[1]))) for _ in range
 	hang_up "$AUDITOR_PID" "$AUDITOR_LOG" "1 public keys are read again"
 	await_result 0
 	stop_auditor
+}
+
+# verified_get STATUS: of a key that is there, through the gateway.
+verified_get() {
+	api "$1" POST /db/verified/get "{\"keyRequest\":{\"key\":\"$(b64 k)\"}}"
+}
+
+@test "SIGHUP takes over the gateway's public key" {
+	openssl ec -in signing.key -pubout -out known.pub 2>/dev/null
+	start_gateway --server-signing-pub-key "$PWD/known.pub"
+	log_in
+	set_key k v
+	verified_get 200
+	new_key third
+	cp third.key signing.key
+	hang_up "$SERVER_PID" "$SERVER_LOG" "states are signed with another key now"
+	set_key k w
+	verified_get 409
+	# A key that cannot be used is not taken.
+	echo nonsense >known.pub
+	hang_up "$GATEWAY_PID" "$GATEWAY_LOG" "not everything is reloaded: .*known.pub"
+	cp third.pub known.pub
+	hang_up "$GATEWAY_PID" "$GATEWAY_LOG" "reloaded: no configuration file"
+	verified_get 200
+	# What was known before does not count any more, on no connection that is still open.
+	new_key stranger
+	cp stranger.pub known.pub
+	hang_up "$GATEWAY_PID" "$GATEWAY_LOG" "reloaded: no configuration file"
+	verified_get 409
+	stop_gateway
 }
