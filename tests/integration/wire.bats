@@ -55,6 +55,10 @@ wire() {
 	wire announced_memory
 }
 
+@test "an older client is sent archives that it knows" {
+	wire archive_formats
+}
+
 @test "clients that leave with requests outstanding" {
 	wire disappearing
 }

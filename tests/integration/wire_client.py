@@ -14,9 +14,9 @@ import sys
 import threading
 import time
 
-from wire import (ANSWER, CREDIT, DEADLINE_SECONDS, ERROR, GET, HEALTH, HELLO, INVALID_ARGUMENT, MIB,
-                  NOT_FOUND, REQUEST, SET, STATE, UNAUTHENTICATED, UNIMPLEMENTED, Closed, client_hello,
-                  field, read_error)
+from wire import (ANSWER, CREDIT, DATA, DEADLINE_SECONDS, ERROR, GET, HEALTH, HELLO, HOT_BACKUP,
+                  INVALID_ARGUMENT, MIB, NOT_FOUND, REQUEST, SET, STATE, UNAUTHENTICATED,
+                  UNIMPLEMENTED, Closed, client_hello, field, read_error)
 import wire
 
 
@@ -240,6 +240,23 @@ def case_versions(port, pid):
         expect(kind == ERROR and number == 0, f"{low} to {high}: kind {kind}")
         expect("no common protocol version" in read_error(payload)[1], f"{payload!r}")
         connection.expect_closed()
+    expect_alive(port)
+
+
+def case_archive_formats(port, pid):
+    """A client is sent archives of no newer format than it says it knows; who says nothing knows the first."""
+    for known, sent in ((None, 1), (1, 1), (2, 2), (2 ** 31, 2)):
+        connection = Connection(port)
+        connection.login()
+        body = b"" if known is None else wire.number_field(2, known)
+        number, data = connection.send_request(HOT_BACKUP, body), b""
+        while len(data) < 8 + 12:
+            kind, _, got, payload = connection.read_frame()
+            expect(kind in (ANSWER, CREDIT, DATA), f"kind {kind}: {payload!r}")
+            data += payload if kind == DATA and got == number else b""
+        expect(data[8:16] == b"IMMUARC\n", f"{data[:20]!r}")
+        expect(struct.unpack(">I", data[16:20])[0] == sent, f"{known}: {data[16:20]!r}")
+        connection.close()
     expect_alive(port)
 
 
