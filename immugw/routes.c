@@ -9,6 +9,8 @@
  */
 #include "routes.h"
 
+#include <pthread.h>
+
 #define SPACE 0x20
 #define DELETE 0x7f
 
@@ -37,6 +39,37 @@ const struct route routes[] = {
 };
 
 const size_t route_count = sizeof routes / sizeof *routes;
+
+/* The rows by their segments: those of n segments are rows[start[n]] to rows[start[n + 1] - 1]. */
+static struct {
+	pthread_once_t once;
+	const struct route *rows[sizeof routes / sizeof *routes];
+	size_t start[ROUTE_SEGMENTS_MAX + 2];
+} by_segments = {.once = PTHREAD_ONCE_INIT};
+
+static size_t
+template_segments(const char *path)
+{
+	size_t n = 0;
+
+	for (; *path; path++)
+		n += *path == '/';
+	return n;
+}
+
+static void
+sort_by_segments(void)
+{
+	size_t at = 0;
+
+	for (size_t n = 0; n <= ROUTE_SEGMENTS_MAX; n++) {
+		by_segments.start[n] = at;
+		for (size_t i = 0; i < route_count; i++)
+			if (template_segments(routes[i].path) == n)
+				by_segments.rows[at++] = &routes[i];
+	}
+	by_segments.start[ROUTE_SEGMENTS_MAX + 1] = at;
+}
 
 /* A path in its decoded segments; "/" has one, which is empty. */
 struct segments {
@@ -216,16 +249,19 @@ match_search(struct route_match *m, unsigned verb, const struct segments *s)
 	unsigned best = 0;
 	struct fit fit;
 
-	for (size_t i = 0; i < route_count; i++) {
-		if (m->is_old && !(routes[i].flags & ROUTE_OLD))
+	pthread_once(&by_segments.once, sort_by_segments);
+	for (size_t i = by_segments.start[s->count]; i < by_segments.start[s->count + 1]; i++) {
+		const struct route *r = by_segments.rows[i];
+
+		if (m->is_old && !(r->flags & ROUTE_OLD))
 			continue;
-		fit = route_fit(&routes[i], s);
+		fit = route_fit(r, s);
 		if (!fit.fits)
 			continue;
-		m->verbs |= routes[i].verb;
-		if (routes[i].verb != verb || (m->route && fit.literals <= best))
+		m->verbs |= r->verb;
+		if (r->verb != verb || (m->route && fit.literals <= best))
 			continue;
-		m->route = &routes[i];
+		m->route = r;
 		best = fit.literals;
 	}
 }

@@ -146,22 +146,25 @@ buf_append_be64(struct buf *b, uint64_t v)
 bool
 buf_printf(struct buf *b, const char *fmt, ...)
 {
+	size_t room = b->err == IM_OK ? b->cap - b->len : 0;
 	va_list ap;
 	uint8_t *p;
 	int n;
 
+	/* Mostly it fits into what is there. One more byte than is kept: vsnprintf ends with a NUL. */
 	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = vsnprintf(room ? (char *)b->data + b->len : NULL, room, fmt, ap);
 	va_end(ap);
 	if (n < 0)
 		return buf_fail(b, IM_ERR_ARGUMENT);
-	/* One more byte than is kept: vsnprintf ends with a NUL. */
 	p = buf_reserve(b, (size_t)n + 1);
 	if (!p)
 		return false;
-	va_start(ap, fmt);
-	vsnprintf((char *)p, (size_t)n + 1, fmt, ap);
-	va_end(ap);
+	if ((size_t)n >= room) {
+		va_start(ap, fmt);
+		vsnprintf((char *)p, (size_t)n + 1, fmt, ap);
+		va_end(ap);
+	}
 	b->len += (size_t)n;
 	return true;
 }

@@ -18,6 +18,9 @@
 /* Read at once; straight into the buffer, for civetweb's threads have stacks of 100 KiB. */
 #define EXCHANGE_PIECE 65536u
 #define EXCHANGE_HEAD_MAX 16384
+/* Room for the head of nearly every answer. */
+#define EXCHANGE_HEAD_USUAL 512
+#define EXCHANGE_NUMBER_MAX 32
 /* Answers up to this size leave in one write with their head. */
 #define EXCHANGE_JOIN_MAX 65536u
 
@@ -92,6 +95,16 @@ exchange_ask_for_body(struct http_exchange *x)
 		(void)mg_write(x->conn, go_on, sizeof go_on - 1);
 }
 
+/* How much of the body, of which len bytes are there, may still come; never 0. */
+static size_t
+exchange_body_room(const struct http_exchange *x, const struct http_body_limit *limit, size_t len)
+{
+	if (x->info->content_length > 0)
+		return (size_t)x->info->content_length - len;
+	/* One byte more than is taken tells that there are more. */
+	return limit->max + 1 - len;
+}
+
 enum im_err
 http_exchange_body(struct http_exchange *x, const struct http_body_limit *limit, struct buf *out)
 {
@@ -104,8 +117,7 @@ http_exchange_body(struct http_exchange *x, const struct http_body_limit *limit,
 	exchange_ask_for_body(x);
 	while (exchange_has_body(x)) {
 		int64_t begin = clock_monotonic_ns();
-		/* One byte more than is taken tells that there are more. */
-		size_t room = limit->max + 1 - (out->len - start);
+		size_t room = exchange_body_room(x, limit, out->len - start);
 		size_t piece = room < EXCHANGE_PIECE ? room : EXCHANGE_PIECE;
 		uint8_t *to = buf_reserve(out, piece);
 		int n = to ? mg_read(x->conn, to, piece) : 0;
@@ -128,27 +140,37 @@ http_exchange_body(struct http_exchange *x, const struct http_body_limit *limit,
 	return IM_OK;
 }
 
-/* Status line and headers; length < 0: in pieces. */
+static void
+exchange_put_field(struct buf *out, const char *name, const char *value)
+{
+	buf_append_str(out, name);
+	buf_append_str(out, value);
+	buf_append_str(out, "\r\n");
+}
+
+/* Status line and headers; length < 0: in pieces. Of each answer: so it is formatted as little as can be. */
 static void
 exchange_put_head(
     struct http_exchange *x, const struct http_head *head, int64_t length, struct buf *out)
 {
 	bool keep = x->body_read && !x->must_close;
+	char number[EXCHANGE_NUMBER_MAX];
 
 	if (!keep)
 		mg_disable_keep_alive(x->conn);
 	x->status = head->status;
-	buf_printf(out, "HTTP/1.1 %d %s\r\n", head->status,
-	    mg_get_response_code_text(x->conn, head->status));
+	snprintf(number, sizeof number, "HTTP/1.1 %d ", head->status);
+	exchange_put_field(out, number, mg_get_response_code_text(x->conn, head->status));
 	if (head->content_type)
-		buf_printf(out, "Content-Type: %s\r\n", head->content_type);
+		exchange_put_field(out, "Content-Type: ", head->content_type);
+	snprintf(number, sizeof number, "%lld", (long long)length);
 	if (length >= 0 && head->status != 204)
-		buf_printf(out, "Content-Length: %lld\r\n", (long long)length);
+		exchange_put_field(out, "Content-Length: ", number);
 	else if (length < 0 && !x->is_old)
-		buf_append_str(out, "Transfer-Encoding: chunked\r\n");
-	buf_printf(out,
-	    "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: %s\r\n%s\r\n",
-	    keep ? "keep-alive" : "close", head->headers ? head->headers : "");
+		exchange_put_field(out, "Transfer-Encoding: ", "chunked");
+	buf_append_str(out, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n");
+	exchange_put_field(out, "Connection: ", keep ? "keep-alive" : "close");
+	exchange_put_field(out, head->headers ? head->headers : "", "");
 }
 
 /* Writes bytes; what cannot be written ends the connection. */
@@ -171,6 +193,8 @@ http_exchange_send(struct http_exchange *x, const struct http_head *head, struct
 	if (!exchange_has_body(x))
 		x->body_read = true;
 	buf_init(&out, EXCHANGE_HEAD_MAX + EXCHANGE_JOIN_MAX);
+	if (body.len <= EXCHANGE_JOIN_MAX)
+		(void)buf_reserve(&out, EXCHANGE_HEAD_USUAL + body.len);
 	exchange_put_head(x, head, (int64_t)body.len, &out);
 	if (x->is_head || head->status == 204)
 		body.len = 0;
