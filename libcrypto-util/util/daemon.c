@@ -24,6 +24,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "util/clock.h"
@@ -387,6 +388,19 @@ daemon_is_orphan(void)
 	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }
 
+/* A supervisor asks in two ways, by a signal and then by the socket: that is not a second signal. */
+static void
+daemon_forget_term(void)
+{
+	const struct timespec at_once = {0, 0};
+	sigset_t term;
+
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	while (sigtimedwait(&term, NULL, &at_once) < 0 && errno == EINTR)
+		continue;
+}
+
 static int
 daemon_left_ms(int timeout_ms, int64_t start_ns)
 {
@@ -420,8 +434,10 @@ daemon_wait_stop(int timeout_ms)
 			continue;
 		if (wait[1].revents && read(daemon_state.request_fd, &count, sizeof count) > 0)
 			return SIGTERM;
-		if (wait[2].revents && daemon_is_orphan())
+		if (wait[2].revents && daemon_is_orphan()) {
+			daemon_forget_term();
 			return SIGTERM;
+		}
 		number = wait[0].revents ? daemon_take_signal() : 0;
 		if (number)
 			return number;

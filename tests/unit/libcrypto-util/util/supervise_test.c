@@ -362,6 +362,7 @@ daemon_options_of(const char **argv, const char *word)
 static int
 be_a_child(const char *word, const char *in)
 {
+	sigset_t pending;
 	int number;
 
 	snprintf(folder.path, sizeof folder.path, "%s", in);
@@ -371,7 +372,14 @@ be_a_child(const char *word, const char *in)
 	if (daemon_init() || daemon_pidfile_create(folder_file(&folder, "child.pid")))
 		return 3;
 	daemon_ready();
+	/* Both ways of being asked to stop are there before it looks. */
+	if (strcmp(word, "busy") == 0)
+		(void)poll(&(struct pollfd){.fd = SUPERVISE_FD, .events = POLLRDHUP}, 1, -1);
 	number = daemon_wait_stop(-1);
+	/* The guard of the stop would take it for a second signal. */
+	sigemptyset(&pending);
+	if (sigpending(&pending) != 0 || sigismember(&pending, SIGTERM))
+		return 5;
 	daemon_pidfile_remove();
 	daemon_free();
 	return number == SIGTERM ? 0 : 4;
@@ -397,6 +405,19 @@ a_daemon_is_ready_and_stops_as_a_child(void **unused)
 	assert_true(WIFSIGNALED(state.last_status) && WTERMSIG(state.last_status) == SIGKILL);
 	assert_true(supervise_wait_ready(s, DEADLINE_MS));
 	supervise_stop(s);
+	assert_int_not_equal(access(folder_file(&folder, "child.pid"), F_OK), 0);
+}
+
+static void
+being_asked_in_two_ways_is_being_asked_once(void **unused)
+{
+	const char *argv[4];
+	struct supervise *s = start(daemon_options_of(argv, "busy"));
+
+	(void)unused;
+	assert_true(supervise_wait_ready(s, DEADLINE_MS));
+	supervise_stop(s);
+	/* It came to its end in good order. */
 	assert_int_not_equal(access(folder_file(&folder, "child.pid"), F_OK), 0);
 }
 
@@ -455,6 +476,7 @@ main(int argc, char **argv)
 	    T(a_mute_child_does_not_write_where_we_do),
 	    T(a_killed_parent_leaves_no_orphan),
 	    T(a_daemon_is_ready_and_stops_as_a_child),
+	    T(being_asked_in_two_ways_is_being_asked_once),
 	    T(a_child_that_the_kernel_does_not_tell_ends_by_the_socket),
 	};
 	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
