@@ -48,10 +48,17 @@ database_folder_is_marked(const char *dir, const char *folder, bool *marked)
 	char path[VFS_PATH_MAX], marker[VFS_PATH_MAX] = "";
 	enum im_err err = vfs_path(path, dir, folder);
 
+	*marked = false;
 	if (err == IM_OK)
 		err = vfs_path(marker, path, STORE_MARKER_NAME);
-	*marked = err == IM_OK && access(marker, F_OK) == 0;
-	return err;
+	if (err != IM_OK)
+		return err;
+	*marked = access(marker, F_OK) == 0;
+	if (*marked || errno == ENOENT || errno == ENOTDIR)
+		return IM_OK;
+	/* That it cannot be looked at does not mean that nothing is there. */
+	err = errno == EACCES ? file_check_owner(path) : IM_OK;
+	return err == IM_OK ? err_set_errno(IM_ERR_IO, "look at", marker) : err;
 }
 
 static int

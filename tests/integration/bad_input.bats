@@ -120,6 +120,12 @@ refused_to() {
 	PATH=$open_folder/as:$PATH start_server
 	stop_server
 	[[ -z $(find "$dir" ! -user 12345) ]]
+	# Root had one of its databases in hand.
+	chown 0 "$dir/defaultdb"
+	run -1 "$open_folder/as/immudb" --dir "$dir" --port 0 --metrics-port 0
+	expect_text "wrong owner of $dir/defaultdb: it has to be user id 12345, which runs this, and is user id 0"
+	refute_text "missing"
+	chown 12345 "$dir/defaultdb"
 	chown -R 0 "$dir"
 	start_server
 	stop_server
