@@ -7,14 +7,31 @@
 #include "backup_manners.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "util/clock.h"
 
 #define LOW_NICE 15
+#define SESSION_FILE "/proc/self/autogroup"
+#define SESSION_NICE "19"
 #define PACE_SLACK_NS (CLOCK_NS_PER_S / 10)
+
+/* In a session of others it would slow down those, and go on doing so. */
+static void
+lower_own_session(void)
+{
+	int fd = getsid(0) == getpid() ? open(SESSION_FILE, O_WRONLY | O_CLOEXEC) : -1;
+
+	if (fd < 0)
+		return;
+	if (write(fd, SESSION_NICE, sizeof SESSION_NICE - 1) < 0)
+		errno = 0; /* It is no more than a wish. */
+	(void)close(fd);
+}
 
 void
 backup_lower_priority(enum backup_priority priority)
@@ -23,6 +40,7 @@ backup_lower_priority(enum backup_priority priority)
 
 	if (priority == BACKUP_PRIORITY_NORMAL)
 		return;
+	lower_own_session();
 	/*
 	 * A nice value is not enough for who wants to be out of the way: it makes the share small, but a
 	 * thread that wakes up still waits for the end of a slice.

@@ -23,7 +23,8 @@ enum backup_priority {
 
 /*
  * Sets the priority of the calling thread and those that it starts from then on, of its reads and writes
- * too. Where the system does not know the lowest one it is the next one.
+ * too. Where the system does not know the lowest one it is the next one. Linux shares processors among
+ * sessions first (sched(7), autogroups), so the session's part is made small too if this process leads it.
  */
 void backup_lower_priority(enum backup_priority priority);
 

@@ -7,6 +7,8 @@
 #include <cmocka.h>
 
 #include <sched.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -101,6 +103,52 @@ test_priorities(void **state)
 	check_priority(BACKUP_PRIORITY_NORMAL, SCHED_OTHER, 0);
 }
 
+/* What the system says of the share of this session: 1 that it is 19, 0 that it is not, -1 nothing. */
+static int
+session_is_lowered(void)
+{
+	FILE *f = fopen("/proc/self/autogroup", "r");
+	char text[64] = "";
+
+	if (!f)
+		return -1;
+	if (!fgets(text, sizeof text, f))
+		text[0] = '\0';
+	(void)fclose(f);
+	return text[0] ? strstr(text, "nice 19\n") != NULL : -1;
+}
+
+/* As the exit status of a process of its own, which may lead a session or not. */
+static int
+session_after(bool leads, enum backup_priority priority)
+{
+	pid_t child = fork();
+	int status;
+
+	assert_true(child >= 0);
+	if (child == 0) {
+		if (leads && setsid() < 0)
+			_exit(9);
+		backup_lower_priority(priority);
+		_exit(session_is_lowered() == 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void
+test_session(void **state)
+{
+	(void)state;
+	if (session_is_lowered() != 0)
+		skip();
+	assert_int_equal(session_after(true, BACKUP_PRIORITY_IDLE), 1);
+	assert_int_equal(session_after(true, BACKUP_PRIORITY_NORMAL), 0);
+	assert_int_equal(session_after(false, BACKUP_PRIORITY_IDLE), 0);
+	assert_int_equal(session_is_lowered(), 0);
+}
+
 int
 main(void)
 {
@@ -110,6 +158,7 @@ main(void)
 	    cmocka_unit_test(test_a_gap_is_not_made_up_for),
 	    cmocka_unit_test(test_rates),
 	    cmocka_unit_test(test_priorities),
+	    cmocka_unit_test(test_session),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
