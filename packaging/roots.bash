@@ -119,7 +119,8 @@ roots_run() {
 # roots_make_network: a network of its own, with nothing but a loopback; sets roots_network to its file, for
 # nsenter --net.
 roots_make_network() {
-	roots_network=$roots_folder/network
+	# Another script that goes on with this one has another.
+	roots_network=$roots_folder/network.${0##*/}
 	touch "$roots_network"
 	mount --bind "$roots_network" "$roots_network"
 	mount --make-private "$roots_network"
