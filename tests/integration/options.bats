@@ -217,6 +217,8 @@ verified_get() {
 	openssl ec -in signing.key -pubout -out known.pub 2>/dev/null
 	start_gateway --server-signing-pub-key "$PWD/known.pub"
 	log_in
+	api 200 GET /db/use/defaultdb
+	TOKEN=$(field .token)
 	set_key k v
 	verified_get 200
 	new_key third
