@@ -1,5 +1,5 @@
 /*
- * Claims of peers that asked us. peers_serve.c puts them in after it has checked that they are about
+ * Claims of peers that asked us. peer_service.c puts them in after it has checked that they are about
  * what we audit; peers.c takes all of them at once and gives them to the round.
  *
  * Invariants: len is the sum of the senders' claims and never above PEERS_CLAIMS_MAX; a sender's claims

@@ -1,5 +1,5 @@
 /*
- * Writing a copy of a data folder. Neighbours: cold_archive_read.c and cold_pack.c hand over the files.
+ * Writing a copy of a data folder. Neighbours: cold_unpack.c and cold_pack.c hand over the files.
  *
  * Invariants: every path came through cold_name_clean(); a file is made with O_EXCL below a folder that this
  * process made and nobody else can enter, so that no link can lead elsewhere; room is reserved before it is

@@ -25,7 +25,7 @@ struct call;
 #define JOURNAL_ACTOR_SERVER "(server)"           /* the daemon by itself, or for who started it */
 #define JOURNAL_ACTOR_MAINTENANCE "(maintenance)" /* somebody local, in maintenance mode */
 
-/* What is done to users; of databases: "create database" and so on, see databases_admin.c. */
+/* What is done to users; of databases: "create database" and so on, see databases.h. */
 #define JOURNAL_CREATE_USER "create user"
 #define JOURNAL_CHANGE_PASSWORD "change password"
 #define JOURNAL_GRANT "grant"

@@ -1,7 +1,7 @@
 /*
  * The durable mark and the checkpoint, as files.
  *
- * Neighbours: commit.c and maintain.c write them, recover.c reads them.
+ * Neighbours: commit.c and upkeep.c write them, recover.c reads them.
  * Invariants: the mark has two slots in different sectors, written in turn, so that a torn write
  * leaves the other one; nothing relies on a mark being new. A checkpoint is replaced as a whole.
  *

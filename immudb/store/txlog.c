@@ -1,7 +1,7 @@
 /*
  * The segments of the log: creation ahead of use, appending to the last one, reading from any.
  *
- * Neighbours: commit.c appends, maintain.c prepares, recover.c and read.c read; bytes are made and
+ * Neighbours: commit.c appends, upkeep.c prepares, recover.c and reading.c read; bytes are made and
  * understood by record.c.
  * Invariants:
  *   1. Segments are numbered from 0 without a gap. Those below tail are sealed, tail is appended to,

@@ -1,7 +1,7 @@
 /*
  * The append-only tree: which ranges a proof is made of, fetching them, and checking proofs.
  *
- * Neighbours: readers (ahtree_log.c, the store's tree file) hold the hashes; proof.c puts tree proofs
+ * Neighbours: readers (ahtree_log.c, the store's tree file) hold the hashes; proof_make.c puts tree proofs
  * into dual proofs. Maker and checker share the range arithmetic, so that a checker knows the exact
  * number of terms a proof must have.
  *

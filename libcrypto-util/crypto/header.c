@@ -1,7 +1,7 @@
 /*
  * Transaction headers: range checks, hashes and the serialised form.
  *
- * Neighbours: proof.c checks every foreign header here first, so that no field escapes the hash:
+ * Neighbours: proof_check.c checks every foreign header here first, so that no field escapes the hash:
  * version 0 hashes neither metadata nor the high half of nentries.
  */
 #include "crypto/header.h"

@@ -1,7 +1,7 @@
 /*
  * The tree of one transaction, computed level by level in the caller's scratch memory.
  *
- * Neighbours: entry.c makes the digests, header.c carries the root, proof.c binds the width of a
+ * Neighbours: entry.c makes the digests, header.c carries the root, proof_check.c binds the width of a
  * proof to the header. Invariant of a level: nodes 0..n-1 are in scratch, left to right.
  */
 #include "crypto/htree.h"

@@ -103,6 +103,8 @@ databases() {
 	[ "$(immuclient get --database grown --value-only key4)" = "grows 4" ]
 	run -0 immuadmin hot-restore -i grows.archive --verify-only
 	expect_text "parts:    2"
+	run -0 python3 "$TEST_SOURCE/tests/integration/format_reader.py" archive grows.archive
+	expect_text "archive of grows: 2 parts, 4 transactions"
 	# The database goes on elsewhere than the archive.
 	immuadmin hot-restore grows -i before.archive --force
 	run -10 immuadmin hot-backup grows -o grows.archive --append
@@ -129,6 +131,7 @@ databases() {
 	printf X | dd of=first.archive bs=1 seek=1640 conv=notrunc status=none
 	run -10 immuadmin hot-restore -i first.archive --verify-only
 	expect_text "the digest of the archive is wrong"
+	run -1 python3 "$TEST_SOURCE/tests/integration/format_reader.py" archive first.archive
 }
 
 @test "a database is continued by an archive, and refused one of another history" {

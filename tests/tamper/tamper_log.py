@@ -102,7 +102,9 @@ class Entry:
         end = self.at + ENTRY_FIXED + self.key_len + self.md_len
         return bytes(self.log.data[self.at:end])
 
-    def leaf(self):
+    def leaf(self, version=1):
+        if version == 0:
+            return sha(b"\x00", sha(self.key(), bytes(self.log.data[self.at + 12:self.at + 44])))
         md = self.log.data[self.key_at + self.key_len:self.key_at + self.key_len + self.md_len]
         digest = sha(struct.pack(">H", self.md_len), bytes(md), struct.pack(">H", self.key_len),
                      self.key(), bytes(self.log.data[self.at + 12:self.at + 44]))
@@ -114,6 +116,7 @@ class Transaction:
         self.log = log
         self.at = at
         self.size = size
+        self.version, = struct.unpack_from(">H", log.data, at + 10)
         self.id, = struct.unpack_from(">Q", log.data, at + 16)
         count, = struct.unpack_from(">I", log.data, at + 12)
         self.md_len, = struct.unpack_from(">H", log.data, at + 48)
@@ -131,16 +134,22 @@ class Transaction:
         struct.pack_into(">I", self.log.data, self.at + 44, crc)
         self.log.seal_record(self.at, HEAD + self.md_len)
 
+    def entries_root(self):
+        return tree_root([entry.leaf(self.version) for entry in self.entries])
+
     def rehash_entries(self):
-        self.log.data[self.at + 88:self.at + 120] = tree_root([e.leaf() for e in self.entries])
+        self.log.data[self.at + 88:self.at + 120] = self.entries_root()
 
     def alh(self):
         data, at = self.log.data, self.at
-        version, count = struct.unpack_from(">HI", data, at + 10)
-        assert version == 1
-        inner = sha(data[at + 24:at + 32], struct.pack(">HH", version, self.md_len),
-                    data[at + HEAD:at + HEAD + self.md_len], struct.pack(">I", count),
-                    data[at + 88:at + 120], data[at + 32:at + 40], data[at + 120:at + 152])
+        count = struct.pack(">I", len(self.entries))
+        if self.version == 0:
+            middle = struct.pack(">H", 0) + count[2:]
+        else:
+            middle = struct.pack(">HH", self.version, self.md_len) \
+                + data[at + HEAD:at + HEAD + self.md_len] + count
+        inner = sha(data[at + 24:at + 32], middle, data[at + 88:at + 120], data[at + 32:at + 40],
+                    data[at + 120:at + 152])
         return sha(data[at + 16:at + 24], data[at + 56:at + 88], inner)
 
 
