@@ -114,12 +114,14 @@ found() {
 }
 
 @test "what bounds the auditor's work: samples, rounds, connections, the pace of the sweep" {
-	local name
+	local name drawn
 
 	seq 1 90 | awk '{ printf "key%d\tvalue of %d\n", $1, $1 }' >rows.tsv
 	immuclient import --format tsv --batch-size 1 rows.tsv
 	[[ $(found --audit-sample 0 --audit-newest 7) == 7 ]]
-	[[ $(found --audit-sample 5 --audit-newest 0) == 5 ]]
+	# What is drawn twice is checked once.
+	drawn=$(found --audit-sample 5 --audit-newest 0)
+	((drawn >= 1 && drawn <= 5))
 	immuadmin login immudb <<<immudb
 	for name in one two three; do
 		immuadmin database create "$name"
