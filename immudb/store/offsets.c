@@ -149,6 +149,12 @@ offsets_sync(struct offsets *o, uint64_t *size)
 	return err;
 }
 
+bool
+offsets_has_waiting(struct offsets *o)
+{
+	return pageset_has_waiting(o->pages);
+}
+
 /* Whether the bytes are a tail from which that size can be opened. */
 static bool
 tail_covers(struct bytes state, uint64_t size)

@@ -54,6 +54,9 @@ void offsets_append(struct offsets *o, uint64_t position);
  */
 enum im_err offsets_sync(struct offsets *o, uint64_t *size);
 
+/* Any thread: whether pages that are full, or were mended, wait for the next sync. */
+bool offsets_has_waiting(struct offsets *o);
+
 /* Any thread: transactions appended so far. */
 uint64_t offsets_size(const struct offsets *o);
 

@@ -364,6 +364,12 @@ waiting_count(struct pageset *p)
 	return n;
 }
 
+bool
+pageset_has_waiting(struct pageset *p)
+{
+	return waiting_count(p) > 0;
+}
+
 /* Writes when many wait, without waiting for a maintainer at work unless it must. */
 static enum im_err
 make_room(struct pageset *p, size_t n)

@@ -74,6 +74,9 @@ void pageset_finish(struct pageset *p, struct page *page);
 /* Maintainer: writes all waiting pages and syncs the files. Fails for good after a failed sync. */
 enum im_err pageset_sync(struct pageset *p);
 
+/* Any thread: whether full pages wait to be written. */
+bool pageset_has_waiting(struct pageset *p);
+
 /* What to read: n bytes at offset of a page, into out. */
 struct page_part {
 	uint8_t level;

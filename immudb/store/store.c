@@ -215,7 +215,10 @@ checkpoint_at_close(struct store *s)
 		err = index_flush(s->index, &did);
 	if (err != IM_OK)
 		log_warn("database %s: index: %s", s->name, err_detail(err));
-	if (s->damaged || s->checkpoint_tx == end.tx)
+	/* Pages that a check has mended wait although there is no new transaction. */
+	if (s->damaged ||
+	    (s->checkpoint_tx == end.tx && !tree_has_waiting(s->tree) &&
+		!offsets_has_waiting(s->offsets)))
 		return;
 	/* Whatever becomes of the checkpoint, what was answered is durable. */
 	engine_sync_log(s);

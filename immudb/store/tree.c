@@ -447,6 +447,12 @@ tree_sync(struct tree *t, uint64_t *size)
 	return err;
 }
 
+bool
+tree_has_waiting(struct tree *t)
+{
+	return pageset_has_waiting(t->tiles);
+}
+
 /*
  * Finds in a stored edge the leaves of a level's tail at the size being opened, which is not larger
  * than the size stored. NULL when they are in a full tile.

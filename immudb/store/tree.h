@@ -72,6 +72,9 @@ void tree_edge_root(const struct tree *t, struct hash *out);
  */
 enum im_err tree_sync(struct tree *t, uint64_t *size);
 
+/* Any thread: whether tiles that are full, or were mended, wait for the next sync. */
+bool tree_has_waiting(struct tree *t);
+
 /* Any thread: leaves appended so far. */
 uint64_t tree_size(const struct tree *t);
 

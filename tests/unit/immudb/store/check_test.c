@@ -277,6 +277,24 @@ test_pages_after_open(void **state)
 	check_at_once(f, 0);
 }
 
+/* What was mended is on the disk after a close, also when nothing was written since the last one. */
+static void
+test_mended_before_close(void **state)
+{
+	static const char *const files[] = {"tree.0", "offsets"};
+	struct fixture *f = (struct fixture *)*state;
+
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		store_close(f->s);
+		open_store(f);
+		flip(f, files[i], 3000);
+		check_at_once(f, 1);
+		store_close(f->s);
+		open_store(f);
+		check_at_once(f, 0);
+	}
+}
+
 /* A block of a run is told of by name each time, until the next start makes the index anew. */
 static void
 test_index(void **state)
@@ -340,6 +358,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_tree, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_offsets, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_pages_after_open, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_mended_before_close, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_index, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_bounded, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_ended_by_callback, setup, teardown),
