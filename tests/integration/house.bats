@@ -67,6 +67,9 @@ refuses() {
 	put b/y.h 'int y;\n'
 	refuses comments "no include guard"
 	rm -r tree
+	put b/y.c '/* Y. Neighbours: gone.c. */\n'
+	refuses comments "not there: gone.c"
+	rm -r tree
 	put a.md 'see [b](b.md)\n'
 	refuses links "b.md"
 	put b.md 'fine, [home](https://example.org)\n'

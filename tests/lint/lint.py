@@ -182,7 +182,7 @@ def check_names():
 
 def check_comments():
     """Each .c opens with a comment that says what it is for (the name of a unit test says that);
-    each header has its include guard."""
+    each header has its include guard; files that a comment names are there."""
     for path in sources("*.c"):
         if path.startswith("tests/unit/"):
             continue
@@ -192,6 +192,15 @@ def check_comments():
         text = "\n".join(read_lines(path))
         if not re.search(r"^#ifndef (\w+)\n#define \1\n", text, re.M):
             problem(path, 1, "has no include guard")
+    known = {os.path.basename(path) for path in tree_files()}
+    for path in sources("*.c", "*.h"):
+        if path.startswith("tests/"):
+            continue
+        for number, line in enumerate(read_lines(path), 1):
+            if re.match(r"\s*(/\*| \*)", line):
+                for name in re.findall(r"\b[a-z]\w*\.(?:c|def|md)\b", line):
+                    if name not in known:
+                        problem(path, number, f"names a file that is not there: {name}")
 
 
 def check_text():
