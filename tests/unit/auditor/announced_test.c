@@ -19,6 +19,7 @@
 #include "temp_dir.h"
 #include "util/clock.h"
 #include "util/file.h"
+#include "whole_round.h"
 
 #define SERVER "c9b1p4a5gk3s0h9o1q20"
 #define WIRE_ARENA_MAX (256u << 20)
@@ -59,10 +60,6 @@ struct fixture {
 static const ProtobufCMessage *
 answer(const struct rpc_call *call, enum im_err *err)
 {
-	static Immudb__Schema__DatabaseInfo info;
-	static Immudb__Schema__DatabaseInfo *infos[] = {&info};
-	static Immudb__Schema__DatabaseListResponseV2 list;
-
 	if (call->method == RPC_METHOD_RestoreNotices) {
 		said.asked++;
 		said.asked_tx = ((const Immudb__Schema__RestoreNoticesRequest *)call->request)->tx;
@@ -72,12 +69,7 @@ answer(const struct rpc_call *call, enum im_err *err)
 	}
 	if (call->method != RPC_METHOD_DatabaseListV2)
 		return NULL;
-	immudb__schema__database_info__init(&info);
-	info.name = (char *)(uintptr_t)FAKE_NAME;
-	immudb__schema__database_list_response_v2__init(&list);
-	list.databases = infos;
-	list.n_databases = 1;
-	return &list.base;
+	return whole_round_list(FAKE_NAME);
 }
 
 /* One more notice, signed by the key unless that is NULL. */
@@ -117,22 +109,10 @@ say_nothing(void)
 	said.len = 0;
 }
 
-/* A round of an auditor that was just started; its row of the report. */
 static const struct report_database *
 run_round(struct fixture *f)
 {
-	const struct report_database *d;
-	enum audit_verdict worst;
-	struct audit *audit;
-
-	assert_int_equal(audit_start(&f->options, &audit), IM_OK);
-	assert_int_equal(audit_run_round(audit, &worst), IM_OK);
-	audit_stop(audit);
-	report_lock(&f->report);
-	d = report_database(&f->report, FAKE_NAME);
-	report_unlock(&f->report);
-	assert_non_null(d);
-	return d;
+	return whole_round_run(&f->options, FAKE_NAME);
 }
 
 static void

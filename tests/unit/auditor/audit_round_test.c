@@ -12,6 +12,7 @@
 #include "libproto/client/fake_wire.h"
 #include "temp_dir.h"
 #include "util/clock.h"
+#include "whole_round.h"
 
 #define SERVER "c9b1p4a5gk3s0h9o1q20"
 #define WIRE_ARENA_MAX (256u << 20)
@@ -121,21 +122,6 @@ answer_scan(const Immudb__Schema__TxScanRequest *m, enum im_err *err)
 }
 
 static const ProtobufCMessage *
-answer_list(void)
-{
-	static Immudb__Schema__DatabaseInfo info;
-	static Immudb__Schema__DatabaseInfo *infos[] = {&info};
-	static Immudb__Schema__DatabaseListResponseV2 list;
-
-	immudb__schema__database_info__init(&info);
-	info.name = (char *)(uintptr_t)FAKE_NAME;
-	immudb__schema__database_list_response_v2__init(&list);
-	list.databases = infos;
-	list.n_databases = 1;
-	return &list.base;
-}
-
-static const ProtobufCMessage *
 answer(const struct rpc_call *call, enum im_err *err)
 {
 	pthread_mutex_lock(&gate);
@@ -146,7 +132,7 @@ answer(const struct rpc_call *call, enum im_err *err)
 	case RPC_METHOD_TxScan:
 		return answer_scan((const void *)call->request, err);
 	case RPC_METHOD_DatabaseListV2:
-		return answer_list();
+		return whole_round_list(FAKE_NAME);
 	case RPC_METHOD_Logout:
 		lies.logouts += bytes_equal(call->session, bytes_str("token-1"));
 		return NULL;
@@ -216,22 +202,10 @@ tear_down(void **state)
 	return 0;
 }
 
-/* A round of an auditor that was just started; its row of the report. */
 static const struct report_database *
 run_round(struct fixture *f)
 {
-	const struct report_database *d;
-	enum audit_verdict worst;
-	struct audit *audit;
-
-	assert_int_equal(audit_start(&f->options, &audit), IM_OK);
-	assert_int_equal(audit_run_round(audit, &worst), IM_OK);
-	audit_stop(audit);
-	report_lock(&f->report);
-	d = report_database(&f->report, FAKE_NAME);
-	report_unlock(&f->report);
-	assert_non_null(d);
-	return d;
+	return whole_round_run(&f->options, FAKE_NAME);
 }
 
 static void
