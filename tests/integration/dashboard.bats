@@ -8,15 +8,6 @@ teardown() {
 	drop_server
 }
 
-# start_auditor PROFILE PORT
-start_auditor() {
-	setpriv --pdeathsig KILL auditor --profile "$1" --immudb-address 127.0.0.1 --immudb-port "$PORT" \
-		--audit-username immudb --audit-password immudb --audit-interval 1s --dir "$PWD/$1" \
-		--audit-monitoring-host 127.0.0.1 --audit-monitoring-port "$2" \
-		>"$1.log" 2>&1 </dev/null 3>&- &
-	wait_for port 127.0.0.1 "$2" "$WAIT_SECONDS" $!
-}
-
 # proven PROFILE PORT: its metrics, after a good round.
 proven() {
 	local deadline=$((SECONDS + WAIT_SECONDS))
@@ -61,8 +52,8 @@ named() {
 	immuclient set k v
 	immuclient get k
 	read -r CLIENT_PORT GATEWAY_PORT < <(wait_for free-ports 2)
-	start_auditor immuclient "$CLIENT_PORT"
-	start_auditor immugw "$GATEWAY_PORT"
+	start_auditor_as immuclient "$CLIENT_PORT"
+	start_auditor_as immugw "$GATEWAY_PORT"
 	start_gateway
 	curl -sS --max-time 10 "$REST/db/health" >/dev/null
 	known_metrics >known

@@ -127,6 +127,15 @@ start_auditor() {
 	return 1
 }
 
+# start_auditor_as PROFILE PORT: one with that profile, serving there; folder and log are called PROFILE, too.
+start_auditor_as() {
+	setpriv --pdeathsig KILL auditor --profile "$1" --immudb-address 127.0.0.1 --immudb-port "$PORT" \
+		--audit-username immudb --audit-password immudb --audit-interval 1s --dir "$PWD/$1" \
+		--audit-monitoring-host 127.0.0.1 --audit-monitoring-port "$2" \
+		>"$1.log" 2>&1 </dev/null 3>&- &
+	wait_for port 127.0.0.1 "$2" "$WAIT_SECONDS" $!
+}
+
 # audit_once [OPTION...]: one round of an auditor with the same folder, for `run`.
 audit_once() {
 	auditor --once --immudb-port "$PORT" --dir "$AUDIT_DIR" --audit-username immudb \

@@ -9,15 +9,6 @@ teardown() {
 	drop_server
 }
 
-# start_auditor PROFILE PORT: audits the server every second; its log is PROFILE.log.
-start_auditor() {
-	setpriv --pdeathsig KILL auditor --profile "$1" --immudb-address 127.0.0.1 --immudb-port "$PORT" \
-		--audit-username immudb --audit-password immudb --audit-interval 1s --dir "$PWD/$1" \
-		--audit-monitoring-host 127.0.0.1 --audit-monitoring-port "$2" \
-		>"$1.log" 2>&1 </dev/null 3>&- &
-	wait_for port 127.0.0.1 "$2" "$WAIT_SECONDS" $!
-}
-
 # start_prometheus: with the files of packaging/prometheus, but the addresses of this test and no
 # patience; sets PROMETHEUS.
 start_prometheus() {
@@ -94,8 +85,8 @@ restart_server() {
 	immuclient set k 3
 	start_gateway
 	read -r CLIENT_PORT AUDIT_PORT < <(wait_for free-ports 2)
-	start_auditor immuclient "$CLIENT_PORT"
-	start_auditor immugw "$AUDIT_PORT"
+	start_auditor_as immuclient "$CLIENT_PORT"
+	start_auditor_as immugw "$AUDIT_PORT"
 	start_prometheus
 	value_until 1 "immuclient_audit_result_per_server"
 	value_until 1 "immugw_audit_result_per_server"
