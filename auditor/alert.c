@@ -1,13 +1,14 @@
 /*
- * Telling people. Neighbours: alert_json (what is said), alert_queue (where it waits), alert_post and
- * alert_exec (the two ways to deliver it); the rounds call alerts_send().
+ * Telling people. Neighbours: alert_json (what is said), alert_queue (where it waits), alert_post
+ * and alert_exec (the two ways to deliver it); the rounds call alerts_send().
  *
  *	     alerts_send() ──▶ webhook/ ──▶ its thread ──▶ alert_post
  *	                  └──▶ program/ ──▶ its thread ──▶ alert_exec
  *
- * Invariants: an alert is on disk before anybody tries to deliver it, and leaves only when it was delivered
- * or the queue was full; the oldest is delivered before the next is tried; neither way waits for the other;
- * no lock is held during an attempt. The lock of a channel guards its queue, counts and flags.
+ * Invariants: an alert is on disk before anybody tries to deliver it, and leaves only when it was
+ * delivered or the queue was full; the oldest is delivered before the next is tried; neither way
+ * waits for the other; no lock is held during an attempt. The lock of a channel guards its queue,
+ * counts and flags.
  */
 #include "alert.h"
 
@@ -86,8 +87,8 @@ channel_pause_ms(struct alert_channel *c, const struct alert_outcome *outcome)
 }
 
 /*
- * Waits until it is time for the next attempt. A new alert is tried early, but never sooner after a failure
- * than the first pause. A stop cuts the pause short, for one last attempt.
+ * Waits until it is time for the next attempt. A new alert is tried early, but never sooner after a
+ * failure than the first pause. A stop cuts the pause short, for one last attempt.
  */
 static void
 channel_rest(struct alert_channel *c, unsigned int pause_ms)

@@ -4,10 +4,11 @@
 #include "report.h"
 
 /*
- * Telling people: a webhook, a program, or both. An alert is written to a queue folder of each of the two
- * before anything else, and its file is removed when it was delivered; what is left from a run before is
- * delivered first. Each of the two has a thread that delivers in order and tries again with growing
- * pauses, for as long as it takes; neither waits for the other. ALERTS.md says what a receiver gets.
+ * Telling people: a webhook, a program, or both. An alert is written to a queue folder of each of
+ * the two before anything else, and its file is removed when it was delivered; what is left from a
+ * run before is delivered first. Each of the two has a thread that delivers in order and tries
+ * again with growing pauses, for as long as it takes; neither waits for the other. ALERTS.md says
+ * what a receiver gets.
  */
 struct alerts;
 
@@ -43,16 +44,16 @@ struct alert {
 
 /*
  * Opens the queues and starts the threads; with neither url nor program there is nothing to do and
- * alerts_send() does nothing. Before any other thread, with SIGPIPE ignored. IM_ERR_ARGUMENT (url, program), IM_ERR_CONFIG (secret
- * file, or an option without the one it belongs to), IM_ERR_LOCKED (the folder is another process's),
- * IM_ERR_IO, IM_ERR_NOMEM.
+ * alerts_send() does nothing. Before any other thread, with SIGPIPE ignored. IM_ERR_ARGUMENT (url,
+ * program), IM_ERR_CONFIG (secret file, or an option without the one it belongs to), IM_ERR_LOCKED
+ * (the folder is another process's), IM_ERR_IO, IM_ERR_NOMEM.
  */
 enum im_err alerts_start(const struct alert_options *options, struct alerts **out);
 
 /*
- * Queues an alert durably and returns. A verdict that is not tamper-like goes to the webhook only, and
- * only with every_round. When a queue is full the oldest goes, first of those that are no alarm, which is
- * logged and counted. From any thread. IM_ERR_IO, IM_ERR_NO_SPACE, IM_ERR_NOMEM.
+ * Queues an alert durably and returns. A verdict that is not tamper-like goes to the webhook only,
+ * and only with every_round. When a queue is full the oldest goes, first of those that are no
+ * alarm, which is logged and counted. From any thread. IM_ERR_IO, IM_ERR_NO_SPACE, IM_ERR_NOMEM.
  */
 enum im_err alerts_send(struct alerts *a, const struct alert *alert);
 
@@ -64,7 +65,9 @@ struct alert_counts {
 };
 void alerts_counts(struct alerts *a, struct alert_counts *out);
 
-/* Tries what is queued for at most wait_ms, stops the threads; what is left stays queued. NULL ok. */
+/*
+ * Tries what is queued for at most wait_ms, stops the threads; what is left stays queued. NULL ok.
+ */
 void alerts_stop(struct alerts *a, unsigned int wait_ms);
 
 #endif

@@ -1,4 +1,7 @@
-/* How attempts to deliver an alert ended. Neighbours: alert_post and alert_exec (say it), alert (acts on it). */
+/*
+ * How attempts to deliver an alert ended. Neighbours: alert_post and alert_exec (say it), alert
+ * (acts on it).
+ */
 #include "alert_delivery.h"
 
 #include <stdarg.h>

@@ -3,7 +3,9 @@
 
 #include "alert.h"
 
-/* How an attempt to deliver an alert ended; alert_post.h and alert_exec.h are the two ways to try. */
+/*
+ * How an attempt to deliver an alert ended; alert_post.h and alert_exec.h are the two ways to try.
+ */
 enum alert_result {
 	ALERT_DELIVERED,
 	ALERT_FAILED,  /* may well work soon */

@@ -1,8 +1,8 @@
 /*
  * The alert program. Neighbours: alert (says when), spawn.
  *
- * Invariants: no shell ever sees a byte of an alert; a program never outlives its time nor the auditor's
- * orderly stop; every one is reaped.
+ * Invariants: no shell ever sees a byte of an alert; a program never outlives its time nor the
+ * auditor's orderly stop; every one is reaped.
  */
 #include "alert_exec.h"
 
@@ -29,7 +29,10 @@ struct alert_exec {
 	int abort_fd; /* eventfd: readable when aborted */
 };
 
-/* The path from the root; what a link in it leads to is found anew at each run. NULL: errno says why. */
+/*
+ * The path from the root; what a link in it leads to is found anew at each run. NULL: errno says
+ * why.
+ */
 static char *
 exec_absolute(const char *path)
 {
@@ -161,8 +164,8 @@ exec_judge(const struct alert_exec *e, int status, int error_fd, struct alert_ou
 }
 
 /*
- * As the first process of a container we inherit what programs left running when they ended. The auditor
- * has no other children, so that whatever has ended by now is one of those.
+ * As the first process of a container we inherit what programs left running when they ended. The
+ * auditor has no other children, so that whatever has ended by now is one of those.
  */
 static void
 exec_reap_orphans(void)

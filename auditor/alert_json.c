@@ -1,8 +1,9 @@
 /*
  * The JSON of an alert. Neighbours: alert (queues it), ALERTS.md (describes it).
  *
- * Invariants: the fields of the original's webhook keep name, place and form; user name and password are
- * never among them; whatever a server sent is escaped, so that the result is always valid JSON.
+ * Invariants: the fields of the original's webhook keep name, place and form; user name and
+ * password are never among them; whatever a server sent is escaped, so that the result is always
+ * valid JSON.
  */
 #include "alert_json.h"
 

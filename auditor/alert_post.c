@@ -1,11 +1,11 @@
 /*
- * The webhook. Neighbours: alert (says when), hmac; ALERTS.md describes what is sent. The only file that
- * includes curl.
+ * The webhook. Neighbours: alert (says when), hmac; ALERTS.md describes what is sent. The only file
+ * that includes curl.
  *
- * Invariants: nothing is sent over a connection whose certificate does not verify; a redirection is an
- * error, because it would carry the alert and the password elsewhere; the log gets scheme and host of the
- * URL, never its path, which may be as good as a password; what the receiver answers is read for the log
- * only, and bounded.
+ * Invariants: nothing is sent over a connection whose certificate does not verify; a redirection is
+ * an error, because it would carry the alert and the password elsewhere; the log gets scheme and
+ * host of the URL, never its path, which may be as good as a password; what the receiver answers is
+ * read for the log only, and bounded.
  */
 #include "alert_post.h"
 

@@ -4,15 +4,16 @@
 #include "alert_delivery.h"
 
 /*
- * The webhook: posts a body to a URL, http or https and nothing else, over a connection that is verified,
- * following no redirection. One thread at a time, but for alert_post_abort().
+ * The webhook: posts a body to a URL, http or https and nothing else, over a connection that is
+ * verified, following no redirection. One thread at a time, but for alert_post_abort().
  */
 struct alert_post;
 
 /*
- * Reads the secret and checks the URL: IM_ERR_ARGUMENT for one that is not of these two schemes, or has a
- * user name or password in it; IM_ERR_CONFIG for a secret file that others may read, is empty or missing;
- * IM_ERR_NOMEM. What is in options is copied. curl_global_init() is called here: before other threads.
+ * Reads the secret and checks the URL: IM_ERR_ARGUMENT for one that is not of these two schemes, or
+ * has a user name or password in it; IM_ERR_CONFIG for a secret file that others may read, is empty
+ * or missing; IM_ERR_NOMEM. What is in options is copied. curl_global_init() is called here: before
+ * other threads.
  */
 enum im_err alert_post_open(const struct alert_options *options, struct alert_post **out);
 
@@ -27,8 +28,8 @@ void alert_post_abort(struct alert_post *p);
 void alert_post_close(struct alert_post *p);
 
 /*
- * What the signature header holds: "v1=" and the HMAC-SHA-256, in hex, of the timestamp header, a full
- * stop, and the body. Pure.
+ * What the signature header holds: "v1=" and the HMAC-SHA-256, in hex, of the timestamp header, a
+ * full stop, and the body. Pure.
  */
 #define ALERT_SIGNATURE_SIZE 68
 char *alert_post_sign(

@@ -1,8 +1,9 @@
 /*
  * The queue of alerts on disk. Neighbours: alert (fills it and takes from it).
  *
- * Invariants: an alert whose adding succeeded is on disk; the list in memory is what lies in the folder,
- * but for alerts that the disk refused; numbers grow, also over restarts while something is queued.
+ * Invariants: an alert whose adding succeeded is on disk; the list in memory is what lies in the
+ * folder, but for alerts that the disk refused; numbers grow, also over restarts while something is
+ * queued.
  */
 #include "alert_queue.h"
 

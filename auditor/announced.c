@@ -1,9 +1,9 @@
 /*
- * Asking for announced restores, and judging what the server says. round.c calls it when a round has
- * found a history gone; round_end.c keeps what was accepted.
+ * Asking for announced restores, and judging what the server says. round.c calls it when a round
+ * has found a history gone; round_end.c keeps what was accepted.
  *
- * Invariants: a finding only gets milder by a notice that a configured key has signed and that a proof
- * ties to what the server shows; what the server says here never makes anything trusted.
+ * Invariants: a finding only gets milder by a notice that a configured key has signed and that a
+ * proof ties to what the server shows; what the server says here never makes anything trusted.
  */
 #include "announced.h"
 

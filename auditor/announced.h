@@ -4,9 +4,9 @@
 #include "round.h"
 
 /*
- * Restores that the server's operator has announced. A history that is not there any more may have been
- * put back on purpose; then the server holds a notice of that, and the finding gets the milder name
- * rolled-back-announced. It is an alarm all the same, until somebody acknowledges it.
+ * Restores that the server's operator has announced. A history that is not there any more may have
+ * been put back on purpose; then the server holds a notice of that, and the finding gets the milder
+ * name rolled-back-announced. It is an alarm all the same, until somebody acknowledges it.
  *
  * A notice counts only if all of this is so:
  *
@@ -17,8 +17,8 @@
  *	it was made after what it took back was proven, by the clocks of both, and has not explained an
  *	alarm that is settled: an old notice is good for one restore.
  *
- * Without a configured key none counts. Whoever answers at the address could have written it, so that it
- * would only make a lie sound better; it is mentioned in the reason and is in the evidence.
+ * Without a configured key none counts. Whoever answers at the address could have written it, so
+ * that it would only make a lie sound better; it is mentioned in the reason and is in the evidence.
  */
 
 /* How far the clocks of server and auditor may be apart. */

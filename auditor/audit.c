@@ -1,11 +1,11 @@
 /*
- * The auditing of one server: its life, and when rounds run. audit_round.c has one round over the server,
- * audit_recall.c what is remembered of its databases.
+ * The auditing of one server: its life, and when rounds run. audit_round.c has one round over the
+ * server, audit_recall.c what is remembered of its databases.
  *
  *	audit_begin() --> round --> idle --interval, back-off, audit_round_now()--> round --> ...
  *
- * Invariants: an alarm is shown from the start, whether or not the server is there; nothing that a round
- * meets ends the loop.
+ * Invariants: an alarm is shown from the start, whether or not the server is there; nothing that a
+ * round meets ends the loop.
  */
 #include "audit.h"
 
@@ -52,7 +52,10 @@ pause_ms(const struct audit *a)
 	return ms - ms / JITTER_PART * random / UINT32_MAX;
 }
 
-/* Waits until the round after the one that began then is due or wanted; false when the auditor stops. */
+/*
+ * Waits until the round after the one that began then is due or wanted; false when the auditor
+ * stops.
+ */
 static bool
 wait_round(struct audit *a, int64_t began_ns)
 {

@@ -7,8 +7,8 @@
 #include "tls/tls_client.h"
 
 /*
- * The auditing of one server: rounds over its databases at an interval, each database a state machine of
- * its own (round.h), several at a time. Never stops because a round went wrong.
+ * The auditing of one server: rounds over its databases at an interval, each database a state
+ * machine of its own (round.h), several at a time. Never stops because a round went wrong.
  */
 struct audit;
 
@@ -40,8 +40,9 @@ struct audit_options {
 };
 
 /*
- * Loads keys, and what is remembered into the report: alarms show before the first round. No round runs
- * yet. IM_ERR_KEY_FILE, IM_ERR_CERTIFICATE, IM_ERR_CONFIG (TLS), IM_ERR_LIMIT, IM_ERR_ARGUMENT, IM_ERR_IO, IM_ERR_NOMEM.
+ * Loads keys, and what is remembered into the report: alarms show before the first round. No round
+ * runs yet. IM_ERR_KEY_FILE, IM_ERR_CERTIFICATE, IM_ERR_CONFIG (TLS), IM_ERR_LIMIT,
+ * IM_ERR_ARGUMENT, IM_ERR_IO, IM_ERR_NOMEM.
  */
 enum im_err audit_start(const struct audit_options *options, struct audit **out);
 
@@ -52,23 +53,23 @@ enum im_err audit_begin(struct audit *a);
 void audit_round_now(struct audit *a);
 
 /*
- * Whether the rounds go on: one that is under way has had an answer or ended a database within the time for a
- * request and stall_ms. Every request has a deadline; what has none (a folder on a disk that is gone, a fault of
- * ours) is what a watchdog has to know of. Any thread.
+ * Whether the rounds go on: one that is under way has had an answer or ended a database within the
+ * time for a request and stall_ms. Every request has a deadline; what has none (a folder on a disk
+ * that is gone, a fault of ours) is what a watchdog has to know of. Any thread.
  */
 bool audit_is_moving(const struct audit *a);
 
 /*
- * Reads the files of public keys and of TLS again: keys count from the next round on, certificates from the
- * next connection on. On an error that part stays as it was. IM_ERR_KEY_FILE, IM_ERR_CERTIFICATE,
- * IM_ERR_NOMEM. Any thread.
+ * Reads the files of public keys and of TLS again: keys count from the next round on, certificates
+ * from the next connection on. On an error that part stays as it was. IM_ERR_KEY_FILE,
+ * IM_ERR_CERTIFICATE, IM_ERR_NOMEM. Any thread.
  */
 enum im_err audit_reload(struct audit *a);
 
 /*
  * Runs one round over all databases here and now, without a thread of its own, and gives the worst
- * verdict: for `auditor --once` and tests. Between audit_start() and audit_stop() only when the interval
- * is 0, which starts no rounds by themselves.
+ * verdict: for `auditor --once` and tests. Between audit_start() and audit_stop() only when the
+ * interval is 0, which starts no rounds by themselves.
  */
 enum im_err audit_run_round(struct audit *a, enum audit_verdict *worst);
 

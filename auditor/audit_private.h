@@ -7,8 +7,8 @@
 #include "round_end.h"
 
 /*
- * The inside of struct audit, shared by audit.c (the loop), audit_round.c (one round over the server) and
- * audit_recall.c (what is remembered of databases).
+ * The inside of struct audit, shared by audit.c (the loop), audit_round.c (one round over the
+ * server) and audit_recall.c (what is remembered of databases).
  */
 #define AUDIT_KEYS_MAX 64u
 
@@ -32,7 +32,10 @@ struct audit {
 	pthread_t thread;
 	bool has_thread;
 	atomic_bool stop;
-	/* When the round under way last had an answer or ended a database, monotonic; 0 between rounds. */
+	/*
+	 * When the round under way last had an answer or ended a database, monotonic; 0 between
+	 * rounds.
+	 */
 	atomic_int_least64_t moved_ns;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
@@ -47,8 +50,8 @@ void audit_take_keys(struct audit *a);
 /* ---- audit_recall.c ---- */
 
 /*
- * Loads what the state folder remembers of the pinned server's databases, as far as they are selected,
- * into the memory and the report. IM_ERR_IO, IM_ERR_LIMIT.
+ * Loads what the state folder remembers of the pinned server's databases, as far as they are
+ * selected, into the memory and the report. IM_ERR_IO, IM_ERR_LIMIT.
  */
 enum im_err audit_recall(struct audit *a);
 
@@ -61,14 +64,17 @@ size_t audit_memory_at(const struct audit *a, const char *name);
 /* The memory of a database, made when there is none; NULL without memory. Between rounds. */
 struct round_memory *audit_memory_of(struct audit *a, const char *name);
 
-/* Forgets a database of which nothing is known and that is not there; the report, too. Between rounds. */
+/*
+ * Forgets a database of which nothing is known and that is not there; the report, too. Between
+ * rounds.
+ */
 void audit_memory_drop(struct audit *a, const char *name);
 
 /* ---- audit_round.c ---- */
 
 /*
- * One round over all databases: IM_OK, or why they could not be looked at, which the report then has as
- * the server's verdict. IM_ERR_CANCELLED when the auditor stops.
+ * One round over all databases: IM_OK, or why they could not be looked at, which the report then
+ * has as the server's verdict. IM_ERR_CANCELLED when the auditor stops.
  */
 enum im_err audit_do_round(struct audit *a);
 

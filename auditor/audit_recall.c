@@ -1,9 +1,10 @@
 /*
- * What an auditor remembers of databases: in files from run to run, in memory from round to round. audit.c
- * has it loaded at start, audit_round.c goes by it.
+ * What an auditor remembers of databases: in files from run to run, in memory from round to round.
+ * audit.c has it loaded at start, audit_round.c goes by it.
  *
- * Invariants: the memory is sorted by name and each name is there once; it changes under the report's lock,
- * so that peers may be told of it at any time; only what the filters select is in it.
+ * Invariants: the memory is sorted by name and each name is there once; it changes under the
+ * report's lock, so that peers may be told of it at any time; only what the filters select is in
+ * it.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 /*
- * The files of records, and what is done to a record without any file. Neighbours: audit_record_text.c
- * (the text of a file), client/trust_file.h (the folder's lock, and which names may be in a file's name);
- * rounds, `auditor ack` and `auditor status` use them.
+ * The files of records, and what is done to a record without any file. Neighbours:
+ * audit_record_text.c (the text of a file), client/trust_file.h (the folder's lock, and which names
+ * may be in a file's name); rounds, `auditor ack` and `auditor status` use them.
  *
- * Invariant: a file is only replaced under the lock of its folder, by a record that was read under that
- * same lock, so that an acknowledgement and a round never undo one another.
+ * Invariant: a file is only replaced under the lock of its folder, by a record that was read under
+ * that same lock, so that an acknowledgement and a round never undo one another.
  */
 #include "audit_record.h"
 

@@ -1,10 +1,11 @@
 /*
- * The form of a record's file: "name value" lines in one order, values separated by blanks, and last the
- * SHA-256 of the lines before. Neighbour: audit_record.c, which reads and replaces the files.
+ * The form of a record's file: "name value" lines in one order, values separated by blanks, and
+ * last the SHA-256 of the lines before. Neighbour: audit_record.c, which reads and replaces the
+ * files.
  *
- * Invariant: the text is canonical. A text is accepted only if writing what was read from it gives the
- * same bytes, so that every changed byte is noticed, and the reader needs no rules of its own beyond
- * those that keep it within its arrays.
+ * Invariant: the text is canonical. A text is accepted only if writing what was read from it gives
+ * the same bytes, so that every changed byte is noticed, and the reader needs no rules of its own
+ * beyond those that keep it within its arrays.
  */
 #include "audit_record_text.h"
 

@@ -1,6 +1,6 @@
 /*
- * One round over a server: what concerns it as a whole, and then its databases, several at a time. audit.c
- * says when, round.c looks at one database, round_end.c draws the consequences.
+ * One round over a server: what concerns it as a whole, and then its databases, several at a time.
+ * audit.c says when, round.c looks at one database, round_end.c draws the consequences.
  *
  *	connect --> pin --> log in --> list --> databases
  *	   |         |         |         |
@@ -9,8 +9,8 @@
  *	              v
  *	every database has the verdict of the server
  *
- * Invariants: the server's identity is compared before the password is sent; the list of databases changes
- * only between rounds; one worker at a time has a database.
+ * Invariants: the server's identity is compared before the password is sent; the list of databases
+ * changes only between rounds; one worker at a time has a database.
  */
 #include <stdio.h>
 #include <stdlib.h>

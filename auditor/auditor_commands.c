@@ -1,6 +1,7 @@
 /*
- * The commands of the auditor that need no server. Neighbours: audit_record.h and client/immu_trust.h
- * (the folder), libproto/cli (what other programs show alike), main.c (the daemon and --once).
+ * The commands of the auditor that need no server. Neighbours: audit_record.h and
+ * client/immu_trust.h (the folder), libproto/cli (what other programs show alike), main.c (the
+ * daemon and --once).
  */
 #include "auditor_commands.h"
 

@@ -6,8 +6,8 @@
 #include "util/output.h"
 
 /*
- * The commands that work on the auditor's folder and on files, without a server; each returns the exit
- * code. auditor_options.c has their table.
+ * The commands that work on the auditor's folder and on files, without a server; each returns the
+ * exit code. auditor_options.c has their table.
  */
 int command_status(struct command_call *call);
 int command_ack(struct command_call *call);
@@ -20,8 +20,8 @@ int command_trust_forget(struct command_call *call);
 int command_version(struct command_call *call);
 
 /*
- * What `auditor --once` prints: the verdict on each database, and on the server if that is worse or there
- * is no database. The report is nobody else's any more.
+ * What `auditor --once` prints: the verdict on each database, and on the server if that is worse or
+ * there is no database. The report is nobody else's any more.
  */
 void auditor_show_round(struct output *o, const struct report *r);
 

@@ -1,8 +1,9 @@
 /*
- * The option table of the auditor and its commands. Neighbours: cli/audit_options.h (the options that
- * `immuclient audit-mode` has as well), main.c (the daemon), auditor_commands.c.
+ * The option table of the auditor and its commands. Neighbours: cli/audit_options.h (the options
+ * that `immuclient audit-mode` has as well), main.c (the daemon), auditor_commands.c.
  *
- * Invariant: what is wrong by itself, whatever the server says, is refused here, before anything starts.
+ * Invariant: what is wrong by itself, whatever the server says, is refused here, before anything
+ * starts.
  */
 #include "auditor_options.h"
 

@@ -33,7 +33,10 @@ struct auditor_settings {
 enum im_err auditor_settings_init(const struct options *o, struct auditor_settings *out);
 void auditor_settings_free(struct auditor_settings *s);
 
-/* The folder alone, for commands that only look at it; a path and a NUL. IM_ERR_CONFIG, IM_ERR_NOMEM. */
+/*
+ * The folder alone, for commands that only look at it; a path and a NUL. IM_ERR_CONFIG,
+ * IM_ERR_NOMEM.
+ */
 enum im_err auditor_folder(const struct options *o, struct buf *out);
 
 #endif

@@ -1,9 +1,10 @@
 /*
- * Comparing with peers. What a peer says counts as far as it can be shown: by the server's signature when
- * a public key is configured, else by its hash alone, which can raise an alarm and nothing more.
+ * Comparing with peers. What a peer says counts as far as it can be shown: by the server's
+ * signature when a public key is configured, else by its hash alone, which can raise an alarm and
+ * nothing more.
  *
- * Invariants: no claim changes what we trust; what peers say costs a bounded number of questions to the
- * server and of signatures.
+ * Invariants: no claim changes what we trust; what peers say costs a bounded number of questions to
+ * the server and of signatures.
  */
 #include "claims.h"
 
@@ -239,7 +240,10 @@ state_of(const struct peer_state *p, struct trust_state *out)
 	out->signature_len = p->signature_len;
 }
 
-/* Two signed states contradict, one of which is not shown to us; they, and not what is, are the evidence. */
+/*
+ * Two signed states contradict, one of which is not shown to us; they, and not what is, are the
+ * evidence.
+ */
 static enum im_err
 note_proof(struct round *r, const struct claim_proof *p, const struct peer_contradiction *c)
 {
@@ -261,8 +265,8 @@ note_proof(struct round *r, const struct claim_proof *p, const struct peer_contr
 }
 
 /*
- * One contradiction. Nothing in it needs the server; a state that it does not show us is what makes it
- * matter: of one that it does show, check_older() has compared both.
+ * One contradiction. Nothing in it needs the server; a state that it does not show us is what makes
+ * it matter: of one that it does show, check_older() has compared both.
  */
 static enum im_err
 check_proof(struct round *r, const struct claim_proof *p)

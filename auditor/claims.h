@@ -5,8 +5,8 @@
 #include "selection.h"
 
 /*
- * What peers claim to have verified, collected at the beginning of a round, and compared with what the
- * server shows us in it.
+ * What peers claim to have verified, collected at the beginning of a round, and compared with what
+ * the server shows us in it.
  */
 #define CLAIMS_MAX 4096
 /* Of one database in a round: that the server is asked about, and whose signatures are checked. */
@@ -36,8 +36,8 @@ struct claims {
 };
 
 /*
- * Asks the peers about the databases of the selection, and takes what those said that asked us; NULL: there
- * are none, which is fine. What cannot be kept is left out and logged.
+ * Asks the peers about the databases of the selection, and takes what those said that asked us;
+ * NULL: there are none, which is fine. What cannot be kept is left out and logged.
  */
 void claims_collect(struct claims *c, struct peers *peers, const char *server_id,
     const struct selection *selection);
@@ -46,9 +46,9 @@ void claims_free(struct claims *c);
 struct round;
 
 /*
- * The check: every claim about this round's database agrees with the state that the server has shown
- * us, or is not backed by anything. A contradiction counts for more than a state that is not shown.
- * IM_ERR_STATE_FORKED, IM_ERR_STATE_OLDER, IM_ERR_PROOF, errors of asking.
+ * The check: every claim about this round's database agrees with the state that the server has
+ * shown us, or is not backed by anything. A contradiction counts for more than a state that is not
+ * shown. IM_ERR_STATE_FORKED, IM_ERR_STATE_OLDER, IM_ERR_PROOF, errors of asking.
  */
 enum im_err claims_check(struct round *r);
 

@@ -1,6 +1,6 @@
 /*
- * The content of one transaction, for samples and for the sweep. verify.c hashes; here is what a value
- * that is missing means, and which entry it is that does not fit.
+ * The content of one transaction, for samples and for the sweep. verify.c hashes; here is what a
+ * value that is missing means, and which entry it is that does not fit.
  */
 #include "content_check.h"
 

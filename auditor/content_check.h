@@ -5,8 +5,8 @@
 #include "round_rules.h"
 
 /*
- * Does a transaction hold what its header says? Every entry is hashed here, and so is every value that the
- * answer holds. Pure.
+ * Does a transaction hold what its header says? Every entry is hashed here, and so is every value
+ * that the answer holds. Pure.
  */
 struct tx_rules {
 	uint64_t truncated_to; /* of struct round_value_facts */
@@ -20,8 +20,9 @@ struct tx_checked {
 };
 
 /*
- * The entries of m are those that out->header counts and hash to its root, and each value has its hash.
- * Fills out->entries. IM_ERR_PROOF, IM_ERR_DATA_LOSS; the detail names transaction and key; IM_ERR_NOMEM.
+ * The entries of m are those that out->header counts and hash to its root, and each value has its
+ * hash. Fills out->entries. IM_ERR_PROOF, IM_ERR_DATA_LOSS; the detail names transaction and key;
+ * IM_ERR_NOMEM.
  */
 enum im_err content_check(const Immudb__Schema__Tx *m, const struct tx_rules *rules,
     struct arena *arena, struct verify_outcome *out, struct tx_checked *checked);

@@ -1,7 +1,7 @@
 /*
- * Narrowing a fault down to transactions. round.c calls it when a round has found something that belongs
- * to no single transaction; it asks the server that is suspected, so that nothing it learns here makes
- * a finding milder.
+ * Narrowing a fault down to transactions. round.c calls it when a round has found something that
+ * belongs to no single transaction; it asks the server that is suspected, so that nothing it learns
+ * here makes a finding milder.
  *
  * Invariant: what the server refuses or gets wrong here changes the range and the words, never a
  * tamper-like verdict into another kind.
@@ -60,7 +60,10 @@ point_agrees(void *arg, size_t point, bool *out)
 		return err;
 	err = verify_history(&anchor, m, &r->scratch, &outcome);
 	*out = !err && outcome.point.id == p->tx && hash_equal(&outcome.point.alh, &p->alh);
-	/* That a history is another one takes a proof that holds; that it is broken, one that fails. */
+	/*
+	 * That a history is another one takes a proof that holds; that it is broken, one that
+	 * fails.
+	 */
 	return r->finding.verdict == AUDIT_TAMPERED &&
 		audit_verdict_info(round_rules_verdict(err))->is_tamper
 	    ? IM_OK

@@ -1,10 +1,10 @@
 /*
- * The auditing daemon. util/daemon_main.h is the order of things; this file says what starts and stops, and
- * runs single rounds. auditor_options.c has the options, audit.h does the work, and web.h, alert.h and
- * peers.h tell others.
+ * The auditing daemon. util/daemon_main.h is the order of things; this file says what starts and
+ * stops, and runs single rounds. auditor_options.c has the options, audit.h does the work, and
+ * web.h, alert.h and peers.h tell others.
  *
- * Invariants: what cannot work however long one waits (a key, a filter, a port, another auditor in the
- * same folder) ends the start with one clear line; a server that is not there does not.
+ * Invariants: what cannot work however long one waits (a key, a filter, a port, another auditor in
+ * the same folder) ends the start with one clear line; a server that is not there does not.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -124,7 +124,10 @@ main_start(struct auditor *a, bool once)
 	web.peers = a->peers;
 	if (!err)
 		err = main_start_audit(a);
-	/* After the alarms that are remembered have come into the report: no look at it may miss them. */
+	/*
+	 * After the alarms that are remembered have come into the report: no look at it may miss
+	 * them.
+	 */
 	if (!err && !once)
 		err = web_start(&web, &a->web);
 	/* Nothing is looked at, and nobody is told anything, by an auditor that cannot start. */

@@ -1,5 +1,6 @@
 /*
- * Addresses of auditors, as options have them. Nothing is looked up here: rpc/client_dial.c does that.
+ * Addresses of auditors, as options have them. Nothing is looked up here: rpc/client_dial.c does
+ * that.
  */
 #include "peer_address.h"
 

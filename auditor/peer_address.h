@@ -10,7 +10,10 @@ struct peer_address {
 	uint16_t port;
 };
 
-/* Takes it apart. Port 0 is taken when it is to listen on. IM_ERR_ARGUMENT; the detail names the text. */
+/*
+ * Takes it apart. Port 0 is taken when it is to listen on. IM_ERR_ARGUMENT; the detail names the
+ * text.
+ */
 enum im_err peer_address_parse(const char *text, bool is_to_listen, struct peer_address *out);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * Claims of peers that asked us. peer_service.c puts them in after it has checked that they are about
- * what we audit; peers.c takes all of them at once and gives them to the round.
+ * Claims of peers that asked us. peer_service.c puts them in after it has checked that they are
+ * about what we audit; peers.c takes all of them at once and gives them to the round.
  *
- * Invariants: len is the sum of the senders' claims and never above PEERS_CLAIMS_MAX; a sender's claims
- * stand in the order they came.
+ * Invariants: len is the sum of the senders' claims and never above PEERS_CLAIMS_MAX; a sender's
+ * claims stand in the order they came.
  */
 #include "peer_claims.h"
 
@@ -83,7 +83,9 @@ sender_append(struct peer_claims *c, struct peer_sender *s, const struct peer_st
 	return true;
 }
 
-/* Whether the sender has said it already; if not, there is room for it beside what it said before. */
+/*
+ * Whether the sender has said it already; if not, there is room for it beside what it said before.
+ */
 static bool
 sender_has(struct peer_claims *c, struct peer_sender *s, const struct peer_state *state)
 {

@@ -4,10 +4,10 @@
 #include "peers.h"
 
 /*
- * Claims of peers that asked us, until the round takes them: a store that strangers fill, with room for
- * PEERS_CLAIMS_MAX of at most PEERS_SENDERS_MAX hosts. Of one host about one database the last
- * PEERS_CLAIMS_OF_ONE different ones are kept. When all is full, whoever has the most loses the oldest, so
- * that one host cannot displace what others said. No lock: its owner has one.
+ * Claims of peers that asked us, until the round takes them: a store that strangers fill, with room
+ * for PEERS_CLAIMS_MAX of at most PEERS_SENDERS_MAX hosts. Of one host about one database the last
+ * PEERS_CLAIMS_OF_ONE different ones are kept. When all is full, whoever has the most loses the
+ * oldest, so that one host cannot displace what others said. No lock: its owner has one.
  */
 struct peer_claims {
 	struct peer_sender *senders;

@@ -2,9 +2,9 @@
  * One exchange with one peer, from our end. peer_service.c is the other end; peers.c runs this in a
  * thread for each peer.
  *
- * Invariants: no more than PEERS_STATES_MAX states are held of either side, whatever the peer sends; every
- * page either gives some of ours or must bring a full page of theirs, so that the exchange ends. The
- * same holds for contradictions, one a page, and PEERS_PROOFS_MAX of them.
+ * Invariants: no more than PEERS_STATES_MAX states are held of either side, whatever the peer
+ * sends; every page either gives some of ours or must bring a full page of theirs, so that the
+ * exchange ends. The same holds for contradictions, one a page, and PEERS_PROOFS_MAX of them.
  */
 #include "peer_exchange.h"
 

@@ -1,9 +1,9 @@
 /*
- * States on the wire. The decoder (rpc/message.h) has already refused what does not parse, texts that are
- * not UTF-8 and unknown fields; here is what the fields must hold.
+ * States on the wire. The decoder (rpc/message.h) has already refused what does not parse, texts
+ * that are not UTF-8 and unknown fields; here is what the fields must hold.
  *
- * Invariants: a struct peer_state that leaves here has NUL-terminated texts without control characters,
- * a transaction other than 0 and a signature within its room.
+ * Invariants: a struct peer_state that leaves here has NUL-terminated texts without control
+ * characters, a transaction other than 0 and a signature within its room.
  */
 #include "peer_message.h"
 

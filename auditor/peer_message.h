@@ -6,11 +6,13 @@
 #include "util/arena.h"
 
 /*
- * States on the wire: the messages of ExchangeStates (PROTOCOL.md, section 8) and struct peer_state, both
- * ways, and what is refused. Pure, but for the arena.
+ * States on the wire: the messages of ExchangeStates (PROTOCOL.md, section 8) and struct
+ * peer_state, both ways, and what is refused. Pure, but for the arena.
  */
 
-/* States of one request and of one answer: both fit one frame, the first one also without a login. */
+/*
+ * States of one request and of one answer: both fit one frame, the first one also without a login.
+ */
 #define PEER_GIVEN_MAX 32
 #define PEER_ANSWERED_MAX 128
 
@@ -18,15 +20,15 @@
 bool peer_message_is_identity(const char *text);
 
 /*
- * Reads n states of that server into out, which has room for n. IM_ERR_FORMAT when one of them is not as
- * PROTOCOL.md says, or is of another server; the detail says what is wrong with it.
+ * Reads n states of that server into out, which has room for n. IM_ERR_FORMAT when one of them is
+ * not as PROTOCOL.md says, or is of another server; the detail says what is wrong with it.
  */
 enum im_err peer_message_read(Immudb__Schema__PeerState *const *states, size_t n,
     const char *server_id, struct peer_state *out);
 
 /*
- * Messages for n states, in the arena; they borrow from states. NULL when the arena is exhausted, or n
- * is 0.
+ * Messages for n states, in the arena; they borrow from states. NULL when the arena is exhausted,
+ * or n is 0.
  */
 Immudb__Schema__PeerState **
 peer_message_write(struct arena *arena, const struct peer_state *states, size_t n);

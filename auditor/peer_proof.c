@@ -1,9 +1,9 @@
 /*
- * Contradictions: packing, reading and checking them. claims.c uses those that come, round_end.c makes
- * ours, peer_exchange.c and peer_service.c carry them.
+ * Contradictions: packing, reading and checking them. claims.c uses those that come, round_end.c
+ * makes ours, peer_exchange.c and peer_service.c carry them.
  *
- * Invariants: none is longer than PEER_PROOF_MAX, so that it fits a frame before any login; and none is
- * kept or read whose states are not such as peers may give.
+ * Invariants: none is longer than PEER_PROOF_MAX, so that it fits a frame before any login; and
+ * none is kept or read whose states are not such as peers may give.
  */
 #include "peer_proof.h"
 

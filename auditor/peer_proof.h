@@ -6,10 +6,10 @@
 #include "proto/immudb.pb-c.h"
 
 /*
- * Contradictions on the wire: two states of one database, both as the server has signed them, and the
- * link that shows that they are of two histories: the older state's transaction as the newer state's
- * history has it, with another hash (PROTOCOL.md, section 8, "Among auditors"). Whoever has the server's
- * public key can check that alone, and nobody without the private key can make one.
+ * Contradictions on the wire: two states of one database, both as the server has signed them, and
+ * the link that shows that they are of two histories: the older state's transaction as the newer
+ * state's history has it, with another hash (PROTOCOL.md, section 8, "Among auditors"). Whoever has
+ * the server's public key can check that alone, and nobody without the private key can make one.
  */
 struct peer_proof {
 	char server_id[64];
@@ -28,21 +28,24 @@ struct peer_contradiction {
 enum im_err
 peer_proof_make(const struct peer_contradiction *contradiction, struct peer_proof **out);
 
-/* A copy of what came in a message of that server, which is read first. Errors as peer_proof_read(). */
+/*
+ * A copy of what came in a message of that server, which is read first. Errors as
+ * peer_proof_read().
+ */
 enum im_err peer_proof_keep(
     const Immudb__Schema__PeerContradiction *m, const char *server_id, struct peer_proof **out);
 
 /*
- * Takes one apart; out points into the arena. IM_ERR_FORMAT when it is not as PROTOCOL.md says. Nothing
- * is checked of signatures and hashes. IM_ERR_NOMEM.
+ * Takes one apart; out points into the arena. IM_ERR_FORMAT when it is not as PROTOCOL.md says.
+ * Nothing is checked of signatures and hashes. IM_ERR_NOMEM.
  */
 enum im_err peer_proof_read(
     const struct peer_proof *proof, struct arena *arena, struct peer_contradiction *out);
 
 /*
- * Whether it shows what it should: each of its states is signed by one of the keys, and the link holds from
- * the newer one and gives the older one's transaction another hash. IM_ERR_SIGNATURE, IM_ERR_PROOF,
- * IM_ERR_NOMEM.
+ * Whether it shows what it should: each of its states is signed by one of the keys, and the link
+ * holds from the newer one and gives the older one's transaction another hash. IM_ERR_SIGNATURE,
+ * IM_ERR_PROOF, IM_ERR_NOMEM.
  */
 struct peer_proof_keys {
 	const struct sign_public_key *const *keys;

@@ -1,10 +1,11 @@
 /*
- * The listener that other auditors ask. Frames, limits and slow or hostile connections are the business
- * of rpc/rpc_server.c, with limits that suit a few auditors; here are the methods and the claims.
+ * The listener that other auditors ask. Frames, limits and slow or hostile connections are the
+ * business of rpc/rpc_server.c, with limits that suit a few auditors; here are the methods and the
+ * claims.
  *
- * Invariants: nobody logs in here, so that a request never takes more than one short frame; what a request
- * costs is a walk over our states and an answer of at most PEER_ANSWERED_MAX; claims are kept about
- * databases that we audit only.
+ * Invariants: nobody logs in here, so that a request never takes more than one short frame; what a
+ * request costs is a walk over our states and an answer of at most PEER_ANSWERED_MAX; claims are
+ * kept about databases that we audit only.
  */
 #include "peer_service.h"
 

@@ -4,8 +4,8 @@
 #include "peer_address.h"
 
 /*
- * What other auditors ask us: a listener that answers the methods among auditors and nothing else, and keeps what it
- * was told until it is taken. Anybody may connect.
+ * What other auditors ask us: a listener that answers the methods among auditors and nothing else,
+ * and keeps what it was told until it is taken. Anybody may connect.
  */
 struct peer_service;
 

@@ -1,12 +1,13 @@
 /*
- * Auditors compare notes: a thread for each peer that is asked (peer_exchange.c), and the service that
- * others ask (peer_service.c). The round (round.h) calls in here and does the comparing.
+ * Auditors compare notes: a thread for each peer that is asked (peer_exchange.c), and the service
+ * that others ask (peer_service.c). The round (round.h) calls in here and does the comparing.
  *
- * A peer is IDLE until peers_ask() makes it WANTED; its thread makes it BUSY, and DONE when the exchange
- * has ended; peers_ask() takes the result and makes it IDLE again. One that is still BUSY when the time is
- * over is made LATE: its thread then throws the result away and makes it IDLE.
+ * A peer is IDLE until peers_ask() makes it WANTED; its thread makes it BUSY, and DONE when the
+ * exchange has ended; peers_ask() takes the result and makes it IDLE again. One that is still BUSY
+ * when the time is over is made LATE: its thread then throws the result away and makes it IDLE.
  *
- * Invariants: state, err, text, theirs and proofs of a peer are under the lock; away belongs to peers_ask().
+ * Invariants: state, err, text, theirs and proofs of a peer are under the lock; away belongs to
+ * peers_ask().
  */
 #include "peers.h"
 
@@ -133,7 +134,9 @@ peers_wait(struct peers *p)
 		rv = pthread_cond_timedwait(&p->changed, &p->lock, &ts);
 }
 
-/* What the peer has said, out of the lock's reach; it is ready to be asked again, or late. Locked. */
+/*
+ * What the peer has said, out of the lock's reach; it is ready to be asked again, or late. Locked.
+ */
 static struct peer
 peer_collect(struct peer *peer)
 {

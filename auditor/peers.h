@@ -5,11 +5,12 @@
 #include "report.h"
 
 /*
- * Auditors compare notes: each gives its peers the newest state that it has verified of every database,
- * with the server's signature, and is given theirs, by the one who asks and by the one who is asked alike
- * (PROTOCOL.md, section 8, "Among auditors"). What a peer says is a claim: it can raise an alarm, never
- * calm one, and it is never trusted. Comparing is the round's work (round.h): here is only the exchange,
- * over nng. Whatever a peer does costs bounded memory and time.
+ * Auditors compare notes: each gives its peers the newest state that it has verified of every
+ * database, with the server's signature, and is given theirs, by the one who asks and by the one
+ * who is asked alike (PROTOCOL.md, section 8, "Among auditors"). What a peer says is a claim: it
+ * can raise an alarm, never calm one, and it is never trusted. Comparing is the round's work
+ * (round.h): here is only the exchange, over nng. Whatever a peer does costs bounded memory and
+ * time.
  */
 struct peers;
 
@@ -45,8 +46,8 @@ struct peers_options {
 	size_t peers_len;
 	unsigned int timeout_ms; /* of one exchange; 0: 5,000 */
 	/*
-	 * Gives what we have verified, one after the other. From any thread, also several at once, and
-	 * also those of the transport: it must not wait for long.
+	 * Gives what we have verified, one after the other. From any thread, also several at once,
+	 * and also those of the transport: it must not wait for long.
 	 */
 	void (*each)(void *arg, void (*give)(void *to, const struct peer_state *state), void *to);
 	/* The same of contradictions that we hold, which are copied; NULL: none. */
@@ -56,8 +57,9 @@ struct peers_options {
 };
 
 /*
- * Starts to serve, if asked for. Everything in options is copied. IM_ERR_ARGUMENT (an address, too many
- * peers), IM_ERR_LOCKED (the port is in use), IM_ERR_IO, IM_ERR_NOMEM; the detail names the address.
+ * Starts to serve, if asked for. Everything in options is copied. IM_ERR_ARGUMENT (an address, too
+ * many peers), IM_ERR_LOCKED (the port is in use), IM_ERR_IO, IM_ERR_NOMEM; the detail names the
+ * address.
  */
 enum im_err peers_start(const struct peers_options *options, struct peers **out);
 
@@ -65,11 +67,11 @@ enum im_err peers_start(const struct peers_options *options, struct peers **out)
 uint16_t peers_port(const struct peers *p);
 
 /*
- * Gives every peer our states of one server and asks for theirs; take is called, before this returns,
- * for each of those, at most once for a database and peer, with the peer's address as configured. A peer
- * that cannot be reached or answers nonsense is logged once until it is back, and counted; nothing is
- * taken of one that answered some nonsense. Waits for all of them at most the timeout. From one thread
- * at a time.
+ * Gives every peer our states of one server and asks for theirs; take is called, before this
+ * returns, for each of those, at most once for a database and peer, with the peer's address as
+ * configured. A peer that cannot be reached or answers nonsense is logged once until it is back,
+ * and counted; nothing is taken of one that answered some nonsense. Waits for all of them at most
+ * the timeout. From one thread at a time.
  */
 typedef void peers_take(void *arg, const char *peer, const struct peer_state *state);
 
@@ -84,8 +86,9 @@ struct peers_taker {
 void peers_ask(struct peers *p, const char *server_id, const struct peers_taker *taker);
 
 /*
- * Takes what peers that asked us have claimed meanwhile of that server, with the host they asked from;
- * each claim is given once. Only databases of which we had a state then are kept. From any thread.
+ * Takes what peers that asked us have claimed meanwhile of that server, with the host they asked
+ * from; each claim is given once. Only databases of which we had a state then are kept. From any
+ * thread.
  */
 void peers_take_claims(struct peers *p, const char *server_id, const struct peers_taker *taker);
 
@@ -100,7 +103,9 @@ struct peers_counts {
 };
 void peers_counts(struct peers *p, struct peers_counts *out);
 
-/* Stops serving and asking; waits for what is under way, at most about the timeout. NULL is fine. */
+/*
+ * Stops serving and asking; waits for what is under way, at most about the timeout. NULL is fine.
+ */
 void peers_stop(struct peers *p);
 
 #endif

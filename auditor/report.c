@@ -1,6 +1,6 @@
 /*
- * The report: plain data under one lock. Rounds (round.c) write it, web.c and peers.c read it; it does no
- * I/O and knows no clock.
+ * The report: plain data under one lock. Rounds (round.c) write it, web.c and peers.c read it; it
+ * does no I/O and knows no clock.
  */
 #include "report.h"
 

@@ -9,9 +9,9 @@
 #include "verdict.h"
 
 /*
- * What the auditor knows at this moment: the one place that rounds write and that metrics, the status
- * page, /lastaudit and peers read. One writer at a time per database; readers look under the lock, for
- * as long as a callback runs. Times are Unix seconds with their fraction; 0 means never.
+ * What the auditor knows at this moment: the one place that rounds write and that metrics, the
+ * status page, /lastaudit and peers read. One writer at a time per database; readers look under the
+ * lock, for as long as a callback runs. Times are Unix seconds with their fraction; 0 means never.
  */
 
 #define REPORT_ROUNDS_KEPT 32  /* the last rounds of a database, newest last */
@@ -93,16 +93,24 @@ void report_free(struct report *r);
 void report_lock(struct report *r);
 void report_unlock(struct report *r);
 
-/* The database with that name, made if missing; under the lock. NULL without memory. Stays where it is. */
+/*
+ * The database with that name, made if missing; under the lock. NULL without memory. Stays where it
+ * is.
+ */
 struct report_database *report_database(struct report *r, const char *name);
 
 /* The database with that name, or NULL; under the lock. */
 const struct report_database *report_find_database(const struct report *r, const char *name);
 
-/* Takes a database out (it is no longer selected, and nothing is held against it); under the lock. */
+/*
+ * Takes a database out (it is no longer selected, and nothing is held against it); under the lock.
+ */
 void report_drop(struct report *r, const char *name);
 
-/* Adds a round to a database's list, counters and growth, and sets what the last round says; locked. */
+/*
+ * Adds a round to a database's list, counters and growth, and sets what the last round says;
+ * locked.
+ */
 void report_add_round(struct report_database *d, const struct report_round *round);
 
 /*

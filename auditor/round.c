@@ -1,10 +1,10 @@
 /*
- * The round of one database: the checks up to the dual proof, and the order of all of them. sample.c,
- * sweep.c and claims.c have the others, locate.c narrows down what is wrong, round_end.c draws the
- * consequences, audit.c runs rounds side by side.
+ * The round of one database: the checks up to the dual proof, and the order of all of them.
+ * sample.c, sweep.c and claims.c have the others, locate.c narrows down what is wrong, round_end.c
+ * draws the consequences, audit.c runs rounds side by side.
  *
- * Invariants: a state counts only when its signature, its direction and its proof have passed; a check
- * that fails ends the round; and nothing here writes anything that outlives it.
+ * Invariants: a state counts only when its signature, its direction and its proof have passed; a
+ * check that fails ends the round; and nothing here writes anything that outlives it.
  */
 #include "round.h"
 
@@ -279,7 +279,9 @@ check_direction(struct round *r)
 	return err;
 }
 
-/* The server's history holds another hash at the trusted transaction, and is consistent otherwise. */
+/*
+ * The server's history holds another hash at the trusted transaction, and is consistent otherwise.
+ */
 static enum im_err
 note_fork(struct round *r, const Immudb__Schema__VerifiableTx *m)
 {

@@ -9,8 +9,8 @@
 #include "server_link.h"
 
 /*
- * The round of one database: a list of checks (the table in round.c), run in order until one of them
- * finds something. What is proven only counts when all of them have passed.
+ * The round of one database: a list of checks (the table in round.c), run in order until one of
+ * them finds something. What is proven only counts when all of them have passed.
  *
  *	recall --> select --> state --> direction --> history --> claims --> sample --> sweep
  *	   |          |         |           |            |           |          |         |
@@ -30,7 +30,9 @@ struct round_env {
 	size_t keys_len;
 	const char *server_id;
 	const char *address;
-	/* Of a server without authentication: the one database that it serves. NULL: one logs in. */
+	/*
+	 * Of a server without authentication: the one database that it serves. NULL: one logs in.
+	 */
 	const char *open_database;
 	const struct claims *claims; /* of peers; NULL: none */
 	const atomic_bool *stop;
@@ -122,8 +124,8 @@ Immudb__Schema__EntriesSpec *round_all_entries(bool with_values);
 enum im_err round_wrong_tx(uint64_t answered, uint64_t asked);
 
 /*
- * Notes what is wrong; the first note of a round counts. from and to may be 0. Returns err, so that a
- * check can end with it; its detail is the reason.
+ * Notes what is wrong; the first note of a round counts. from and to may be 0. Returns err, so that
+ * a check can end with it; its detail is the reason.
  */
 enum im_err round_note(struct round *r, enum im_err err, uint64_t from, uint64_t to);
 

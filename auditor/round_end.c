@@ -1,11 +1,11 @@
 /*
- * The consequences of a round. round.c has found a verdict; here it becomes durable and known, in an order
- * in which a crash loses nothing: evidence, then the record that names it, then the alert. A good
- * verdict moves the trusted state.
+ * The consequences of a round. round.c has found a verdict; here it becomes durable and known, in
+ * an order in which a crash loses nothing: evidence, then the record that names it, then the alert.
+ * A good verdict moves the trusted state.
  *
- * Invariants: the trusted state is replaced only by one that passed every check of its round; an alarm in
- * the record is replaced only by a worse one, and ends only by an acknowledgement; people are told of a
- * verdict once until then. (A webhook may want good rounds too: alert.c knows.)
+ * Invariants: the trusted state is replaced only by one that passed every check of its round; an
+ * alarm in the record is replaced only by a worse one, and ends only by an acknowledgement; people
+ * are told of a verdict once until then. (A webhook may want good rounds too: alert.c knows.)
  */
 #include "round_end.h"
 
@@ -225,8 +225,8 @@ is_same_state(const struct trust_state *a, const struct trust_state *b)
 }
 
 /*
- * Trusts what the round has proven. When the file holds something else by now (an operator's import,
- * another auditor), that stays, and the next round goes by it.
+ * Trusts what the round has proven. When the file holds something else by now (an operator's
+ * import, another auditor), that stays, and the next round goes by it.
  */
 static enum im_err
 move_trust(const struct round *r)
@@ -464,7 +464,9 @@ report_round(const struct round *r, const struct round_ending *ending)
 		show_finding(d, r, ending->evidence);
 		round_show_record(d, &r->record);
 	}
-	/* A state that only contradicts a peer is proven all the same, and the peer wants to know. */
+	/*
+	 * A state that only contradicts a peer is proven all the same, and the peer wants to know.
+	 */
 	if (is_good(r) || (r->finding.against && r->seen_header.id > 0)) {
 		ending->memory->verified = r->seen;
 		ending->memory->verified_at = (int64_t)r->ended_at;

@@ -4,8 +4,8 @@
 #include "round.h"
 
 /*
- * What follows from a round: evidence, the record of an alarm, the new trusted state, an alert, a line in
- * the log, and the report.
+ * What follows from a round: evidence, the record of an alarm, the new trusted state, an alert, a
+ * line in the log, and the report.
  */
 
 /* What the auditor remembers of a database between rounds, beside its files. */

@@ -1,8 +1,8 @@
 /*
  * From errors to verdicts. round.c applies the table to whatever ends a check.
  *
- * Invariant: nothing that a broken network or a restart brings about is tamper-like, and nothing that a
- * server says about its data is taken for a broken network.
+ * Invariant: nothing that a broken network or a restart brings about is tamper-like, and nothing
+ * that a server says about its data is taken for a broken network.
  */
 #include "round_rules.h"
 

@@ -26,8 +26,8 @@
  *	frames or messages that cannot be read; refused logins; every    error
  *	other error, ours too
  *
- * The line between malformed and unreadable: bytes that do not decode as the answer's message could be
- * anybody's noise; a message that decodes is the server's word, and everything in it counts.
+ * The line between malformed and unreadable: bytes that do not decode as the answer's message could
+ * be anybody's noise; a message that decodes is the server's word, and everything in it counts.
  */
 
 /* The verdict that an error of a check means. IM_OK is AUDIT_OK. */

@@ -1,6 +1,6 @@
 /*
- * The random sample. round.c calls it with a state that is proven; every drawn transaction is asked for
- * with its values and a proof up to that state, many at a time.
+ * The random sample. round.c calls it with a state that is proven; every drawn transaction is asked
+ * for with its values and a proof up to that state, many at a time.
  *
  * Invariants: what is drawn comes from the system's random numbers, after the server has shown its
  * state; an answer counts only when its history, its entries and its values have all been checked.
@@ -105,7 +105,10 @@ struct sample {
 	size_t large_len;
 };
 
-/* The newest first, the others from somewhere on, so that a sample that is cut short favours nobody. */
+/*
+ * The newest first, the others from somewhere on, so that a sample that is cut short favours
+ * nobody.
+ */
 static uint64_t
 sample_at(const struct sample *s, size_t i)
 {

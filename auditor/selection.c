@@ -1,6 +1,6 @@
 /*
- * The databases of a round. audit.c puts in what the server lists and what is trusted, and walks what is
- * left.
+ * The databases of a round. audit.c puts in what the server lists and what is trusted, and walks
+ * what is left.
  */
 #include "selection.h"
 

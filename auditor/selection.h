@@ -7,9 +7,9 @@
 #include "report.h"
 
 /*
- * Which databases are audited: those that the server lists and those that were trusted before, as far as
- * the filters select them. A filter selects the names that begin with it; without filters all are
- * selected. Pure, but for memory.
+ * Which databases are audited: those that the server lists and those that were trusted before, as
+ * far as the filters select them. A filter selects the names that begin with it; without filters
+ * all are selected. Pure, but for memory.
  */
 #define SELECTION_MAX 10000 /* databases; a server that lists more is not believed */
 
@@ -32,8 +32,8 @@ enum im_err selection_add(struct selection *s, const char *name);
 bool selection_has(const struct selection *s, const char *name);
 
 /*
- * Drops what the filters do not select. IM_ERR_NOT_FOUND when some filter selects nothing, or there is
- * nothing at all; the detail names the filter, and the databases that there are. What the others
+ * Drops what the filters do not select. IM_ERR_NOT_FOUND when some filter selects nothing, or there
+ * is nothing at all; the detail names the filter, and the databases that there are. What the others
  * select stays selected.
  */
 enum im_err selection_apply(struct selection *s, const char *const *filters, size_t len);

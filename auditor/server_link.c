@@ -1,11 +1,11 @@
 /*
- * The connection to the server as a round sees it: a ring of requests in flight. The transport's threads
- * fill a slot each and wake the one thread that takes them. Above are round.c, sample.c, sweep.c and
- * locate.c.
+ * The connection to the server as a round sees it: a ring of requests in flight. The transport's
+ * threads fill a slot each and wake the one thread that takes them. Above are round.c, sample.c,
+ * sweep.c and locate.c.
  *
- * Invariants: slots[first .. first + len) are those in flight, oldest first; a slot is touched by the
- * transport only until it is done; the connection is closed before the slots are freed, so that no
- * answer comes to one that is gone.
+ * Invariants: slots[first .. first + len) are those in flight, oldest first; a slot is touched by
+ * the transport only until it is done; the connection is closed before the slots are freed, so that
+ * no answer comes to one that is gone.
  */
 #include "server_link.h"
 

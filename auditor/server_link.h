@@ -7,16 +7,21 @@
 #include "util/arena.h"
 
 /*
- * One connection to the audited server, for one thread: requests in flight whose answers are taken in the
- * order they were asked, and an end to every wait when the auditor stops. Answers are kept as they came,
- * so that what fails can become evidence.
+ * One connection to the audited server, for one thread: requests in flight whose answers are taken
+ * in the order they were asked, and an end to every wait when the auditor stops. Answers are kept
+ * as they came, so that what fails can become evidence.
  */
 struct server_link;
 
 #define SERVER_LINK_WINDOW 64
-/* What the answers in flight may take together; fewer are asked for at a time when they are large. */
+/*
+ * What the answers in flight may take together; fewer are asked for at a time when they are large.
+ */
 #define SERVER_LINK_BYTES ((size_t)4 << 20)
-/* What decoding an answer may take: many times a small one's size, and some times the largest one's. */
+/*
+ * What decoding an answer may take: many times a small one's size, and some times the largest
+ * one's.
+ */
 #define SERVER_LINK_ARENA ((size_t)64 << 20)
 #define SERVER_LINK_ARENA_FACTOR 3
 #define SERVER_LINK_MESSAGE_DEFAULT ((size_t)32 << 20)
@@ -70,8 +75,8 @@ void server_link_drain(struct server_link *l);
 
 /*
  * Asks and waits; nothing may be pending. The answer is decoded into the arena as the method's; the
- * server's refusal comes back with its text as the detail. IM_ERR_PROTOCOL for an answer that does not
- * decode.
+ * server's refusal comes back with its text as the detail. IM_ERR_PROTOCOL for an answer that does
+ * not decode.
  */
 enum im_err server_link_ask(struct server_link *l, const struct server_request *request,
     struct arena *arena, ProtobufCMessage **answer);

@@ -1,7 +1,7 @@
 /*
- * The full sweep. round.c calls it last, with a proven state; a share of all transactions is read in
- * order, in answers of many, each of which ends in a transaction that is proven to be part of the
- * state's history. Neighbours are chained by their hashes, so that one proof covers an answer.
+ * The full sweep. round.c calls it last, with a proven state; a share of all transactions is read
+ * in order, in answers of many, each of which ends in a transaction that is proven to be part of
+ * the state's history. Neighbours are chained by their hashes, so that one proof covers an answer.
  *
  * Invariants: the position moves only over transactions whose entries, values, chain and proof have
  * passed; a pass that is interrupted goes on where it was.
@@ -303,8 +303,8 @@ sweep_is_late(const struct sweep *s)
 }
 
 /*
- * Reads on from what is done; ends with nothing pending. A batch counts with its proof, so both are taken
- * before it is asked whether there is time for more: each share comes at least so far.
+ * Reads on from what is done; ends with nothing pending. A batch counts with its proof, so both are
+ * taken before it is asked whether there is time for more: each share comes at least so far.
  */
 static enum im_err
 sweep_run(struct sweep *s)
@@ -375,8 +375,8 @@ sweep_carefully(struct sweep *s)
 }
 
 /*
- * The answer about one transaction, as evidence for what was found in an answer about many; left out when
- * it does not fail.
+ * The answer about one transaction, as evidence for what was found in an answer about many; left
+ * out when it does not fail.
  */
 static void
 sweep_keep_evidence(struct round *r)

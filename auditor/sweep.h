@@ -8,8 +8,8 @@
 struct round;
 
 /*
- * The full sweep: all transactions one after the other, every value of them, so that each is read once
- * in the configured period. A round does its share, and the record says how far it came.
+ * The full sweep: all transactions one after the other, every value of them, so that each is read
+ * once in the configured period. A round does its share, and the record says how far it came.
  */
 
 /* What is known when a share is decided on; times in Unix seconds. */
@@ -35,7 +35,10 @@ struct sweep_share {
  */
 struct sweep_share sweep_plan_share(const struct sweep_plan *plan);
 
-/* How long to wait, in nanoseconds, before going on: n entries read in elapsed, rate a second (0: any). */
+/*
+ * How long to wait, in nanoseconds, before going on: n entries read in elapsed, rate a second (0:
+ * any).
+ */
 int64_t sweep_pause_ns(uint64_t n, int64_t elapsed_ns, unsigned int rate);
 
 /* The check. IM_ERR_PROOF and others of content_check(), errors of asking. */

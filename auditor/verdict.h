@@ -25,8 +25,8 @@ const struct audit_verdict_info *audit_verdict_info(enum audit_verdict verdict);
 enum audit_verdict audit_verdict_parse(const char *word);
 
 /*
- * The worse of two: tampered over error over not checked over ok by their metric value (0, -2, -1, 1);
- * of two with one value the later row.
+ * The worse of two: tampered over error over not checked over ok by their metric value (0, -2, -1,
+ * 1); of two with one value the later row.
  */
 enum audit_verdict audit_verdict_worse(enum audit_verdict a, enum audit_verdict b);
 

@@ -1,7 +1,7 @@
 /*
- * The auditor over HTTP: routes, and for each answer a view of the report, looked at under its lock.
- * Neighbours: libproto/http (the server), web_metrics.c, web_json.c, web_page.c, web_database.c (what is
- * answered), web_evidence.c (files).
+ * The auditor over HTTP: routes, and for each answer a view of the report, looked at under its
+ * lock. Neighbours: libproto/http (the server), web_metrics.c, web_json.c, web_page.c,
+ * web_database.c (what is answered), web_evidence.c (files).
  *
  * Invariants: nothing here changes anything; a route of this table reads the report only between
  * report_lock() and report_unlock(), and neither files nor other locks meanwhile.

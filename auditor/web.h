@@ -17,9 +17,9 @@
  *	/evidence/FILE      a file of the evidence folder, as a download
  *	/livez /readyz /version   as every daemon; ready once the first round has ended, whatever it found
  *
- * Pages, metrics and JSON show names, numbers, hashes and reasons, never a value; a reason may quote an
- * error text of the server, which may name a key. Evidence does hold the entry in question: serve it only
- * where those who reach the port may see it.
+ * Pages, metrics and JSON show names, numbers, hashes and reasons, never a value; a reason may
+ * quote an error text of the server, which may name a key. Evidence does hold the entry in
+ * question: serve it only where those who reach the port may see it.
  */
 struct web;
 
@@ -35,7 +35,9 @@ struct web_options {
 	struct peers *peers;      /* for its counts; NULL: none */
 };
 
-/* Starts serving. Strings are copied. Errors of http_server_start(); *out is NULL without a server. */
+/*
+ * Starts serving. Strings are copied. Errors of http_server_start(); *out is NULL without a server.
+ */
 enum im_err web_start(const struct web_options *options, struct web **out);
 
 /* The port that is served; 0 for NULL. */

@@ -1,6 +1,7 @@
 /*
- * An alarm for people: what is held against a database, since when, which transactions, where the evidence
- * is, and what to do now. Neighbours: web_page.c (the worst few), web_database.c (one's own).
+ * An alarm for people: what is held against a database, since when, which transactions, where the
+ * evidence is, and what to do now. Neighbours: web_page.c (the worst few), web_database.c (one's
+ * own).
  */
 #include "util/hex.h"
 #include "web_html.h"

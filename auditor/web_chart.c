@@ -1,7 +1,7 @@
 /*
- * Drawings of the status pages as inline SVG. Neighbours: web_page.c, web_database.c, web_style.c (the
- * colours, by class). They are made from numbers only, and sized for any number of points: a line has at
- * most CHART_POINTS of them.
+ * Drawings of the status pages as inline SVG. Neighbours: web_page.c, web_database.c, web_style.c
+ * (the colours, by class). They are made from numbers only, and sized for any number of points: a
+ * line has at most CHART_POINTS of them.
  */
 #include "web_chart.h"
 

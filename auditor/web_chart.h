@@ -4,7 +4,10 @@
 #include "report.h"
 #include "util/bytes.h"
 
-/* Private to the web_*.c files: drawings as inline SVG, each with a text for those who do not see it. */
+/*
+ * Private to the web_*.c files: drawings as inline SVG, each with a text for those who do not see
+ * it.
+ */
 
 /* The growth of a history as a small line, for a cell of a table. */
 void chart_growth_small(const struct report_database *d, struct buf *out);

@@ -1,6 +1,6 @@
 /*
- * The page of one database: its verdict, alarm, states, growth and last rounds. Neighbours: web.c (calls it
- * under the report's lock), web_html.c, web_alarm.c, web_chart.c. Pure.
+ * The page of one database: its verdict, alarm, states, growth and last rounds. Neighbours: web.c
+ * (calls it under the report's lock), web_html.c, web_alarm.c, web_chart.c. Pure.
  */
 #include "web_chart.h"
 #include "web_html.h"

@@ -1,9 +1,9 @@
 /*
- * Files of the evidence folder, for those who fetch them over HTTP: the one place where a name from the
- * network meets the file system. Neighbours: web.c.
+ * Files of the evidence folder, for those who fetch them over HTTP: the one place where a name from
+ * the network meets the file system. Neighbours: web.c.
  *
- * Invariants: a name is one path component and is opened relative to the folder; no link is followed; what
- * is not a plain file is not there.
+ * Invariants: a name is one path component and is opened relative to the folder; no link is
+ * followed; what is not a plain file is not there.
  */
 #include "web_evidence.h"
 

@@ -7,8 +7,8 @@
 #define WEB_EVIDENCE_MAX (64u << 20)
 
 /*
- * Whether a name can be that of a file in the folder, and stand in a link and a header: letters, digits,
- * ".", "_" and "-", no dot at its start.
+ * Whether a name can be that of a file in the folder, and stand in a link and a header: letters,
+ * digits, ".", "_" and "-", no dot at its start.
  */
 bool web_evidence_is_name(const char *name);
 

@@ -1,10 +1,11 @@
 /*
- * Pieces of HTML that the pages share: escaping, times and numbers for people, badges, head and foot.
- * Neighbours: web_page.c and web_database.c (which put pages together), web_style.c (how it looks).
+ * Pieces of HTML that the pages share: escaping, times and numbers for people, badges, head and
+ * foot. Neighbours: web_page.c and web_database.c (which put pages together), web_style.c (how it
+ * looks).
  *
- * Invariants: html_text(), html_name() and html_segment() are the only ways for a text that is not ours to
- * get on a page. No script, no style attribute, nothing from another host: the content security policy
- * forbids them.
+ * Invariants: html_text(), html_name() and html_segment() are the only ways for a text that is not
+ * ours to get on a page. No script, no style attribute, nothing from another host: the content
+ * security policy forbids them.
  */
 #include "web_html.h"
 
@@ -211,7 +212,10 @@ html_suspects(const struct report_database *d, struct buf *out)
 	html_number(out, d->suspect_to);
 }
 
-/* The four classes of verdicts, by metric value; their signs differ in shape, so that none needs colour. */
+/*
+ * The four classes of verdicts, by metric value; their signs differ in shape, so that none needs
+ * colour.
+ */
 static const struct tone {
 	int metric;
 	const char *class;

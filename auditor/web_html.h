@@ -4,8 +4,9 @@
 #include "web_view.h"
 
 /*
- * Private to the web_*.c files: pieces of HTML. Every text that is not ours goes through html_text() or
- * html_name(); nothing here can open a tag, an attribute or an entity with it. All append to out.
+ * Private to the web_*.c files: pieces of HTML. Every text that is not ours goes through
+ * html_text() or html_name(); nothing here can open a tag, an attribute or an entity with it. All
+ * append to out.
  */
 
 /* A text for content and quoted attributes: markup escaped, bytes that steer (controls, text

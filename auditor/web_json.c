@@ -1,7 +1,8 @@
 /*
- * /lastaudit: the answer that the predecessor's gateway gave, of the worst database, and beside its fields
- * the verdicts and a list of all databases. Neighbours: web.c (calls it under the report's lock),
- * web_metrics.c (the numbers that stand for an unknown state). Transactions are exact integers.
+ * /lastaudit: the answer that the predecessor's gateway gave, of the worst database, and beside its
+ * fields the verdicts and a list of all databases. Neighbours: web.c (calls it under the report's
+ * lock), web_metrics.c (the numbers that stand for an unknown state). Transactions are exact
+ * integers.
  */
 #include <inttypes.h>
 #include <stdio.h>

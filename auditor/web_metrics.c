@@ -1,11 +1,11 @@
 /*
- * The audit's part of /metrics: tables of families, each a name behind the profile's prefix, a help text,
- * and where its value stands. Neighbours: web.c (calls it under the report's lock and appends the process's
- * own figures), report.h (all values), verdict.c (what a verdict counts as).
+ * The audit's part of /metrics: tables of families, each a name behind the profile's prefix, a help
+ * text, and where its value stands. Neighbours: web.c (calls it under the report's lock and appends
+ * the process's own figures), report.h (all values), verdict.c (what a verdict counts as).
  *
- * Invariants: the first four families have names, order, labels and help texts that dashboards rely on;
- * they show the worst database. Labels are the server, its identity, and for the rest a database or a
- * verdict: as many series as there are databases, times the verdicts at most.
+ * Invariants: the first four families have names, order, labels and help texts that dashboards rely
+ * on; they show the worst database. Labels are the server, its identity, and for the rest a
+ * database or a verdict: as many series as there are databases, times the verdicts at most.
  */
 #include <stddef.h>
 
@@ -18,7 +18,9 @@
 /* What the offset of a row is relative to. */
 enum row_of { OF_VIEW, OF_SERVER, OF_DATABASE };
 
-/* A family with one series a server or database: value() says it, or else the number at the offset. */
+/*
+ * A family with one series a server or database: value() says it, or else the number at the offset.
+ */
 struct row {
 	const char *name; /* behind "PREFIX_audit_" */
 	const char *type;

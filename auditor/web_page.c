@@ -1,7 +1,8 @@
 /*
  * The status page: the server's verdict, the alarms, and a table of all databases, the worst first.
- * Neighbours: web.c (calls it under the report's lock), web_html.c (escaping and pieces), web_alarm.c,
- * web_chart.c. Pure; the size of the page grows with the number of databases, never with their content.
+ * Neighbours: web.c (calls it under the report's lock), web_html.c (escaping and pieces),
+ * web_alarm.c, web_chart.c. Pure; the size of the page grows with the number of databases, never
+ * with their content.
  */
 #include <stdio.h>
 
@@ -328,7 +329,10 @@ append_table(const struct web_view *view, struct buf *out)
 	buf_append_str(out, "</section>\n");
 }
 
-/* The large verdict, with its reason: the server's own when it is the cause, else how many it is of. */
+/*
+ * The large verdict, with its reason: the server's own when it is the cause, else how many it is
+ * of.
+ */
 static void
 append_banner(const struct report *r, enum audit_verdict verdict, struct buf *out)
 {

@@ -1,11 +1,11 @@
 /*
- * How the status pages look: one style sheet, sent inside each page, so that a page is whole without
- * anything else. Neighbours: web_html.c (its digest is in the content security policy), web_page.c and
- * web_database.c (the classes).
+ * How the status pages look: one style sheet, sent inside each page, so that a page is whole
+ * without anything else. Neighbours: web_html.c (its digest is in the content security policy),
+ * web_page.c and web_database.c (the classes).
  *
- * Rules it keeps: text stands out from its ground by 4.5 to 1 at least, light and dark; the four classes
- * of verdicts (ok, alarm, error, unknown) are the only colours; below 760 pixels a table is a list of
- * cards; nothing moves.
+ * Rules it keeps: text stands out from its ground by 4.5 to 1 at least, light and dark; the four
+ * classes of verdicts (ok, alarm, error, unknown) are the only colours; below 760 pixels a table is
+ * a list of cards; nothing moves.
  */
 #include "web_html.h"
 

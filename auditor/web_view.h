@@ -32,8 +32,8 @@ void
 web_make_database(const struct web_view *view, const struct report_database *d, struct buf *out);
 
 /*
- * The number that stands for a state: -2 when the verdict is an error, -1 for a state that is not known
- * (NULL: there is no database), else its transaction.
+ * The number that stands for a state: -2 when the verdict is an error, -1 for a state that is not
+ * known (NULL: there is no database), else its transaction.
  */
 struct web_roots {
 	bool is_tx; /* else value is negative and tx is 0 */

@@ -1,9 +1,9 @@
 /*
- * "immuadmin backup": stops the server, copies its data folder, starts it again. Neighbours: cold_server.c (the
- * server), cold_states.c (what is in the folder), cold_pack.c (the copy).
+ * "immuadmin backup": stops the server, copies its data folder, starts it again. Neighbours:
+ * cold_server.c (the server), cold_states.c (what is in the folder), cold_pack.c (the copy).
  *
- * Invariant: a server that was stopped here is started again, whatever happens in between, except that this
- * process is killed.
+ * Invariant: a server that was stopped here is started again, whatever happens in between, except
+ * that this process is killed.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,10 +1,11 @@
 /*
  * "immuadmin restore": puts a backup in the place of a data folder that no server uses. Neighbours:
- * cold_unpack.c (reads the backup), cold_states.c (checks what came out), cold_swap.c (the exchange).
+ * cold_unpack.c (reads the backup), cold_states.c (checks what came out), cold_swap.c (the
+ * exchange).
  *
- * Invariants: the data folder is not touched before the new one is complete, checked and on the disk; what is
- * announced is written into the new folder, so that there is no moment in which history was replaced and
- * nobody was told; both folders are locked while they change places.
+ * Invariants: the data folder is not touched before the new one is complete, checked and on the
+ * disk; what is announced is written into the new folder, so that there is no moment in which
+ * history was replaced and nobody was told; both folders are locked while they change places.
  */
 #include <errno.h>
 #include <stdio.h>

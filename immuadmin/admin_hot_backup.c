@@ -1,10 +1,10 @@
 /*
  * "immuadmin hot-backup": an archive of a database that is in use.
  *
- * Neighbours: immu_admin.h brings the stream, crypto/archive.h verifies it, archive_target.c writes it,
- * backup_manners.h keeps it out of the way.
- * Invariant: what is written has been verified here: the archive of a server that is damaged, or that
- * does not continue the archive's history, is never completed.
+ * Neighbours: immu_admin.h brings the stream, crypto/archive.h verifies it, archive_target.c writes
+ * it, backup_manners.h keeps it out of the way.
+ * Invariant: what is written has been verified here: the archive of a server that is damaged, or
+ * that does not continue the archive's history, is never completed.
  */
 #include "admin_commands.h"
 #include "archive_source.h"
@@ -166,7 +166,9 @@ hot_backup(struct session *s)
 int
 command_hot_backup(struct command_call *call)
 {
-	/* Verifying takes processor time, which on the server's own machine clients come first for. */
+	/*
+	 * Verifying takes processor time, which on the server's own machine clients come first for.
+	 */
 	backup_lower_priority((enum backup_priority)options_enum(call->options, "priority"));
 	return session_run(call, SESSION_LOGGED_IN, hot_backup);
 }

@@ -1,10 +1,10 @@
 /*
- * "immuadmin hot-restore": a database of a server in use, from an archive; or only the check of an archive,
- * which needs no server.
+ * "immuadmin hot-restore": a database of a server in use, from an archive; or only the check of an
+ * archive, which needs no server.
  *
- * Neighbours: archive_source.h reads, crypto/archive.h verifies, immu_admin.h brings it to the server.
- * Invariant: the archive is verified here on its way, so that one that is damaged is refused with byte and
- * transaction, and again by the server, which trusts nobody.
+ * Neighbours: archive_source.h reads, crypto/archive.h verifies, immu_admin.h brings it to the
+ * server. Invariant: the archive is verified here on its way, so that one that is damaged is
+ * refused with byte and transaction, and again by the server, which trusts nobody.
  */
 #include <errno.h>
 #include <fcntl.h>

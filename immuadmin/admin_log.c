@@ -1,6 +1,7 @@
 /*
- * "immuadmin log": the journal of administration, which the server keeps in its own immutable database.
- * Each entry is one JSON object under a numbered key; a verified reading proves each of them.
+ * "immuadmin log": the journal of administration, which the server keeps in its own immutable
+ * database. Each entry is one JSON object under a numbered key; a verified reading proves each of
+ * them.
  */
 #include <string.h>
 

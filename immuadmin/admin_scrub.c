@@ -1,6 +1,6 @@
 /*
- * "immuadmin database scrub": begins the check of a database in service, shows how far it is and what it
- * finds. The server does the work, and goes on without us unless it is told to stop.
+ * "immuadmin database scrub": begins the check of a database in service, shows how far it is and
+ * what it finds. The server does the work, and goes on without us unless it is told to stop.
  */
 #include <errno.h>
 #include <signal.h>

@@ -1,6 +1,7 @@
 /*
- * "immuadmin service": the services of this machine. The work belongs to the daemons, each of which installs
- * itself: this runs "PROGRAM service VERB", of the program beside this one, else of the PATH.
+ * "immuadmin service": the services of this machine. The work belongs to the daemons, each of which
+ * installs itself: this runs "PROGRAM service VERB", of the program beside this one, else of the
+ * PATH.
  */
 #include <stdio.h>
 #include <unistd.h>

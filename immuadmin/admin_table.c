@@ -1,6 +1,6 @@
 /*
- * The command line of immuadmin: options and commands as tables (util/options.h). The work is in the files
- * that admin_commands.h names.
+ * The command line of immuadmin: options and commands as tables (util/options.h). The work is in
+ * the files that admin_commands.h names.
  */
 #include "admin_commands.h"
 #include "cli/cli_options.h"
@@ -259,7 +259,10 @@ static const struct option_def stats_options[] = {
 	.help = "how often the screen refreshes"},
 };
 
-/* Each daemon has the same verbs for itself, with a table of its own so that it is known which is meant. */
+/*
+ * Each daemon has the same verbs for itself, with a table of its own so that it is known which is
+ * meant.
+ */
 static const struct command immudb_service_commands[] = {SERVICE_VERBS(command_service)};
 static const struct command immugw_service_commands[] = {SERVICE_VERBS(command_service)};
 static const struct command auditor_service_commands[] = {SERVICE_VERBS(command_service)};

@@ -45,7 +45,9 @@ level_of(const char *name, enum immu_level *out)
 	    name);
 }
 
-/* Arguments LEVEL [DATABASE]. A sysadmin is one of all databases; without a name the default one. */
+/*
+ * Arguments LEVEL [DATABASE]. A sysadmin is one of all databases; without a name the default one.
+ */
 static enum im_err
 grant_of(const struct session *s, size_t at, struct immu_grant *out)
 {

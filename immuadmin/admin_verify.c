@@ -1,6 +1,6 @@
 /*
- * "immuadmin verify": the check of a data folder. The work belongs to the program that knows the files:
- * this runs "immudb verify", of the immudb beside this program, else of the PATH.
+ * "immuadmin verify": the check of a data folder. The work belongs to the program that knows the
+ * files: this runs "immudb verify", of the immudb beside this program, else of the PATH.
  */
 #include <unistd.h>
 

@@ -1,6 +1,6 @@
 /*
- * Reading archives from files, and telling of them. Neighbours: crypto/archive.h verifies, the commands
- * in admin_hot_backup.c and admin_hot_restore.c decide.
+ * Reading archives from files, and telling of them. Neighbours: crypto/archive.h verifies, the
+ * commands in admin_hot_backup.c and admin_hot_restore.c decide.
  */
 #include "archive_source.h"
 

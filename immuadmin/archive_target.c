@@ -2,9 +2,10 @@
  * Writing an archive so that no half of one is ever taken for a whole one.
  *
  * Neighbours: admin_hot_backup.c has what is written, crypto/archive.h its form.
- * Invariants: what is written goes to the disk on the way, so that there is never so much to be synced at once
- * that others wait for it, and does not stay in the page cache; before archive_target_commit() nothing can be seen of a new file, and behind the old end of
- * an archive stands nothing that a reader would take for a part.
+ * Invariants: what is written goes to the disk on the way, so that there is never so much to be
+ * synced at once that others wait for it, and does not stay in the page cache; before
+ * archive_target_commit() nothing can be seen of a new file, and behind the old end of an archive
+ * stands nothing that a reader would take for a part.
  */
 #include "archive_target.h"
 

@@ -4,10 +4,10 @@
 #include "util/bytes.h"
 
 /*
- * Where an archive is written: a new file, the end of an existing one, a pipe or a device. Under its
- * name a new file is always whole: it has none before it is complete and synced. A part that is appended
- * begins with zeroes instead of its magic until then, so that the archive goes on ending where it did
- * whatever happens meanwhile.
+ * Where an archive is written: a new file, the end of an existing one, a pipe or a device. Under
+ * its name a new file is always whole: it has none before it is complete and synced. A part that is
+ * appended begins with zeroes instead of its magic until then, so that the archive goes on ending
+ * where it did whatever happens meanwhile.
  */
 struct archive_target;
 
@@ -19,8 +19,8 @@ enum archive_target_kind {
 
 /*
  * Opens path, "-" being stdout. IM_ERR_EXISTS (a file is there, or an append to it under way),
- * IM_ERR_NOT_FOUND (nothing to append to), IM_ERR_USAGE (a terminal, or nothing to append to), IM_ERR_IO,
- * IM_ERR_NO_SPACE, IM_ERR_NOMEM.
+ * IM_ERR_NOT_FOUND (nothing to append to), IM_ERR_USAGE (a terminal, or nothing to append to),
+ * IM_ERR_IO, IM_ERR_NO_SPACE, IM_ERR_NOMEM.
  */
 enum im_err
 archive_target_open(const char *path, enum archive_target_kind kind, struct archive_target **out);

@@ -1,8 +1,8 @@
 /*
  * Priority and pace of a backup. Neighbour: admin_hot_backup.c.
  *
- * Invariant: what is not set here, on a system that refuses it, costs speed of others and nothing else; so
- * it is no error.
+ * Invariant: what is not set here, on a system that refuses it, costs speed of others and nothing
+ * else; so it is no error.
  */
 #include "backup_manners.h"
 
@@ -42,8 +42,8 @@ backup_lower_priority(enum backup_priority priority)
 		return;
 	lower_own_session();
 	/*
-	 * A nice value is not enough for who wants to be out of the way: it makes the share small, but a
-	 * thread that wakes up still waits for the end of a slice.
+	 * A nice value is not enough for who wants to be out of the way: it makes the share small,
+	 * but a thread that wakes up still waits for the end of a slice.
 	 */
 	if (priority == BACKUP_PRIORITY_IDLE && sched_setscheduler(0, SCHED_IDLE, &none) == 0)
 		return;

@@ -7,8 +7,8 @@
 #include "util/err.h"
 
 /*
- * What a backup leaves to others: processor time, by its priority, and the server's time and the network, by
- * a rate.
+ * What a backup leaves to others: processor time, by its priority, and the server's time and the
+ * network, by a rate.
  */
 
 /* The lowest rate: the server gives up who takes nothing for a minute. */
@@ -16,15 +16,16 @@
 
 /* How a process comes behind others; in the order of the choices of --priority. */
 enum backup_priority {
-	BACKUP_PRIORITY_IDLE, /* it runs when nothing else wants the processor, and gives way at once */
-	BACKUP_PRIORITY_LOW, /* it has a small share in any case */
+	BACKUP_PRIORITY_IDLE, /* it runs when nothing else wants the processor */
+	BACKUP_PRIORITY_LOW,  /* it has a small share in any case */
 	BACKUP_PRIORITY_NORMAL
 };
 
 /*
- * Sets the priority of the calling thread and those that it starts from then on, of its reads and writes
- * too. Where the system does not know the lowest one it is the next one. Linux shares processors among
- * sessions first (sched(7), autogroups), so the session's part is made small too if this process leads it.
+ * Sets the priority of the calling thread and those that it starts from then on, of its reads and
+ * writes too. Where the system does not know the lowest one it is the next one. Linux shares
+ * processors among sessions first (sched(7), autogroups), so the session's part is made small too
+ * if this process leads it.
  */
 void backup_lower_priority(enum backup_priority priority);
 
@@ -38,8 +39,8 @@ struct backup_pace {
 enum im_err backup_pace_check(uint64_t rate);
 
 /*
- * Takes n bytes at now_ns and returns for how many nanoseconds nothing more should be taken. A tenth of a
- * second in which nothing came is made up for, no more.
+ * Takes n bytes at now_ns and returns for how many nanoseconds nothing more should be taken. A
+ * tenth of a second in which nothing came is made up for, no more.
  */
 int64_t backup_pace_take(struct backup_pace *p, size_t n, int64_t now_ns);
 

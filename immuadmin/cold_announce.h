@@ -11,9 +11,9 @@ struct cold_announcement {
 };
 
 /*
- * Writes into the new folder that its databases were restored, for each whose newest transaction is not what it
- * was: "immudb announce-restore", which the next start signs and journals. IM_ERR_IO with what it says,
- * IM_ERR_INTERRUPTED.
+ * Writes into the new folder that its databases were restored, for each whose newest transaction is
+ * not what it was: "immudb announce-restore", which the next start signs and journals. IM_ERR_IO
+ * with what it says, IM_ERR_INTERRUPTED.
  */
 enum im_err cold_announce(const struct cold_announcement *a);
 

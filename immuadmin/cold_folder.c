@@ -1,10 +1,10 @@
 /*
  * Writing a copy of a data folder. Neighbours: cold_unpack.c and cold_pack.c hand over the files.
  *
- * Invariants: every path came through cold_name_clean(); a file is made with O_EXCL below a folder that this
- * process made and nobody else can enter, so that no link can lead elsewhere; room is reserved before it is
- * filled, so that a full disk shows early, and zeros need no writing; the digest covers what was asked to be
- * written, zeros included.
+ * Invariants: every path came through cold_name_clean(); a file is made with O_EXCL below a folder
+ * that this process made and nobody else can enter, so that no link can lead elsewhere; room is
+ * reserved before it is filled, so that a full disk shows early, and zeros need no writing; the
+ * digest covers what was asked to be written, zeros included.
  */
 #include "cold_folder.h"
 

@@ -8,7 +8,9 @@
 /* Names of all files, and what blocks round up to. */
 #define NAMES_BYTES_MAX (512u * 1024 * 1024)
 
-/* Room for one more item of a list, at most max; returns where the items are then, NULL on failure. */
+/*
+ * Room for one more item of a list, at most max; returns where the items are then, NULL on failure.
+ */
 static void *
 make_room(void *items, size_t count, size_t *room, size_t size)
 {

@@ -1,6 +1,7 @@
 /*
- * The manifest of a backup: a text of lines, each a word and its fields, the last one with the digest of all
- * before. Neighbours: cold_list.c (its lists), cold_pack.c (writes it), cold_unpack.c (reads it).
+ * The manifest of a backup: a text of lines, each a word and its fields, the last one with the
+ * digest of all before. Neighbours: cold_list.c (its lists), cold_pack.c (writes it), cold_unpack.c
+ * (reads it).
  *
  * Invariant: what can be read is written as the same bytes again.
  */

@@ -8,8 +8,8 @@
 #include "util/xid.h"
 
 /*
- * What is in a backup: its files with their digests, and the state of each database. The text form is in
- * BACKUP_FORMAT.md. One owner at a time.
+ * What is in a backup: its files with their digests, and the state of each database. The text form
+ * is in BACKUP_FORMAT.md. One owner at a time.
  */
 
 /* The first file of a backup and the last one. */
@@ -64,7 +64,9 @@ struct cold_states {
 
 void cold_states_free(struct cold_states *s);
 
-/* Appends a copy. IM_ERR_LIMIT, IM_ERR_NOMEM; IM_ERR_FORMAT for a name that no database can have. */
+/*
+ * Appends a copy. IM_ERR_LIMIT, IM_ERR_NOMEM; IM_ERR_FORMAT for a name that no database can have.
+ */
 enum im_err cold_states_add(struct cold_states *s, const struct cold_state *state);
 
 /*
@@ -77,8 +79,8 @@ enum im_err cold_states_compare(const struct cold_states *written, const struct 
 void cold_states_sign(struct cold_states *s, const struct cold_states *signed_states);
 
 /*
- * Whether every state is signed by the key: IM_ERR_SIGNATURE_MISSING, IM_ERR_SIGNATURE, with the database.
- * IM_ERR_NOMEM.
+ * Whether every state is signed by the key: IM_ERR_SIGNATURE_MISSING, IM_ERR_SIGNATURE, with the
+ * database. IM_ERR_NOMEM.
  */
 enum im_err cold_states_check(const struct cold_states *s, const struct sign_public_key *key);
 
@@ -95,14 +97,15 @@ void cold_manifest_free(struct cold_manifest *m);
 enum im_err cold_manifest_write(const struct cold_manifest *m, struct buf *out);
 
 /*
- * Reads untrusted text into an empty manifest. IM_ERR_FORMAT for anything that cold_manifest_write() does not
- * write, with the line; IM_ERR_VERSION for a newer format; IM_ERR_LIMIT, IM_ERR_NOMEM.
+ * Reads untrusted text into an empty manifest. IM_ERR_FORMAT for anything that
+ * cold_manifest_write() does not write, with the line; IM_ERR_VERSION for a newer format;
+ * IM_ERR_LIMIT, IM_ERR_NOMEM.
  */
 enum im_err cold_manifest_read(struct bytes text, struct cold_manifest *m);
 
 /*
- * Whether the files found, sorted, folders among them, are those of the manifest: IM_ERR_FORMAT with the first
- * that is missing, different or too many.
+ * Whether the files found, sorted, folders among them, are those of the manifest: IM_ERR_FORMAT
+ * with the first that is missing, different or too many.
  */
 enum im_err cold_manifest_check(const struct cold_manifest *m, const struct cold_list *found);
 

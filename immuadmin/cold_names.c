@@ -1,6 +1,6 @@
 /*
- * Names in backups. Whoever made an archive chose the names in it; nothing is done with one before it came
- * through here. Neighbours: cold_unpack.c, cold_tree.c, cold_manifest.c.
+ * Names in backups. Whoever made an archive chose the names in it; nothing is done with one before
+ * it came through here. Neighbours: cold_unpack.c, cold_tree.c, cold_manifest.c.
  */
 #include "cold_names.h"
 

@@ -1,10 +1,10 @@
 /*
- * Writing a backup. Neighbours: cold_tree.c reads the data folder, cold_folder.c writes a copy that is a
- * folder, libarchive one that is an archive.
+ * Writing a backup. Neighbours: cold_tree.c reads the data folder, cold_folder.c writes a copy that
+ * is a folder, libarchive one that is an archive.
  *
- * Invariants: a backup has another name until it is whole and on the disk; the process that writes holds a lock
- * on it, so that what is left of a dead one can be told from the work of a living one; the digest of a file is
- * of the bytes that went into the backup.
+ * Invariants: a backup has another name until it is whole and on the disk; the process that writes
+ * holds a lock on it, so that what is left of a dead one can be told from the work of a living one;
+ * the digest of a file is of the bytes that went into the backup.
  */
 #include "cold_pack.h"
 

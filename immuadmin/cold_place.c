@@ -77,7 +77,9 @@ resolve_new(const char *path, char out[PATH_MAX])
 			    : err_set(IM_ERR_ARGUMENT, "the path of the data folder is too long");
 }
 
-/* A folder of something else must not be moved away because of a wrong path, nor get a lock file. */
+/*
+ * A folder of something else must not be moved away because of a wrong path, nor get a lock file.
+ */
 static enum im_err
 check_content(const char *dir)
 {

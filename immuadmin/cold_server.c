@@ -1,11 +1,11 @@
 /*
- * Stopping and starting the server around work on its files. Neighbours: util/service.h does it for the service,
- * util/daemon.h finds and stops the holder of a pid file.
+ * Stopping and starting the server around work on its files. Neighbours: util/service.h does it for
+ * the service, util/daemon.h finds and stops the holder of a pid file.
  *
- * Invariants: a process is stopped only when it has the folder's lock file open, and holds the pid file's lock or
- * is the daemon's program;
- * what is needed to start it again is known before it is stopped; whoever works on the files holds the folder's
- * lock, so that no server starts on them meanwhile.
+ * Invariants: a process is stopped only when it has the folder's lock file open, and holds the pid
+ * file's lock or is the daemon's program;
+ * what is needed to start it again is known before it is stopped; whoever works on the files holds
+ * the folder's lock, so that no server starts on them meanwhile.
  */
 #include "cold_server.h"
 
@@ -336,7 +336,10 @@ cold_server_find(struct cold_server *s, const char *dir, const char *pidfile)
 
 /* ---- Stopping it ---- */
 
-/* The descriptor stands for the process that is looked at after it was opened, whatever its number becomes. */
+/*
+ * The descriptor stands for the process that is looked at after it was opened, whatever its number
+ * becomes.
+ */
 static enum im_err
 stop_holder(const struct cold_server *s, unsigned timeout_ms)
 {
@@ -436,7 +439,9 @@ struct starting {
 	char uid[32], gid[32];
 };
 
-/* The command line: as it was, but in the background and, if we are root, as the user that it was. */
+/*
+ * The command line: as it was, but in the background and, if we are root, as the user that it was.
+ */
 static void
 compose(const struct cold_server *s, struct starting *k)
 {

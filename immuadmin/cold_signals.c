@@ -1,9 +1,9 @@
 /*
- * Signals during a backup and a restore. Neighbours: admin_cold_backup.c and admin_cold_restore.c, which look
- * between two steps, and immudb_program.c, whose wait for another program ends with one.
+ * Signals during a backup and a restore. Neighbours: admin_cold_backup.c and admin_cold_restore.c,
+ * which look between two steps, and immudb_program.c, whose wait for another program ends with one.
  *
- * Invariants: a handler takes them, because a thread of the transport may be the one that gets them; once a
- * signal was seen it stays seen, so that every step after it is left out.
+ * Invariants: a handler takes them, because a thread of the transport may be the one that gets
+ * them; once a signal was seen it stays seen, so that every step after it is left out.
  */
 #include "cold_signals.h"
 

@@ -4,8 +4,9 @@
 #include "util/err.h"
 
 /*
- * Work that must not be left half-done: between begin and end SIGINT, SIGTERM and SIGHUP are kept until they are
- * asked for, SIGPIPE and SIGXFSZ are errors of the calls that they come from. Main thread only.
+ * Work that must not be left half-done: between begin and end SIGINT, SIGTERM and SIGHUP are kept
+ * until they are asked for, SIGPIPE and SIGXFSZ are errors of the calls that they come from. Main
+ * thread only.
  */
 enum im_err cold_signals_begin(void);
 

@@ -1,6 +1,6 @@
 /*
- * What is in a data folder, by "immudb verify". Neighbours: immudb_program.c runs it, cold_manifest.c keeps the
- * states.
+ * What is in a data folder, by "immudb verify". Neighbours: immudb_program.c runs it,
+ * cold_manifest.c keeps the states.
  */
 #include "cold_states.h"
 

@@ -4,9 +4,9 @@
  *	nothing -> TARGET.restoring (cold_swap_begin) -> with a record (write_record) -> exchanged: TARGET is the
  *	new folder, the work has the old one (exchange) -> the old one is called KEPT -> nothing (cold_swap_end)
  *
- * Invariants: the folder of work is locked as long as its process lives; the exchange is one step of the file
- * system; the record, which is on the disk before it, tells by the old folder's number on which side of that
- * step a killed process was: cold_swap_recover() goes on from there.
+ * Invariants: the folder of work is locked as long as its process lives; the exchange is one step
+ * of the file system; the record, which is on the disk before it, tells by the old folder's number
+ * on which side of that step a killed process was: cold_swap_recover() goes on from there.
  */
 #include "cold_swap.h"
 
@@ -143,7 +143,9 @@ give_name(const char *from, const char *to)
 	return file_sync_parent(to);
 }
 
-/* Whether the killed swap had replaced the target; the old folder gets its name if it has not yet. */
+/*
+ * Whether the killed swap had replaced the target; the old folder gets its name if it has not yet.
+ */
 static enum im_err
 finish(const struct record *r, bool *is_done)
 {

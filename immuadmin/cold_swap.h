@@ -9,9 +9,9 @@
 #include "util/output.h"
 
 /*
- * Putting a folder in the place of another in one step. All work happens in the folder TARGET.restoring, on the
- * same file system: at any moment, also when this process is killed, TARGET is the old folder or the new one,
- * whole. One owner at a time.
+ * Putting a folder in the place of another in one step. All work happens in the folder
+ * TARGET.restoring, on the same file system: at any moment, also when this process is killed,
+ * TARGET is the old folder or the new one, whole. One owner at a time.
  */
 #define COLD_STAGE_SUFFIX ".restoring"
 
@@ -27,17 +27,17 @@ struct cold_swap {
 };
 
 /*
- * Finishes or removes what a killed swap left, with a note, and makes the folder of work. kept is the name for
- * the old folder, if there is one; nothing may be there. IM_ERR_LOCKED (another one works on target),
- * IM_ERR_CONFIG (target is a mount point, or its file system cannot do this), IM_ERR_EXISTS, IM_ERR_IO,
- * IM_ERR_NO_SPACE.
+ * Finishes or removes what a killed swap left, with a note, and makes the folder of work. kept is
+ * the name for the old folder, if there is one; nothing may be there. IM_ERR_LOCKED (another one
+ * works on target), IM_ERR_CONFIG (target is a mount point, or its file system cannot do this),
+ * IM_ERR_EXISTS, IM_ERR_IO, IM_ERR_NO_SPACE.
  */
 enum im_err
 cold_swap_begin(struct cold_swap *w, const char *target, const char *kept, struct output *out);
 
 /*
- * Puts the folder root ("" or a path below w->fresh) in the place of the target and the old one under the name
- * kept. When this fails, the target is as it was. IM_ERR_IO, IM_ERR_CONFIG.
+ * Puts the folder root ("" or a path below w->fresh) in the place of the target and the old one
+ * under the name kept. When this fails, the target is as it was. IM_ERR_IO, IM_ERR_CONFIG.
  */
 enum im_err cold_swap_run(struct cold_swap *w, const char *root);
 

@@ -1,10 +1,10 @@
 /*
- * Reading a folder file by file. Neighbours: cold_pack.c saves a data folder, cold_unpack.c reads a backup
- * that is a folder.
+ * Reading a folder file by file. Neighbours: cold_pack.c saves a data folder, cold_unpack.c reads a
+ * backup that is a folder.
  *
- * Invariants: every file is opened below the folder it was found in, and no link is followed, so that what is
- * read is in the folder even when somebody changes it meanwhile; what is opened is looked at, not what had the
- * name before.
+ * Invariants: every file is opened below the folder it was found in, and no link is followed, so
+ * that what is read is in the folder even when somebody changes it meanwhile; what is opened is
+ * looked at, not what had the name before.
  */
 #include "cold_tree.h"
 

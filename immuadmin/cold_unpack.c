@@ -1,9 +1,9 @@
 /*
- * Reading a backup. Neighbours: cold_names.c decides which names are safe, cold_folder.c writes below one
- * folder and nowhere else, cold_tree.c reads a backup that is a folder.
+ * Reading a backup. Neighbours: cold_names.c decides which names are safe, cold_folder.c writes
+ * below one folder and nowhere else, cold_tree.c reads a backup that is a folder.
  *
- * Invariants: only files and folders come out, whatever else an archive has ends the work; modes, owners, times
- * and attributes in it are not looked at; a warning of libarchive is an error.
+ * Invariants: only files and folders come out, whatever else an archive has ends the work; modes,
+ * owners, times and attributes in it are not looked at; a warning of libarchive is an error.
  */
 #include "cold_unpack.h"
 

@@ -1,6 +1,6 @@
 /*
- * Running the daemon's program for work on its files. Neighbours: admin_verify.c becomes it, cold_states.c asks
- * it.
+ * Running the daemon's program for work on its files. Neighbours: admin_verify.c becomes it,
+ * cold_states.c asks it.
  */
 #include "immudb_program.h"
 

@@ -7,8 +7,8 @@
 extern const char new_password_rules[];
 
 /*
- * A new password for a user, NUL-terminated, into out, which the caller wipes: from the option of that
- * name if it is set; else asked for twice on a terminal; else the first line of the input.
+ * A new password for a user, NUL-terminated, into out, which the caller wipes: from the option of
+ * that name if it is set; else asked for twice on a terminal; else the first line of the input.
  * IM_ERR_CREDENTIALS when the two differ or none is given.
  */
 enum im_err

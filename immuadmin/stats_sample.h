@@ -4,8 +4,8 @@
 #include "util/arena.h"
 
 /*
- * What a server's /metrics say, as far as the statistics show it. Pure: taken from the text. Names that
- * are not known are left alone, values that are missing are 0.
+ * What a server's /metrics say, as far as the statistics show it. Pure: taken from the text. Names
+ * that are not known are left alone, values that are missing are 0.
  */
 #define STATS_METHODS_MAX 128
 #define STATS_DATABASES_MAX 1024
@@ -39,7 +39,10 @@ struct stats_sample {
 	size_t databases_len;
 };
 
-/* Reads the text; names are from the arena. IM_ERR_NOMEM; IM_ERR_FORMAT when nothing of it is known. */
+/*
+ * Reads the text; names are from the arena. IM_ERR_NOMEM; IM_ERR_FORMAT when nothing of it is
+ * known.
+ */
 enum im_err stats_sample_parse(struct bytes text, struct arena *arena, struct stats_sample *out);
 
 /* The method of a sample, NULL if it was not called. */

@@ -5,8 +5,8 @@
 #include "commands.h"
 
 /*
- * First contact happens here, where somebody looks. A state that cannot be trusted does not undo the
- * login: commands that verify will refuse, others go on.
+ * First contact happens here, where somebody looks. A state that cannot be trusted does not undo
+ * the login: commands that verify will refuse, others go on.
  */
 static void
 trust_or_warn(struct session *s)

@@ -1,10 +1,10 @@
 /*
- * "immuclient audit-mode": becomes the auditor, in the foreground or the background, and looks after the one
- * in the background or the service. Neighbours: cli/audit_command.h (what the auditor is told), util/daemon.h
- * (pid files), util/service.h (whether there is a service).
+ * "immuclient audit-mode": becomes the auditor, in the foreground or the background, and looks
+ * after the one in the background or the service. Neighbours: cli/audit_command.h (what the auditor
+ * is told), util/daemon.h (pid files), util/service.h (whether there is a service).
  *
- * Invariants: which auditor is meant is said by the lock on a pid file, so that stop and status never take
- * another process for it; no secret is in the environment that the auditor gets.
+ * Invariants: which auditor is meant is said by the lock on a pid file, so that stop and status
+ * never take another process for it; no secret is in the environment that the auditor gets.
  */
 #include <linux/close_range.h>
 #include <stdio.h>
@@ -186,8 +186,9 @@ audit_place_secrets(const struct audit_command *c)
 }
 
 /*
- * Becomes the auditor; comes back only when that fails. One that goes to the background gets no other
- * descriptors than the standard ones and its secrets, so that it holds nothing of whoever started it.
+ * Becomes the auditor; comes back only when that fails. One that goes to the background gets no
+ * other descriptors than the standard ones and its secrets, so that it holds nothing of whoever
+ * started it.
  */
 static enum im_err
 audit_exec(struct session *s, const struct audit_command *c, bool background)
@@ -247,8 +248,8 @@ audit_uninstall(struct session *s)
 }
 
 /*
- * Whether the service is meant: there is one, and nothing was said that only another auditor can have. Its
- * settings are in a file, and cannot be given here.
+ * Whether the service is meant: there is one, and nothing was said that only another auditor can
+ * have. Its settings are in a file, and cannot be given here.
  */
 static enum im_err
 audit_means_service(struct session *s, bool *out)

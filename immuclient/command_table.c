@@ -1,6 +1,6 @@
 /*
- * The command line of immuclient: options and commands as tables (util/options.h). The work is in the
- * files that commands.h names.
+ * The command line of immuclient: options and commands as tables (util/options.h). The work is in
+ * the files that commands.h names.
  */
 #include "cli/audit_options.h"
 #include "cli/cli_options.h"

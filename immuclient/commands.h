@@ -7,8 +7,8 @@
 extern const struct command immuclient_root;
 
 /*
- * The handlers of command_table.c; each returns the exit code. A handler that serves a command and its
- * "safe" variant tells them apart by the command's name.
+ * The handlers of command_table.c; each returns the exit code. A handler that serves a command and
+ * its "safe" variant tells them apart by the command's name.
  */
 
 /* account.c */

@@ -7,8 +7,8 @@
 #include "import_parse.h"
 
 /*
- * The rows of one transaction, and the order in which transactions were acknowledged. Pure. Memory of
- * a batch is kept for the next one.
+ * The rows of one transaction, and the order in which transactions were acknowledged. Pure. Memory
+ * of a batch is kept for the next one.
  */
 #define IMPORT_BATCH_ROWS_MAX 1024u
 /* A batch is full from here on; one row may be larger. */
@@ -53,8 +53,8 @@ enum import_add import_batch_add(struct import_batch *b, const struct import_row
 const struct immu_kv *import_batch_kvs(struct import_batch *b);
 
 /*
- * The batches in flight, a ring in the order they were sent. They are acknowledged in any order; what
- * counts for going on later is the last line before which everything is.
+ * The batches in flight, a ring in the order they were sent. They are acknowledged in any order;
+ * what counts for going on later is the last line before which everything is.
  */
 struct import_ring {
 	struct import_batch *batches;

@@ -8,7 +8,8 @@
  *
  *   tsv    KEY <TAB> VALUE <LF>; bytes as they are, further tabs belong to the value
  *   csv    RFC 4180: two fields, quotes doubled inside quotes, line ends CR LF or LF
- *   jsonl  one object a line: "key" or "key_base64", "value" or "value_base64", all strings; and what
+ *   jsonl  one object a line: "key" or "key_base64", "value" or "value_base64", all strings; and
+ *   what
  *          export adds: "expires_at", a time, which is kept, "tx" and "proof_base64", which are not
  *
  * Empty lines are ignored. The last line may lack its line end. Lines count from 1. One owner.

@@ -5,8 +5,8 @@
 #include "crypto/rawkey.h"
 
 /*
- * Keys and values as the user gives them. With --hex or --base64 arguments are decoded; otherwise they
- * are taken byte for byte. What is returned lives as long as the session's memory.
+ * Keys and values as the user gives them. With --hex or --base64 arguments are decoded; otherwise
+ * they are taken byte for byte. What is returned lives as long as the session's memory.
  */
 
 /* A value may be as long as the server takes; what is longer is refused before it is sent. */

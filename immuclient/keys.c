@@ -1,4 +1,6 @@
-/* Commands about one key: set, get, their proven forms, restore, delete, history, and stored bytes. */
+/*
+ * Commands about one key: set, get, their proven forms, restore, delete, history, and stored bytes.
+ */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,4 +1,6 @@
-/* Commands that make keys findable under another name or score: reference, zadd; and proven forms. */
+/*
+ * Commands that make keys findable under another name or score: reference, zadd; and proven forms.
+ */
 #include "cli/session.h"
 #include "cli/show.h"
 #include "commands.h"

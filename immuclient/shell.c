@@ -3,8 +3,9 @@
  * connection that stays. Neighbours: shell_edit.c (reading lines), shell_words.c, shell_complete.c,
  * session.c (the connection), util/options.h (program_line()).
  *
- * Invariants: no password enters the history; a failed command ends a script, and never the shell of a
- * person; what the shell was started with holds for every line, unless the line says otherwise.
+ * Invariants: no password enters the history; a failed command ends a script, and never the shell
+ * of a person; what the shell was started with holds for every line, unless the line says
+ * otherwise.
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /*
- * What may follow in a line of the shell, by the command table, and what of it can be put in. Neighbours:
- * shell.c, shell_edit.c.
+ * What may follow in a line of the shell, by the command table, and what of it can be put in.
+ * Neighbours: shell.c, shell_edit.c.
  */
 #include <string.h>
 

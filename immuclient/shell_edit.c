@@ -1,8 +1,8 @@
 /*
  * The line editor of the shell. Neighbours: shell.c (what lines mean), shell_words.c (quotes).
  *
- * Invariants: the terminal is the user's own whenever we are not reading a line; keys of the database
- * are escaped before they are shown; the history file is readable by its owner only.
+ * Invariants: the terminal is the user's own whenever we are not reading a line; keys of the
+ * database are escaped before they are shown; the history file is readable by its owner only.
  */
 #include "shell_edit.h"
 
@@ -154,8 +154,8 @@ find_history(void)
 /* ---- Keys ---- */
 
 /*
- * Waits for a byte or a signal, also one that came a moment ago: false, and errno is EINTR. Between a
- * look at the count and the wait no signal is let through.
+ * Waits for a byte or a signal, also one that came a moment ago: false, and errno is EINTR. Between
+ * a look at the count and the wait no signal is let through.
  */
 static bool
 wait_for_byte(void)

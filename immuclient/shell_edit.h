@@ -4,8 +4,8 @@
 #include "shell_words.h"
 
 /*
- * Lines from a person, with editing, history and completion (libedit), or from a pipe or file, as they
- * are. Main thread only.
+ * Lines from a person, with editing, history and completion (libedit), or from a pipe or file, as
+ * they are. Main thread only.
  */
 struct shell_edit;
 
@@ -22,8 +22,9 @@ struct shell_candidates {
 void shell_candidates_add(struct shell_candidates *c, struct bytes word);
 
 /*
- * What all candidates have in common behind the stem, as a view of one of them: whole characters only,
- * and none that a line cannot hold. Empty when there is nothing, or one does not begin with the stem.
+ * What all candidates have in common behind the stem, as a view of one of them: whole characters
+ * only, and none that a line cannot hold. Empty when there is nothing, or one does not begin with
+ * the stem.
  */
 struct bytes shell_candidates_common(const struct shell_candidates *c, struct bytes stem);
 
@@ -31,8 +32,8 @@ struct shell_edit_source {
 	/* The prompt for a new line; lives until it is asked for again. */
 	const char *(*prompt)(void *ctx);
 	/*
-	 * Adds the words that begin with stem and may follow the words before it; before->count of them are
-	 * complete.
+	 * Adds the words that begin with stem and may follow the words before it; before->count of
+	 * them are complete.
 	 */
 	void (*complete)(void *ctx, const struct shell_words *before, struct bytes stem,
 	    struct shell_candidates *out);

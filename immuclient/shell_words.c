@@ -83,7 +83,9 @@ shell_split(struct bytes line, struct arena *arena, struct shell_words *out)
 	*out = (struct shell_words){0};
 	if (line.len && memchr(line.data, 0, line.len))
 		return err_set(IM_ERR_FORMAT, "the line holds a NUL byte");
-	/* Each word takes at most its bytes and a NUL; words are at most half the bytes, and one. */
+	/*
+	 * Each word takes at most its bytes and a NUL; words are at most half the bytes, and one.
+	 */
 	out->words = (char **)arena_calloc(arena, line.len / 2 + 2, sizeof *out->words);
 	p.text = (char *)arena_alloc(arena, 2 * line.len + 2);
 	if (!out->words || !p.text)

@@ -4,9 +4,9 @@
 #include "util/arena.h"
 
 /*
- * A line of the shell as words. Blanks (space, tab, line end) separate words; 'single quotes' take all
- * as it is; in "double quotes" a backslash takes the next " or \ as it is; outside of quotes it takes
- * any character so, and a line end not at all. A # that begins a word begins a comment. Pure.
+ * A line of the shell as words. Blanks (space, tab, line end) separate words; 'single quotes' take
+ * all as it is; in "double quotes" a backslash takes the next " or \ as it is; outside of quotes it
+ * takes any character so, and a line end not at all. A # that begins a word begins a comment. Pure.
  */
 struct shell_words {
 	char **words; /* NULL-terminated, from the arena */

@@ -1,8 +1,8 @@
 /*
  * Writing down in a stopped data folder that a database of it was restored.
  *
- * Neighbours: server/restores.c has what is written and takes it at the next start; daemon_options.c has
- * the table of commands.
+ * Neighbours: server/restores.c has what is written and takes it at the next start;
+ * daemon_options.c has the table of commands.
  * Invariant: a folder that is in use, or is no data folder, is left as it is.
  */
 #include "announce_restore.h"

@@ -1,6 +1,6 @@
 /*
- * The storage daemon. util/daemon_main.h is the order of things; this file says what starts, stops and
- * can be reloaded. daemon_options.c has the options, server/ does the work.
+ * The storage daemon. util/daemon_main.h is the order of things; this file says what starts, stops
+ * and can be reloaded. daemon_options.c has the options, server/ does the work.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -16,7 +16,9 @@
 
 #define MAIN_BANNER_MAX 65536
 #define MAIN_TEXT_MAX 1024
-/* Blocks of this size are mapped one by one; so much free memory may stay at the end of each heap. */
+/*
+ * Blocks of this size are mapped one by one; so much free memory may stay at the end of each heap.
+ */
 #define MAIN_HEAP_BLOCK_MAX (1024 * 1024)
 #define MAIN_HEAP_FREE_MAX (8 * 1024 * 1024)
 
@@ -157,10 +159,10 @@ main_folder(const struct options *o, struct buf *out)
 }
 
 /*
- * Free memory goes back to the system. Left to itself the allocator takes the largest block that was
- * ever freed for a sign of what is usual, and keeps as much at the end of each of its many heaps. Some
- * of it stays there while requests come, or each large one would have all its memory faulted in anew;
- * server/ gives that back when no connection is busy.
+ * Free memory goes back to the system. Left to itself the allocator takes the largest block that
+ * was ever freed for a sign of what is usual, and keeps as much at the end of each of its many
+ * heaps. Some of it stays there while requests come, or each large one would have all its memory
+ * faulted in anew; server/ gives that back when no connection is busy.
  */
 static void
 main_bound_heap(void)

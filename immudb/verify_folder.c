@@ -4,8 +4,9 @@
  * Neighbours: store/ checks a database; vfs_shadow.c lets it open one without changing files;
  * daemon_options.c has the command.
  *
- * Invariants: nothing is written below the folder. The system database is opened first and stays open to
- * the end: its lock keeps a server from starting meanwhile, as that of a server keeps us out.
+ * Invariants: nothing is written below the folder. The system database is opened first and stays
+ * open to the end: its lock keeps a server from starting meanwhile, as that of a server keeps us
+ * out.
  */
 #include "verify_folder.h"
 
@@ -213,8 +214,9 @@ compare_names(const struct dirent **a, const struct dirent **b)
 }
 
 /*
- * The name of the database in a folder; NULL when it is none of the server's: what a start removes or finishes,
- * which need not be whole, or what an operator keeps there. When nobody knows, all are.
+ * The name of the database in a folder; NULL when it is none of the server's: what a start removes
+ * or finishes, which need not be whole, or what an operator keeps there. When nobody knows, all
+ * are.
  */
 static const char *
 name_of(const struct verifying *v, const char *folder)

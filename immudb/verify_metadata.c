@@ -1,6 +1,6 @@
 /*
- * Checking the metadata file of a stopped data folder. SQLite may write to what it opens, if only to take
- * in its log, so that it gets a copy.
+ * Checking the metadata file of a stopped data folder. SQLite may write to what it opens, if only
+ * to take in its log, so that it gets a copy.
  *
  * Neighbours: verify_folder.c checks the databases; meta/ reads the copy.
  * Invariant: the copy is removed, whatever happens.

@@ -13,10 +13,11 @@ struct verify_metadata {
 };
 
 /*
- * Reads the metadata file of the data folder dir, on a copy in the folder for temporary files, which is
- * removed again, and calls fault with one line for all that is wrong: the file missing or damaged, a
- * database that it names without a folder. IM_OK also then; an error only when it could not be
- * checked: IM_ERR_VERSION, IM_ERR_IO, IM_ERR_NO_SPACE, IM_ERR_LIMIT, IM_ERR_NOMEM. The caller frees out.
+ * Reads the metadata file of the data folder dir, on a copy in the folder for temporary files,
+ * which is removed again, and calls fault with one line for all that is wrong: the file missing or
+ * damaged, a database that it names without a folder. IM_OK also then; an error only when it could
+ * not be checked: IM_ERR_VERSION, IM_ERR_IO, IM_ERR_NO_SPACE, IM_ERR_LIMIT, IM_ERR_NOMEM. The
+ * caller frees out.
  */
 enum im_err verify_metadata_read(const char *dir, struct verify_metadata *out,
     void (*fault)(void *ctx, const char *what), void *ctx);

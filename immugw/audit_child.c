@@ -1,6 +1,6 @@
 /*
- * The auditor as a child: its command line from the gateway's options (cli/audit_command.h), its life by
- * util/supervise.h. main.c starts it before the gateway and stops it after.
+ * The auditor as a child: its command line from the gateway's options (cli/audit_command.h), its
+ * life by util/supervise.h. main.c starts it before the gateway and stops it after.
  */
 #include "audit_child.h"
 

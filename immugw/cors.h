@@ -6,9 +6,9 @@
 #include "util/bytes.h"
 
 /*
- * What browsers let pages of other origins do (the Fetch standard, "CORS protocol"): nothing, unless an
- * origin is named. Tokens travel in the header Authorization, never in cookies, so that credentials need
- * no leave. Pure.
+ * What browsers let pages of other origins do (the Fetch standard, "CORS protocol"): nothing,
+ * unless an origin is named. Tokens travel in the header Authorization, never in cookies, so that
+ * credentials need no leave. Pure.
  */
 struct cors {
 	const char *const *origins; /* "https://app.example.com"; "*" is every one */
@@ -16,8 +16,8 @@ struct cors {
 };
 
 /*
- * Appends the headers of an answer to a page of that origin (NULL: not a browser's, or of our own page).
- * False when the origin is none of those allowed; then there are no such headers.
+ * Appends the headers of an answer to a page of that origin (NULL: not a browser's, or of our own
+ * page). False when the origin is none of those allowed; then there are no such headers.
  */
 bool cors_append(struct buf *headers, const struct cors *cors, const char *origin);
 
@@ -25,8 +25,8 @@ bool cors_append(struct buf *headers, const struct cors *cors, const char *origi
 void cors_append_preflight(struct buf *headers, unsigned verbs);
 
 /*
- * Whether it is "*" or an origin as browsers write it: http or https, a host, a port if there is one, and
- * nothing behind. If not, IM_ERR_CONFIG whose detail names it: it would never match.
+ * Whether it is "*" or an origin as browsers write it: http or https, a host, a port if there is
+ * one, and nothing behind. If not, IM_ERR_CONFIG whose detail names it: it would never match.
  */
 enum im_err cors_check_origin(const char *origin);
 

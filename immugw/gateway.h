@@ -9,8 +9,8 @@
 #include "util/err.h"
 
 /*
- * The gateway: REST in, the server's own protocol out. It keeps nothing but trusted states; who may do
- * what is the server's to decide, by the token that comes with each request.
+ * The gateway: REST in, the server's own protocol out. It keeps nothing but trusted states; who may
+ * do what is the server's to decide, by the token that comes with each request.
  */
 struct audit_child;
 struct gateway;
@@ -43,7 +43,8 @@ struct gateway_settings {
 
 /*
  * Starts serving; the server need not be there yet. settings are borrowed until gateway_stop().
- * IM_ERR_ARGUMENT, IM_ERR_KEY_FILE, IM_ERR_CERTIFICATE, IM_ERR_CONFIG (TLS), IM_ERR_IO (the port, the folder), IM_ERR_NOMEM.
+ * IM_ERR_ARGUMENT, IM_ERR_KEY_FILE, IM_ERR_CERTIFICATE, IM_ERR_CONFIG (TLS), IM_ERR_IO (the port,
+ * the folder), IM_ERR_NOMEM.
  */
 enum im_err gateway_start(const struct gateway_settings *settings, struct gateway **out);
 
@@ -54,9 +55,9 @@ uint16_t gateway_port(const struct gateway *g);
 bool gateway_answers(const struct gateway *g, unsigned int timeout_ms);
 
 /*
- * Reads the server's public key and the files of TLS again, with the server and with clients: new connections
- * use them, and verified requests from here on have new ones. On an error (IM_ERR_KEY_FILE, IM_ERR_CERTIFICATE,
- * IM_ERR_NOMEM) that part stays as it was. Any thread.
+ * Reads the server's public key and the files of TLS again, with the server and with clients: new
+ * connections use them, and verified requests from here on have new ones. On an error
+ * (IM_ERR_KEY_FILE, IM_ERR_CERTIFICATE, IM_ERR_NOMEM) that part stays as it was. Any thread.
  */
 enum im_err gateway_reload(struct gateway *g);
 

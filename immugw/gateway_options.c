@@ -1,6 +1,6 @@
 /*
- * The option table of immugw and its sub-commands. util/options.h reads command line, environment and
- * configuration file by it; main.c runs what comes out.
+ * The option table of immugw and its sub-commands. util/options.h reads command line, environment
+ * and configuration file by it; main.c runs what comes out.
  *
  * Invariant: every key of the sample configuration is in the table.
  */

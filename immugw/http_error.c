@@ -1,8 +1,9 @@
 /*
- * Errors as HTTP says them. Neighbours: whoever answers a request asks here for status, code and text.
+ * Errors as HTTP says them. Neighbours: whoever answers a request asks here for status, code and
+ * text.
  *
- * Invariant: http_errors.def decides, and every error of errors.def gets a status of 400 or more (a unit
- * test goes through all).
+ * Invariant: http_errors.def decides, and every error of errors.def gets a status of 400 or more (a
+ * unit test goes through all).
  */
 #include "http_error.h"
 

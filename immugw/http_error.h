@@ -27,8 +27,8 @@ struct http_error {
 };
 
 /*
- * How err is said. status counts for IM_ERR_REMOTE only, where the server's own status is all there is.
- * On a verified path whatever is wrong with data or proof is 409 with status Aborted.
+ * How err is said. status counts for IM_ERR_REMOTE only, where the server's own status is all there
+ * is. On a verified path whatever is wrong with data or proof is 409 with status Aborted.
  */
 struct http_error http_error_of(enum im_err err, enum im_status status, bool is_verified);
 
@@ -37,8 +37,8 @@ const char *http_refusal_text(enum http_refusal refusal);
 
 /*
  * Appends the message for err: its fixed text and the calling thread's detail if that says more.
- * What is wrong with data or proof on a verified path begins with "data is corrupted", which scripts
- * of the original look for.
+ * What is wrong with data or proof on a verified path begins with "data is corrupted", which
+ * scripts of the original look for.
  */
 void http_error_append_message(struct buf *out, enum im_err err, bool is_verified);
 

@@ -1,5 +1,6 @@
 /*
- * Reading of request headers. Neighbours: rest.c and long_list.c ask; http_error.c says what is refused.
+ * Reading of request headers. Neighbours: rest.c and long_list.c ask; http_error.c says what is
+ * refused.
  *
  * Invariants: nothing here trusts a length or a character; no error repeats a token.
  */

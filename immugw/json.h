@@ -8,18 +8,18 @@
 
 /*
  * The one converter between JSON and messages, driven by the descriptors, after the JSON mapping of
- * proto3 (protobuf.dev, "ProtoJSON format"). No floating point lies between an integer and its text.
- * Pure: any thread, nothing shared.
+ * proto3 (protobuf.dev, "ProtoJSON format"). No floating point lies between an integer and its
+ * text. Pure: any thread, nothing shared.
  *
- * Reading is strict. Unknown and repeated members, two members of one oneof, wrong types, numbers out
- * of range, bad base64, bad UTF-8, lone surrogates, NUL in a string and text after the end are refused
- * with IM_ERR_JSON, whose detail names the place: "KVs[3].value: illegal base64 data at input byte 7".
- * No detail repeats a value: it may be a password.
+ * Reading is strict. Unknown and repeated members, two members of one oneof, wrong types, numbers
+ * out of range, bad base64, bad UTF-8, lone surrogates, NUL in a string and text after the end are
+ * refused with IM_ERR_JSON, whose detail names the place: "KVs[3].value: illegal base64 data at
+ * input byte 7". No detail repeats a value: it may be a password.
  *
- * What is accepted: a member's lowerCamelCase name, its name in the schema and the name that version
- * 0.9 had for it; null for an absent member; integers as numbers or strings, also written 1e3 or 5.0;
- * bytes as base64 of either alphabet, padded or not; enums by name or number; "NaN", "Infinity" and
- * "-Infinity" for floating point.
+ * What is accepted: a member's lowerCamelCase name, its name in the schema and the name that
+ * version 0.9 had for it; null for an absent member; integers as numbers or strings, also written
+ * 1e3 or 5.0; bytes as base64 of either alphabet, padded or not; enums by name or number; "NaN",
+ * "Infinity" and "-Infinity" for floating point.
  */
 
 #define JSON_TEXT_MAX (64u * 1024 * 1024) /* longest text that is read */
@@ -43,16 +43,17 @@ enum im_err json_read(const ProtobufCMessageDescriptor *d, struct bytes text, st
 
 /*
  * Sets one scalar field of m from plain text, as it stands in a path or a query after decoding:
- * numbers in decimal, "true" or "false" (or 1, 0), bytes as base64, enums by name or number. name may
- * lead into sub-messages ("entriesSpec.kvEntriesSpec.action"), which are made when missing. A field that
- * already has another value is refused. IM_ERR_JSON, its detail begins with the name; IM_ERR_BODY_SIZE
- * when the arena is exhausted.
+ * numbers in decimal, "true" or "false" (or 1, 0), bytes as base64, enums by name or number. name
+ * may lead into sub-messages ("entriesSpec.kvEntriesSpec.action"), which are made when missing. A
+ * field that already has another value is refused. IM_ERR_JSON, its detail begins with the name;
+ * IM_ERR_BODY_SIZE when the arena is exhausted.
  */
 enum im_err
 json_set_field(ProtobufCMessage *m, struct bytes name, struct bytes text, struct arena *a);
 
 /*
- * The field of that name: lowerCamelCase, as in the schema, or of version 0.9. NULL when there is none.
+ * The field of that name: lowerCamelCase, as in the schema, or of version 0.9. NULL when there is
+ * none.
  */
 const ProtobufCFieldDescriptor *
 json_find_field(const ProtobufCMessageDescriptor *d, struct bytes name);
@@ -75,8 +76,8 @@ void json_write(struct buf *out, const ProtobufCMessage *m, unsigned style);
 
 /*
  * An answer whose only member is a list, item by item: json_list_begin(), json_list_add() for each,
- * json_list_end() make what json_write() makes of the whole. Between the calls the caller may take away
- * what is in the buffer, so that a long list needs little memory. Failure is out->err.
+ * json_list_end() make what json_write() makes of the whole. Between the calls the caller may take
+ * away what is in the buffer, so that a long list needs little memory. Failure is out->err.
  */
 struct json_list {
 	struct buf *out;

@@ -1,9 +1,9 @@
 /*
- * Base64 as clients of REST write it: either alphabet, padded or not. Neighbours: json_scalar.c calls it;
- * util/base64.h is the strict form of tokens and files.
+ * Base64 as clients of REST write it: either alphabet, padded or not. Neighbours: json_scalar.c
+ * calls it; util/base64.h is the strict form of tokens and files.
  *
- * Invariants: what is decoded is what any encoder of either alphabet made of it; a last digit with bits
- * that belong to no byte is refused, since something was lost there.
+ * Invariants: what is decoded is what any encoder of either alphabet made of it; a last digit with
+ * bits that belong to no byte is refused, since something was lost there.
  */
 #include "json_internal.h"
 

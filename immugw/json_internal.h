@@ -46,20 +46,22 @@ void *json_alloc(struct json_reader *r, size_t n);
 /* The bytes that one scalar of that type takes in a message. */
 size_t json_scalar_size(ProtobufCType type);
 
-/* Converts a token to the scalar at to, of json_scalar_size() bytes. False with the error recorded. */
+/*
+ * Converts a token to the scalar at to, of json_scalar_size() bytes. False with the error recorded.
+ */
 bool json_scalar_read(
     struct json_reader *r, const ProtobufCFieldDescriptor *f, const struct json_token *t, void *to);
 
 /*
- * The bytes of a string between its quotes with its escapes resolved, in the arena, followed by a NUL.
- * Refuses control characters, bad UTF-8, lone surrogates and NUL.
+ * The bytes of a string between its quotes with its escapes resolved, in the arena, followed by a
+ * NUL. Refuses control characters, bad UTF-8, lone surrogates and NUL.
  */
 bool json_text_read(struct json_reader *r, struct bytes raw, struct bytes *out);
 
 /*
- * The packer takes -0 in a single field of floating point for 0 and leaves it out. If m has -0 there, this
- * adds the field to the message once more, as one that the packer does not know, so that its sign
- * travels. False with the error recorded.
+ * The packer takes -0 in a single field of floating point for 0 and leaves it out. If m has -0
+ * there, this adds the field to the message once more, as one that the packer does not know, so
+ * that its sign travels. False with the error recorded.
  */
 bool json_keep_sign(struct json_reader *r, ProtobufCMessage *m, const ProtobufCFieldDescriptor *f);
 
@@ -78,9 +80,9 @@ enum json_integer_fault json_integer_read(struct bytes text, bool *negative, uin
 bool json_number_valid(struct bytes text);
 
 /*
- * Decodes base64 of either alphabet, padded or not, to out, which has room for 3 bytes for each begun 4
- * of text. Returns the length; on failure SIZE_MAX and in *fault the offset of the first bad character,
- * which is text.len when characters are missing.
+ * Decodes base64 of either alphabet, padded or not, to out, which has room for 3 bytes for each
+ * begun 4 of text. Returns the length; on failure SIZE_MAX and in *fault the offset of the first
+ * bad character, which is text.len when characters are missing.
  */
 size_t json_base64_decode(struct bytes text, uint8_t *out, size_t *fault);
 

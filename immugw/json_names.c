@@ -2,8 +2,8 @@
  * The names of members. Neighbours: json_read.c finds fields by them, json_write.c writes them, the
  * documentation lists them.
  *
- * Invariant: for each style, a field has one name; all its names find it. No name of a field of a message
- * means another field of the same message (a unit test checks it).
+ * Invariant: for each style, a field has one name; all its names find it. No name of a field of a
+ * message means another field of the same message (a unit test checks it).
  */
 #include "json_internal.h"
 

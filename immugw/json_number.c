@@ -1,8 +1,8 @@
 /*
  * Numbers of JSON, and the integers they denote. Neighbour: json_scalar.c.
  *
- * Invariant: no floating point here. An integer comes from its digits alone, so that 64 bits are exact
- * whichever way they are written: 12, 1.2e1, 120e-1.
+ * Invariant: no floating point here. An integer comes from its digits alone, so that 64 bits are
+ * exact whichever way they are written: 12, 1.2e1, 120e-1.
  */
 #include "json_internal.h"
 

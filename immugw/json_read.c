@@ -1,11 +1,12 @@
 /*
- * From JSON to a message, in one pass, without a tree in between. Neighbours: json_scalar.c converts the
- * values, json_names.c knows the members; rest_request.c calls this for bodies and for what stands in
- * paths and queries.
+ * From JSON to a message, in one pass, without a tree in between. Neighbours: json_scalar.c
+ * converts the values, json_names.c knows the members; rest_request.c calls this for bodies and for
+ * what stands in paths and queries.
  *
- * Invariants: start <= at <= end; the recursion is as deep as messages nest, at most JSON_DEPTH_MAX, for
- * an unknown member is refused and not skipped; every byte of memory is taken from the budget, so that no
- * small text makes a large message; the first error is the one that is told.
+ * Invariants: start <= at <= end; the recursion is as deep as messages nest, at most
+ * JSON_DEPTH_MAX, for an unknown member is refused and not skipped; every byte of memory is taken
+ * from the budget, so that no small text makes a large message; the first error is the one that is
+ * told.
  */
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /*
- * From a token to the scalar of a field. Neighbours: json_read.c brings tokens of a body and plain text of
- * paths and queries; json_number.c and json_decode64.c know the texts.
+ * From a token to the scalar of a field. Neighbours: json_read.c brings tokens of a body and plain
+ * text of paths and queries; json_number.c and json_decode64.c know the texts.
  *
  * Invariants: what is stored was checked against its type completely; an integer is never made from
  * floating point; no error repeats the value.
@@ -446,7 +446,9 @@ json_scalar_read(
 {
 	struct json_token plain = *t;
 
-	/* A string resolves its escapes itself; everything else is compared and converted as text. */
+	/*
+	 * A string resolves its escapes itself; everything else is compared and converted as text.
+	 */
 	if (t->kind == JSON_KIND_STRING && t->has_escapes && f->type != PROTOBUF_C_TYPE_STRING) {
 		plain.has_escapes = false;
 		if (!json_text_read(r, t->text, &plain.text))

@@ -1,9 +1,11 @@
 /*
- * From a message to JSON, straight into a buffer. Neighbours: json_names.c has the names; the writer of
- * answers calls this for whole messages, item by item for long lists, and piece by piece for long values.
+ * From a message to JSON, straight into a buffer. Neighbours: json_names.c has the names; the
+ * writer of answers calls this for whole messages, item by item for long lists, and piece by piece
+ * for long values.
  *
- * Invariants: what is written is one valid JSON value of valid UTF-8, whatever the message holds; a list
- * written item by item is byte for byte what it is as a whole. Failure is the buffer's, and sticky.
+ * Invariants: what is written is one valid JSON value of valid UTF-8, whatever the message holds; a
+ * list written item by item is byte for byte what it is as a whole. Failure is the buffer's, and
+ * sticky.
  */
 #include <math.h>
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /*
  * Long lists: pages from the client library, lines to the peer. rest.c decides who gets them.
  *
- * Invariant: no more than a page and LONG_LIST_PIECE of lines is held, however slowly the peer reads.
+ * Invariant: no more than a page and LONG_LIST_PIECE of lines is held, however slowly the peer
+ * reads.
  */
 #include "long_list.h"
 

@@ -6,8 +6,8 @@
 
 /*
  * Lists of any length, answered in pieces in little memory, one JSON object a line, to who asks for
- * application/x-ndjson: keys, members of a set, versions of a key, transactions. The gateway asks the server for
- * one page after the other; limit is that of the whole list, none if it is 0.
+ * application/x-ndjson: keys, members of a set, versions of a key, transactions. The gateway asks
+ * the server for one page after the other; limit is that of the whole list, none if it is 0.
  */
 #define LONG_LIST_TYPE "application/x-ndjson"
 
@@ -24,8 +24,8 @@ struct long_list {
 bool long_list_wanted(const struct route *route, const char *accept);
 
 /*
- * Answers. An error means that nothing is answered yet; an answer that cannot be finished is broken off, so
- * that the peer sees it.
+ * Answers. An error means that nothing is answered yet; an answer that cannot be finished is broken
+ * off, so that the peer sees it.
  */
 enum im_err long_list_answer(const struct long_list *list);
 

@@ -1,6 +1,6 @@
 /*
- * The REST gateway. util/daemon_main.h is the order of things; this file says what starts and stops.
- * gateway_options.c has the options, gateway.c and rest.c do the work.
+ * The REST gateway. util/daemon_main.h is the order of things; this file says what starts and
+ * stops. gateway_options.c has the options, gateway.c and rest.c do the work.
  */
 #include <errno.h>
 #include <stdio.h>

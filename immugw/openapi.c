@@ -1,10 +1,10 @@
 /*
- * The OpenAPI document: paths, their parameters, bodies and answers. Neighbours: routes.def is what is
- * described, openapi_schema.c describes the messages; the page at / is made from the document in the
- * browser.
+ * The OpenAPI document: paths, their parameters, bodies and answers. Neighbours: routes.def is what
+ * is described, openapi_schema.c describes the messages; the page at / is made from the document in
+ * the browser.
  *
- * Invariants: nothing here depends on anything but the tables; what is not in routes.def is not in the
- * document. Paths whose function is missing are left out.
+ * Invariants: nothing here depends on anything but the tables; what is not in routes.def is not in
+ * the document. Paths whose function is missing are left out.
  */
 #include "openapi.h"
 

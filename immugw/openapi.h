@@ -14,8 +14,9 @@
 void openapi_write(struct buf *out, const char *version);
 
 /*
- * The examples of the document, static strings: what stands for a name in braces of the route's path
- * ("key", "databaseName"), NULL for an unknown name; the body, NULL for a route that takes none.
+ * The examples of the document, static strings: what stands for a name in braces of the route's
+ * path ("key", "databaseName"), NULL for an unknown name; the body, NULL for a route that takes
+ * none.
  */
 const char *openapi_example_field(const struct route *route, struct bytes name);
 const char *openapi_example_body(const struct route *route);

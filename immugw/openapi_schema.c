@@ -1,6 +1,6 @@
 /*
- * Messages as JSON schemas. Neighbours: openapi.c writes the paths that refer to them; json_write.c and
- * json_read.c do what is described here.
+ * Messages as JSON schemas. Neighbours: openapi.c writes the paths that refer to them; json_write.c
+ * and json_read.c do what is described here.
  *
  * Invariants: a message is described once in each form that differs; the order is that of the first
  * reference, so that the document is always the same.

@@ -1,8 +1,9 @@
 /*
- * The files of the page at /, which are made into C when building. Neighbours: page/page.html, page.js
- * and page.css are the page; it reads /openapi.json and needs nothing else.
+ * The files of the page at /, which are made into C when building. Neighbours: page/page.html,
+ * page.js and page.css are the page; it reads /openapi.json and needs nothing else.
  *
- * Invariant: the policy lets the page ask this gateway and nobody else, and run no script but its own.
+ * Invariant: the policy lets the page ask this gateway and nobody else, and run no script but its
+ * own.
  */
 #include "page.h"
 

@@ -4,8 +4,8 @@
 #include "util/bytes.h"
 
 /*
- * The page at /: it lists the paths of /openapi.json and lets one try them. Its files are part of the
- * program; they ask for nothing but what this gateway serves. Pure; any thread.
+ * The page at /: it lists the paths of /openapi.json and lets one try them. Its files are part of
+ * the program; they ask for nothing but what this gateway serves. Pure; any thread.
  */
 struct page_file {
 	const char *content_type;

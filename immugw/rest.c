@@ -4,7 +4,8 @@
  * pieces.
  *
  * Invariants:
- * 1. Every request is answered once, counted once and logged once, under the route's pattern: never with
+ * 1. Every request is answered once, counted once and logged once, under the route's pattern: never
+ * with
  *    its path, which may hold a key.
  * 2. A token, a body or a query is in no log.
  */
@@ -172,8 +173,8 @@ charge_body(struct work *w)
 }
 
 /*
- * Reads the body, which is JSON whatever its Content-Type says: few that use curl set one. False when the request is
- * answered already.
+ * Reads the body, which is JSON whatever its Content-Type says: few that use curl set one. False
+ * when the request is answered already.
  */
 static bool
 take_body(struct work *w)
@@ -247,7 +248,10 @@ call_list(struct work *w, const struct session_token *session, const ProtobufCMe
 	return err;
 }
 
-/* Another session may do better: this one has ended, or its database was deleted, perhaps made anew. */
+/*
+ * Another session may do better: this one has ended, or its database was deleted, perhaps made
+ * anew.
+ */
 static bool
 is_session_stale(enum im_err err)
 {

@@ -7,7 +7,8 @@
 #include "verified.h"
 
 /*
- * From an HTTP request to its answer: route, message, call, JSON. gateway.c owns what it works with.
+ * From an HTTP request to its answer: route, message, call, JSON. gateway.c owns what it works
+ * with.
  */
 
 #define REST_BODY_TIMEOUT_MS 60000

@@ -1,9 +1,9 @@
 /*
- * The message of a request from its path, its query and its body. Neighbours: routes.c found the row,
- * json_read.c converts.
+ * The message of a request from its path, its query and its body. Neighbours: routes.c found the
+ * row, json_read.c converts.
  *
- * Invariants: nothing that was given is ignored: what cannot be taken is refused by name; nothing is
- * given twice with two meanings.
+ * Invariants: nothing that was given is ignored: what cannot be taken is refused by name; nothing
+ * is given twice with two meanings.
  */
 #include "rest_request.h"
 

@@ -1,11 +1,11 @@
 /*
- * The table of paths and the search in it. Neighbours: rest_request.c makes the message of a request that
- * was found, the documentation and the page list the table.
+ * The table of paths and the search in it. Neighbours: rest_request.c makes the message of a
+ * request that was found, the documentation and the page list the table.
  *
- * Invariants: a path is split into segments before anything in it is decoded, and each segment is decoded
- * once, so that %2F never separates and %252F stays %2F; nothing is normalised, since something in front
- * of the gateway may have read the path in another way; the row that wins does not depend on the order of
- * the table.
+ * Invariants: a path is split into segments before anything in it is decoded, and each segment is
+ * decoded once, so that %2F never separates and %252F stays %2F; nothing is normalised, since
+ * something in front of the gateway may have read the path in another way; the row that wins does
+ * not depend on the order of the table.
  */
 #include "routes.h"
 
@@ -179,8 +179,8 @@ is_variable(struct bytes s)
 }
 
 /*
- * Whether the segment of a template that begins at p is s, which may hold a decoded slash; *end is where
- * it ends.
+ * Whether the segment of a template that begins at p is s, which may hold a decoded slash; *end is
+ * where it ends.
  */
 static bool
 segment_fits(const char *p, struct bytes s, const char **end)

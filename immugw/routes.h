@@ -5,8 +5,8 @@
 #include "rpc/method.h"
 
 /*
- * Every path that the gateway answers, as data: routes.def is the table, this is how programs read it
- * and how a request finds its row. Pure; nothing is allocated; any thread.
+ * Every path that the gateway answers, as data: routes.def is the table, this is how programs read
+ * it and how a request finds its row. Pure; nothing is allocated; any thread.
  */
 
 #define ROUTE_PATH_MAX 8192 /* bytes of a path as it stands in the request line */
@@ -27,7 +27,10 @@ enum route_flag {
 struct route {
 	const char *path; /* "/db/get/{key}": what is in braces is a field of the request */
 	const struct rpc_method *method; /* NULL for ROUTE_ABSENT and ROUTE_LOCAL */
-	/* What is written: for ROUTE_VERIFIED the thing proven, not the proof. NULL without a method. */
+	/*
+	 * What is written: for ROUTE_VERIFIED the thing proven, not the proof. NULL without a
+	 * method.
+	 */
 	const ProtobufCMessageDescriptor *answer;
 	const char
 	    *summary;  /* a phrase for the documentation; for ROUTE_ABSENT: what is not here */
@@ -64,10 +67,11 @@ enum route_result {
 };
 
 /*
- * Finds the row for a request. verb as in the request line ("HEAD" finds what "GET" finds). path as in
- * the request line, without the query: it is split first and decoded once, so that %2F in a key is a
- * part of the key. Where two rows fit, that with the earlier literal segment wins, so that a database
- * called "verified" is reached by the paths without a database only. m->memory must stay in place.
+ * Finds the row for a request. verb as in the request line ("HEAD" finds what "GET" finds). path as
+ * in the request line, without the query: it is split first and decoded once, so that %2F in a key
+ * is a part of the key. Where two rows fit, that with the earlier literal segment wins, so that a
+ * database called "verified" is reached by the paths without a database only. m->memory must stay
+ * in place.
  */
 enum route_result route_find(const char *verb, struct bytes path, struct route_match *m);
 
@@ -78,8 +82,8 @@ bool route_has_lines(const struct route *route);
 void route_append_allow(struct buf *out, unsigned verbs);
 
 /*
- * Decodes percent-escapes of in to out, which has room for in.len bytes; + is a blank if plus_is_blank
- * (queries). Returns the length, or SIZE_MAX for a broken escape or a NUL.
+ * Decodes percent-escapes of in to out, which has room for in.len bytes; + is a blank if
+ * plus_is_blank (queries). Returns the length, or SIZE_MAX for a broken escape or a NUL.
  */
 size_t route_decode(struct bytes in, bool plus_is_blank, uint8_t *out);
 

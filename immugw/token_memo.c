@@ -1,9 +1,10 @@
 /*
- * The memory of tokens: a set-associative table. What a lookup does not find is asked of the server by
- * upstream.c; rest.c is the only user.
+ * The memory of tokens: a set-associative table. What a lookup does not find is asked of the server
+ * by upstream.c; rest.c is the only user.
  *
  * Invariant: an entry is only what the server said of exactly this token, and not older than
- * TOKEN_MEMO_LIFE_NS: a permission that was taken away is the server's to enforce, with the token itself.
+ * TOKEN_MEMO_LIFE_NS: a permission that was taken away is the server's to enforce, with the token
+ * itself.
  */
 #include "token_memo.h"
 

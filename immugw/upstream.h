@@ -4,14 +4,17 @@
 #include "rpc/client_conn.h"
 
 /*
- * A few connections to the server that all requests share, each with many calls in flight. They are made
- * when they are needed and made anew when they are lost. Any thread.
+ * A few connections to the server that all requests share, each with many calls in flight. They are
+ * made when they are needed and made anew when they are lost. Any thread.
  */
 struct upstream;
 
 #define UPSTREAM_CONNECTIONS_MAX 64
 
-/* options are copied but for their strings. connections: 1 to UPSTREAM_CONNECTIONS_MAX. IM_ERR_NOMEM. */
+/*
+ * options are copied but for their strings. connections: 1 to UPSTREAM_CONNECTIONS_MAX.
+ * IM_ERR_NOMEM.
+ */
 enum im_err
 upstream_new(const struct rpc_client_options *options, size_t connections, struct upstream **out);
 
@@ -26,8 +29,8 @@ struct upstream_call {
 };
 
 /*
- * Calls and waits. A method that writes nothing is called once more, on another connection, when the
- * first was lost. Errors of rpc_client_connect() and rpc_call_wait().
+ * Calls and waits. A method that writes nothing is called once more, on another connection, when
+ * the first was lost. Errors of rpc_client_connect() and rpc_call_wait().
  */
 enum im_err upstream_call(struct upstream *u, const struct upstream_call *call, struct arena *arena,
     ProtobufCMessage **answer, enum im_status *status);

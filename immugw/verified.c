@@ -1,10 +1,11 @@
 /*
- * The connections for verified calls. verified_messages.c turns messages into requests and back; proofs,
- * trusted states and their files are the client library's.
+ * The connections for verified calls. verified_messages.c turns messages into requests and back;
+ * proofs, trusted states and their files are the client library's.
  *
  * Invariants:
  * 1. A connection is used by one call at a time; idle ones are in the list, newest first.
- * 2. A connection on which a check failed is closed: what it remembers of the fault must not answer for
+ * 2. A connection on which a check failed is closed: what it remembers of the fault must not answer
+ * for
  *    others later.
  * 3. What idle connections have proven is in their files within about a second.
  * 4. The idle ones are all of the present generation: none is older than the last verified_renew().
@@ -75,7 +76,9 @@ keeper_pick(struct verified *v, int64_t now, struct verified_loan *out, bool *is
 	return false;
 }
 
-/* Puts a connection back where it was by age, or closes it: there is no room, or it is of before. */
+/*
+ * Puts a connection back where it was by age, or closes it: there is no room, or it is of before.
+ */
 static void
 put_back(struct verified *v, const struct verified_loan *loan, int64_t since_ns, bool is_persisted)
 {
@@ -198,8 +201,8 @@ verified_renew(struct verified *v)
 }
 
 /*
- * An idle connection of that session, else the oldest one that is there; out->c is NULL when there is none,
- * and the generation that of one which is made now.
+ * An idle connection of that session, else the oldest one that is there; out->c is NULL when there
+ * is none, and the generation that of one which is made now.
  */
 static void
 idle_take(struct verified *v, const struct verified_session *session, struct verified_loan *out)

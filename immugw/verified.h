@@ -9,9 +9,9 @@
 #include "routes.h"
 
 /*
- * Verified calls on behalf of those who ask the gateway: connections of the client library, one a call at
- * a time, kept for the next call with the same token; their trusted states, one for each server and
- * database, are in files that all of them share. Any thread.
+ * Verified calls on behalf of those who ask the gateway: connections of the client library, one a
+ * call at a time, kept for the next call with the same token; their trusted states, one for each
+ * server and database, are in files that all of them share. Any thread.
  */
 struct verified;
 
@@ -36,9 +36,9 @@ struct verified_outcome {
 };
 
 /*
- * Makes the verified call that a request message of the route means, and of what was proven the message
- * that the route answers with, in the arena. Errors of the client library; nothing is answered that is not
- * proven. On failure there is nothing to release.
+ * Makes the verified call that a request message of the route means, and of what was proven the
+ * message that the route answers with, in the arena. Errors of the client library; nothing is
+ * answered that is not proven. On failure there is nothing to release.
  */
 struct verified_asked {
 	const struct route *route;
@@ -54,16 +54,16 @@ struct verified_loan {
 };
 
 /*
- * A connection with that session, for long lists. Give it back with verified_give(), with how its calls
- * ended.
+ * A connection with that session, for long lists. Give it back with verified_give(), with how its
+ * calls ended.
  */
 enum im_err verified_take(
     struct verified *v, const struct verified_session *session, struct verified_loan *out);
 void verified_give(struct verified *v, const struct verified_loan *loan, enum im_err err);
 
 /*
- * What is asked from here on goes over connections that are made anew, with the key and the certificates that
- * the files have now. Those that are in use come to the end of their calls.
+ * What is asked from here on goes over connections that are made anew, with the key and the
+ * certificates that the files have now. Those that are in use come to the end of their calls.
  */
 void verified_renew(struct verified *v);
 

@@ -1,8 +1,9 @@
 /*
- * Request messages as requests of the client library, and its proven results as messages. verified.c has
- * the connections.
+ * Request messages as requests of the client library, and its proven results as messages.
+ * verified.c has the connections.
  *
- * Invariant: an answer holds what was proven and nothing else, but for `revision`, which no proof covers.
+ * Invariant: an answer holds what was proven and nothing else, but for `revision`, which no proof
+ * covers.
  */
 #include "verified_messages.h"
 

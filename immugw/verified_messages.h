@@ -6,13 +6,13 @@
 #include "util/arena.h"
 
 /*
- * Between messages and the structures of the client library, for verified calls. Everything comes from the
- * arena or points into what it was made from. Pure.
+ * Between messages and the structures of the client library, for verified calls. Everything comes
+ * from the arena or points into what it was made from. Pure.
  */
 
 /*
- * The library's request for a request message of a verifiable method. IM_ERR_ARGUMENT for what the library
- * cannot prove, IM_ERR_NOMEM.
+ * The library's request for a request message of a verifiable method. IM_ERR_ARGUMENT for what the
+ * library cannot prove, IM_ERR_NOMEM.
  */
 enum im_err verified_request(enum rpc_method_id method, const ProtobufCMessage *message,
     struct arena *arena, struct immu_request *out);

@@ -3,8 +3,10 @@
  * and databases are in meta_users.c and meta_databases.c; the server's handlers call them.
  *
  * Invariants:
- * 1. Nothing is written before the file is known to be ours, whole, and not newer than this program.
- * 2. A schema change is one transaction that also sets user_version: it happens whole or not at all.
+ * 1. Nothing is written before the file is known to be ours, whole, and not newer than this
+ * program.
+ * 2. A schema change is one transaction that also sets user_version: it happens whole or not at
+ * all.
  * 3. A migration is never edited once released; a change to the schema is a new one at the end.
  * 4. db is used by one thread at a time (mutex), so that SQLite needs no lock of its own.
  */

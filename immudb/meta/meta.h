@@ -36,8 +36,8 @@ enum meta_level {
 
 /*
  * A database is written down before its folder is made and ready only after, and is deleting before
- * its folder is removed; a crash in between leaves creating or deleting, which are rolled forward at
- * the next start.
+ * its folder is removed; a crash in between leaves creating or deleting, which are rolled forward
+ * at the next start.
  */
 enum meta_database_state {
 	META_DATABASE_CREATING = 0,
@@ -105,8 +105,8 @@ struct meta_setting {
 struct meta_action; /* meta_journal.h: what is journalled with a change; NULL: nothing */
 
 /*
- * Writes a database as creating, with its settings: its folder is to be made, and then it is ready, or
- * to be removed, and then it is cancelled. IM_ERR_DATABASE_EXISTS, IM_ERR_DATABASE_NAME.
+ * Writes a database as creating, with its settings: its folder is to be made, and then it is ready,
+ * or to be removed, and then it is cancelled. IM_ERR_DATABASE_EXISTS, IM_ERR_DATABASE_NAME.
  */
 enum im_err meta_database_begin(struct meta *m, const struct meta_database *database,
     const struct meta_setting *settings, size_t count);
@@ -130,9 +130,9 @@ enum im_err
 meta_database_find(struct meta *m, enum meta_database_state state, struct meta_database *out);
 
 /*
- * Strays: folders in the data folder that are not yet, or no more, those of a database. A start removes
- * them. A restore makes one, which then becomes a new database, or changes places with the folder of an
- * existing one, in one step.
+ * Strays: folders in the data folder that are not yet, or no more, those of a database. A start
+ * removes them. A restore makes one, which then becomes a new database, or changes places with the
+ * folder of an existing one, in one step.
  */
 enum im_err meta_stray_add(struct meta *m, const char *folder);
 enum im_err meta_stray_drop(struct meta *m, const char *folder);
@@ -140,7 +140,10 @@ enum im_err meta_stray_drop(struct meta *m, const char *folder);
 /* Any one of them. IM_ERR_NOT_FOUND when there is none. */
 enum im_err meta_stray_find(struct meta *m, char folder[META_DATABASE_MAX + 1]);
 
-/* The stray database->folder becomes a database, ready. IM_ERR_DATABASE_EXISTS, IM_ERR_DATABASE_NAME. */
+/*
+ * The stray database->folder becomes a database, ready. IM_ERR_DATABASE_EXISTS,
+ * IM_ERR_DATABASE_NAME.
+ */
 enum im_err meta_stray_adopt(struct meta *m, const struct meta_database *database,
     const struct meta_setting *settings, size_t count, const struct meta_action *action);
 

@@ -13,7 +13,9 @@
 #include "meta/meta_sql.h"
 #include "util/clock.h"
 
-/* One number about text[0] and text[1], where they are not NULL. 0 without a row. Handle is taken. */
+/*
+ * One number about text[0] and text[1], where they are not NULL. 0 without a row. Handle is taken.
+ */
 static enum im_err
 meta_change_number(struct meta *m, enum meta_statement id, const char *const text[2], int64_t *out)
 {

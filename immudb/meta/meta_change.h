@@ -4,9 +4,9 @@
 #include "meta/meta_journal.h"
 
 /*
- * Changes to users. What is true of both sides is read, the rule asked, the change made and its journal
- * row written in one transaction: administrators who work at the same time cannot undermine a rule.
- * Errors are those of meta.h and those named here.
+ * Changes to users. What is true of both sides is read, the rule asked, the change made and its
+ * journal row written in one transaction: administrators who work at the same time cannot undermine
+ * a rule. Errors are those of meta.h and those named here.
  */
 
 enum meta_change_kind {
@@ -23,8 +23,7 @@ struct meta_facts {
 	bool actor_exists;             /* found, and active */
 	enum meta_level actor_level;   /* on the database of the change */
 	enum meta_level actor_highest; /* on any */
-	bool
-	    actor_covers; /* administers each database that the user has a level on, that level included */
+	bool actor_covers; /* it administers every database that the user has a level on */
 	bool user_exists;
 	struct meta_user user;      /* before the change */
 	enum meta_level user_level; /* the entry for exactly that database */
@@ -65,8 +64,8 @@ struct meta_grant {
 };
 
 /*
- * Calls each for every permission of every user, by user and database, until it returns anything but
- * IM_OK, which is then returned. each must not call into meta.
+ * Calls each for every permission of every user, by user and database, until it returns anything
+ * but IM_OK, which is then returned. each must not call into meta.
  */
 enum im_err meta_grant_list(
     struct meta *m, enum im_err (*each)(void *arg, const struct meta_grant *grant), void *arg);

@@ -10,7 +10,8 @@
  *
  *        restore                   restored
  *  (none) -------> stray ------------------------> ready     meta_stray_add(), _adopt()
- *                  stray <-----------------------> folder of one that is ready     meta_stray_swap()
+ *                  stray <-----------------------> folder of one that is ready
+ *                  meta_stray_swap()
  *
  * Invariant: a folder exists only for a database that is written here, or as a stray.
  */

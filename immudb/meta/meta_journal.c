@@ -1,9 +1,10 @@
 /*
- * The queue of administrative actions. meta.c owns the file; the functions that change something call
- * meta_journal_write() in their transaction, and server/journal.c takes the rows out.
+ * The queue of administrative actions. meta.c owns the file; the functions that change something
+ * call meta_journal_write() in their transaction, and server/journal.c takes the rows out.
  *
  * Invariants:
- * 1. A number is given once: the table is AUTOINCREMENT, which remembers the highest one ever given.
+ * 1. A number is given once: the table is AUTOINCREMENT, which remembers the highest one ever
+ * given.
  * 2. A row is a complete JSON object of at most META_JOURNAL_ENTRY_MAX bytes, whatever it tells of.
  */
 #include "meta/meta_journal.h"

@@ -4,12 +4,15 @@
 #include "meta/meta.h"
 
 /*
- * The queue of administrative actions that wait to be copied into the system database. A row gets its
- * number, for ever, in the transaction of the change that it tells of; server/journal.c takes it out
- * once it is on the disk there. Errors are those of meta.h.
+ * The queue of administrative actions that wait to be copied into the system database. A row gets
+ * its number, for ever, in the transaction of the change that it tells of; server/journal.c takes
+ * it out once it is on the disk there. Errors are those of meta.h.
  */
 
-/* One action. NULL and "" are the same: does not apply. Never a password nor anything made from one. */
+/*
+ * One action. NULL and "" are the same: does not apply. Never a password nor anything made from
+ * one.
+ */
 struct meta_action {
 	const char *actor;      /* who did it: a user, or one of the names in server/journal.h */
 	const char *address;    /* from where */
@@ -30,14 +33,14 @@ struct meta_journal_row {
 };
 
 /*
- * Writes an action that changes nothing else in the file; one that does is given to the function that
- * makes the change.
+ * Writes an action that changes nothing else in the file; one that does is given to the function
+ * that makes the change.
  */
 enum im_err meta_journal_add(struct meta *m, const struct meta_action *action);
 
 /*
- * Calls each for the oldest rows, at most max, in order of their numbers, until it returns anything but
- * IM_OK, which is then returned. each must not call into meta.
+ * Calls each for the oldest rows, at most max, in order of their numbers, until it returns anything
+ * but IM_OK, which is then returned. each must not call into meta.
  */
 enum im_err meta_journal_list(struct meta *m, size_t max,
     enum im_err (*each)(void *arg, const struct meta_journal_row *row), void *arg);

@@ -2,8 +2,8 @@
  * Restores that are announced. server/restores.c makes the rows; the server's handlers give them to
  * auditors.
  *
- * Invariants: a row that is not pending has been journalled, in the transaction that made it so; and it
- * never changes again.
+ * Invariants: a row that is not pending has been journalled, in the transaction that made it so;
+ * and it never changes again.
  */
 #include "meta/meta_restores.h"
 

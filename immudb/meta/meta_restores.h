@@ -5,9 +5,9 @@
 #include "meta/meta_journal.h"
 
 /*
- * Restores of databases, for auditors: what was put in the place of what, by whom and when. A row is
- * pending until it is signed, if the server has a key, and journalled, which is one transaction; those
- * that the server makes itself never are. Rows stay for ever. Errors are those of meta.h.
+ * Restores of databases, for auditors: what was put in the place of what, by whom and when. A row
+ * is pending until it is signed, if the server has a key, and journalled, which is one transaction;
+ * those that the server makes itself never are. Rows stay for ever. Errors are those of meta.h.
  */
 struct meta_restore {
 	uint64_t number; /* from 1, rising; given by meta */
@@ -23,9 +23,9 @@ struct meta_restore {
 };
 
 /*
- * Adds a restore of a database that must be there, and journals the action with it; NULL: it is pending
- * instead. One that is pending already, of the same database and states, is not added again.
- * IM_ERR_DATABASE_NOT_FOUND.
+ * Adds a restore of a database that must be there, and journals the action with it; NULL: it is
+ * pending instead. One that is pending already, of the same database and states, is not added
+ * again. IM_ERR_DATABASE_NOT_FOUND.
  */
 enum im_err meta_restore_add(
     struct meta *m, const struct meta_restore *restore, const struct meta_action *action);
@@ -34,7 +34,10 @@ enum im_err meta_restore_add(
 enum im_err meta_restore_write(
     struct meta *m, const struct meta_restore *restore, const struct meta_action *action);
 
-/* A pending one is not so any more: gets its signature, and its action is journalled. IM_ERR_NOT_FOUND. */
+/*
+ * A pending one is not so any more: gets its signature, and its action is journalled.
+ * IM_ERR_NOT_FOUND.
+ */
 enum im_err meta_restore_settle(
     struct meta *m, const struct meta_restore *restore, const struct meta_action *action);
 
@@ -49,8 +52,8 @@ struct meta_restore_query {
 };
 
 /*
- * Calls each for restores that are not pending, newest first, until it returns anything but IM_OK, which
- * is then returned. each must not call into meta.
+ * Calls each for restores that are not pending, newest first, until it returns anything but IM_OK,
+ * which is then returned. each must not call into meta.
  */
 enum im_err meta_restore_list(struct meta *m, const struct meta_restore_query *query,
     enum im_err (*each)(void *arg, const struct meta_restore *restore), void *arg);

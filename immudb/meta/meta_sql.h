@@ -143,7 +143,10 @@ enum im_err meta_step(struct meta *m, sqlite3_stmt *stmt);
 /* A text column, cut to size - 1 bytes; the tables hold nothing longer. */
 void meta_column(sqlite3_stmt *stmt, int column, char *out, size_t size);
 
-/* Queues an action, if it is not NULL, in the transaction that makes the change. The handle is taken. */
+/*
+ * Queues an action, if it is not NULL, in the transaction that makes the change. The handle is
+ * taken.
+ */
 enum im_err meta_journal_write(struct meta *m, const struct meta_action *action);
 
 /* meta_users.c, for meta_change.c; the handle is taken. */

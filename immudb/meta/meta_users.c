@@ -1,6 +1,7 @@
 /*
- * Users and their permissions: looking them up, and the rows of one. meta.c owns the file; the server's
- * login and permission checks are the callers, and meta_change.c, which makes every change.
+ * Users and their permissions: looking them up, and the rows of one. meta.c owns the file; the
+ * server's login and permission checks are the callers, and meta_change.c, which makes every
+ * change.
  *
  * Invariants: a name in the table has passed meta_user_name_ok(); a permission of level none is an
  * absent row.

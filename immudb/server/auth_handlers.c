@@ -1,10 +1,10 @@
 /*
- * Login and sessions: Login, Logout, OpenSession, KeepAlive, CloseSession, UseDatabase. Passwords are
- * checked in the two threads of the password pool, never in a callback of the transport.
+ * Login and sessions: Login, Logout, OpenSession, KeepAlive, CloseSession, UseDatabase. Passwords
+ * are checked in the two threads of the password pool, never in a callback of the transport.
  *
  * Invariants: an unknown user costs as much time as a wrong password; nothing tells the two apart;
- * a password is wiped from the request's memory once it was checked; a session has the rights that its
- * user has at the moment it starts, whatever changed while the password was checked.
+ * a password is wiped from the request's memory once it was checked; a session has the rights that
+ * its user has at the moment it starts, whatever changed while the password was checked.
  */
 #include "crypto/password.h"
 #include "server/call.h"
@@ -67,8 +67,8 @@ auth_queue(struct call *c, ProtobufCBinaryData name, ProtobufCBinaryData passwor
 }
 
 /*
- * With client-cert-user it is the certificate that says who is at the other end of a TLS connection, and a
- * password says nothing.
+ * With client-cert-user it is the certificate that says who is at the other end of a TLS
+ * connection, and a password says nothing.
  */
 static bool
 auth_is_by_certificate(const struct call *c)
@@ -108,7 +108,10 @@ auth_check(
 	enum im_err err = auth_check_throttle(c, who);
 	bool by_certificate = auth_is_by_certificate(c), is_default;
 
-	/* No password is empty: who sends none asks whether the certificate will do, and guesses nothing. */
+	/*
+	 * No password is empty: who sends none asks whether the certificate will do, and guesses
+	 * nothing.
+	 */
 	if (err == IM_OK && !by_certificate && password.len == 0)
 		return IM_ERR_CREDENTIALS;
 	if (err == IM_OK)
@@ -324,8 +327,8 @@ auth_use_token(struct call *c, struct bytes name, char **text)
 }
 
 /*
- * A token stays bound to its database, so the client gets another one; a session is switched, and the
- * token it gets is its own id.
+ * A token stays bound to its database, so the client gets another one; a session is switched, and
+ * the token it gets is its own id.
  */
 enum im_err
 handle_UseDatabase(struct call *c)

@@ -1,10 +1,12 @@
 /*
- * HotBackup: a part of an archive as a stream, made while the database is in use. store_export.h reads
- * the log, crypto/archive.h has headers and trailers, stream_answer.c sends what is made here.
+ * HotBackup: a part of an archive as a stream, made while the database is in use. store_export.h
+ * reads the log, crypto/archive.h has headers and trailers, stream_answer.c sends what is made
+ * here.
  *
  * Invariants:
  * 1. The state at the beginning decides what is in it; what is written later is not.
- * 2. One piece of the log is in memory, whatever the size of the database; it is read by threads that
+ * 2. One piece of the log is in memory, whatever the size of the database; it is read by threads
+ * that
  *    come after all others.
  */
 #include "crypto/archive.h"
@@ -99,7 +101,10 @@ backup_sign(struct call *c, struct archive_trailer *t)
 	return IM_OK;
 }
 
-/* The newest format that both sides know; a client that says nothing is from before there was a second. */
+/*
+ * The newest format that both sides know; a client that says nothing is from before there was a
+ * second.
+ */
 static uint32_t
 backup_format(const struct call *c)
 {

@@ -29,7 +29,9 @@ struct call {
 	struct store_write write;
 };
 
-/* What a handler returns when the call will be finished elsewhere; it must not touch it any more. */
+/*
+ * What a handler returns when the call will be finished elsewhere; it must not touch it any more.
+ */
 #define CALL_PENDING ((enum im_err)IM_ERR_COUNT)
 
 /*
@@ -53,15 +55,16 @@ void call_finish(struct call *c, enum im_err err);
 void call_queue(struct call *c, struct workers *pool);
 
 /*
- * Whether the session of the call is still there; a call that goes on for long asks now and then, and
- * none is answered without. IM_ERR_NOT_LOGGED_IN, IM_ERR_SESSION_NOT_FOUND, IM_ERR_TOKEN_EXPIRED.
+ * Whether the session of the call is still there; a call that goes on for long asks now and then,
+ * and none is answered without. IM_ERR_NOT_LOGGED_IN, IM_ERR_SESSION_NOT_FOUND,
+ * IM_ERR_TOKEN_EXPIRED.
  */
 enum im_err call_check_session(const struct call *c);
 
 /*
- * The database that a request names, which the caller may administer. IM_ERR_DATABASE_RESERVED for the
- * system database, with *out, if the caller is a sysadmin; IM_ERR_PERMISSION, IM_ERR_DATABASE_NOT_FOUND.
- * In a pool.
+ * The database that a request names, which the caller may administer. IM_ERR_DATABASE_RESERVED for
+ * the system database, with *out, if the caller is a sysadmin; IM_ERR_PERMISSION,
+ * IM_ERR_DATABASE_NOT_FOUND. In a pool.
  */
 enum im_err database_named(struct call *c, const char *name, struct database **out);
 

@@ -1,6 +1,6 @@
 /*
- * Count and CountAll: how many keys there are, from the index alone, always in the read pool. Keys that
- * are deleted or expired do not count; a reference counts whether or not it leads anywhere.
+ * Count and CountAll: how many keys there are, from the index alone, always in the read pool. Keys
+ * that are deleted or expired do not count; a reference counts whether or not it leads anywhere.
  */
 #include "crypto/rawkey.h"
 #include "server/entries.h"

@@ -1,9 +1,9 @@
 /*
- * Creating, changing and deleting databases while the server runs, one at a time. databases.c does what
- * a start does; database_handlers.c asks.
+ * Creating, changing and deleting databases while the server runs, one at a time. databases.c does
+ * what a start does; database_handlers.c asks.
  *
- * Invariant: the row of a database is written before its folder is made, and goes after it is removed;
- * in between its state says which way it goes on after a crash.
+ * Invariant: the row of a database is written before its folder is made, and goes after it is
+ * removed; in between its state says which way it goes on after a crash.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -318,7 +318,10 @@ database_exchange(struct database *db, const struct database_exchange *exchange)
 
 	if (db->is_system)
 		return IM_ERR_DATABASE_RESERVED;
-	/* Not under operations: requests may take long to end, and other databases do not wait for that. */
+	/*
+	 * Not under operations: requests may take long to end, and other databases do not wait for
+	 * that.
+	 */
 	err = database_claim(db);
 	if (err != IM_OK)
 		return err;

@@ -1,6 +1,6 @@
 /*
- * Folders of databases: naming, recognizing and removing them. databases.c decides when; store/ makes
- * and fills them.
+ * Folders of databases: naming, recognizing and removing them. databases.c decides when; store/
+ * makes and fills them.
  *
  * Invariant: only what the metadata file names is ever removed; that is never a link, nor anything
  * outside the data folder.

@@ -3,7 +3,8 @@
  * before. server_metrics.c has everything else.
  *
  * Invariants:
- * 1. SERVER_METRIC_DATABASES, the oldest ones, have rows of their own; what comes later is added up in the
+ * 1. SERVER_METRIC_DATABASES, the oldest ones, have rows of their own; what comes later is added up
+ * in the
  *    row METRIC_OVERFLOW, which no database can be called.
  * 2. A database that was deleted is gone from the next look on.
  */

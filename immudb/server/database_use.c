@@ -8,7 +8,8 @@
  *    |                       |                     | failed         |       database_open_job()
  *    |                       |                     v                |
  *    |   request came        |                  IDLE, BROKEN        | room is needed, or idle
- *    +------------------ CLOSING <----------------------------------+       database_close_if_unused(),
+ *    +------------------ CLOSING <----------------------------------+
+ *    database_close_if_unused(),
  *                                                                           database_close_job()
  *            unload                 drained              closed
  *   OPEN ----------------> UNLOADING -----------> CLOSING ---------> UNLOADED     database_unload()
@@ -17,7 +18,8 @@
  *   UNLOADED, BROKEN --> WANTED   database_load();   UNLOADED --> GONE   database_delete()
  *
  * Invariants:
- * 1. uses counts the requests in its upper half and the threads that hold the store in its lower one.
+ * 1. uses counts the requests in its upper half and the threads that hold the store in its lower
+ * one.
  *    USES_SHUT says that nobody may enter; it is clear only while the database is OPEN. The store
  *    is closed only when uses is USES_SHUT alone: then nobody can come any more.
  * 2. Who finds USES_SHUT takes the mutex to see why. Who brings uses down to nothing looks whether
@@ -117,7 +119,9 @@ stats_add_counters(struct store_stats *stats, const struct store_stats *before)
 	}
 }
 
-/* Every function from here to the jobs runs under the mutex. Nothing happens to the store any more. */
+/*
+ * Every function from here to the jobs runs under the mutex. Nothing happens to the store any more.
+ */
 static void
 database_start_close(struct database *db)
 {
@@ -740,7 +744,9 @@ after_ms(int64_t ms)
 	return at;
 }
 
-/* Closes what nobody has used for a while, so that an idle database has neither threads nor caches. */
+/*
+ * Closes what nobody has used for a while, so that an idle database has neither threads nor caches.
+ */
 static void *
 databases_keep(void *arg)
 {

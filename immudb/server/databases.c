@@ -1,6 +1,6 @@
 /*
- * The databases of the data folder: found, created at the first start, rolled forward, opened, looked
- * up. meta/ knows their names, store/ their content; database_use.c says which are open, and
+ * The databases of the data folder: found, created at the first start, rolled forward, opened,
+ * looked up. meta/ knows their names, store/ their content; database_use.c says which are open, and
  * database_admin.c creates and deletes them; the handlers get a struct database from the session.
  *
  * Invariants:

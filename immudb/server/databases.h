@@ -9,13 +9,13 @@
 #include "store/store.h"
 
 /*
- * The databases of the data folder, by name. A database that was deleted keeps its struct, which only
- * says that it is gone, until all are closed. Every function but open and close may be called from any
- * thread; those that say so wait for the disk.
+ * The databases of the data folder, by name. A database that was deleted keeps its struct, which
+ * only says that it is gone, until all are closed. Every function but open and close may be called
+ * from any thread; those that say so wait for the disk.
  *
  * At most max_open of them are open at a time. The others are opened when a request comes for them,
- * by threads of their own, while the request is parked; then the one that was used least recently and
- * has nothing to do is closed. The system database and the default one stay open.
+ * by threads of their own, while the request is parked; then the one that was used least recently
+ * and has nothing to do is closed. The system database and the default one stay open.
  */
 struct databases;
 
@@ -75,7 +75,10 @@ enum database_state {
 /* Somebody who waits for a database; embedded in what waits. */
 struct database_wait {
 	struct database_wait *next;
-	/* Called once, from a thread that may wait. Within, err_detail(err) is the text of a failure. */
+	/*
+	 * Called once, from a thread that may wait. Within, err_detail(err) is the text of a
+	 * failure.
+	 */
 	void (*ready)(struct database_wait *w, enum im_err err);
 	bool enters; /* private: it is a use of the database from then on */
 };
@@ -118,11 +121,11 @@ struct databases_options {
 };
 
 /*
- * Opens every database of the folder, to see that it can be opened; in a new folder creates the system
- * database and the default one. What a crash left half-created or half-deleted is finished. A database
- * that cannot be opened is said in the log and is DATABASE_BROKEN; only when that is the system
- * database, or no database of clients is left, it is an error, that of store_open(). Folders that the
- * metadata file does not name are left alone.
+ * Opens every database of the folder, to see that it can be opened; in a new folder creates the
+ * system database and the default one. What a crash left half-created or half-deleted is finished.
+ * A database that cannot be opened is said in the log and is DATABASE_BROKEN; only when that is the
+ * system database, or no database of clients is left, it is an error, that of store_open(). Folders
+ * that the metadata file does not name are left alone.
  * IM_ERR_CONFIG when default_name is not that of the folder's first database, or reserved;
  * IM_ERR_DATABASE_NAME; IM_ERR_CORRUPT when there are database folders that the (new) metadata file
  * does not know.
@@ -130,8 +133,8 @@ struct databases_options {
 enum im_err databases_open(const struct databases_options *options, struct databases **out);
 
 /*
- * From now on nothing is opened and closed, and who waits for it is told IM_ERR_SHUTDOWN. What is open
- * stays so. NULL is accepted.
+ * From now on nothing is opened and closed, and who waits for it is told IM_ERR_SHUTDOWN. What is
+ * open stays so. NULL is accepted.
  */
 void databases_stop(struct databases *d);
 
@@ -162,24 +165,26 @@ struct database_info {
 };
 void database_info(struct database *db, struct database_info *out);
 
-/* Calls fn for every store that is open, and for each that will be opened, before its first write. */
+/*
+ * Calls fn for every store that is open, and for each that will be opened, before its first write.
+ */
 void databases_observe(
     struct databases *d, void (*fn)(void *ctx, const char *name, struct store *store), void *ctx);
 
 /* ---- Using ---- */
 
 /*
- * Begins a request on a database, whose store stays open until database_leave(). Never waits. IM_OK;
- * IM_ERR_WOULD_BLOCK: it has to be opened first, w->ready will be called, with IM_OK when the request has
- * begun. IM_ERR_DATABASE_NOT_LOADED, IM_ERR_DATABASE_NOT_FOUND (deleted), IM_ERR_BUSY, or why it could
- * not be opened.
+ * Begins a request on a database, whose store stays open until database_leave(). Never waits.
+ * IM_OK; IM_ERR_WOULD_BLOCK: it has to be opened first, w->ready will be called, with IM_OK when
+ * the request has begun. IM_ERR_DATABASE_NOT_LOADED, IM_ERR_DATABASE_NOT_FOUND (deleted),
+ * IM_ERR_BUSY, or why it could not be opened.
  */
 enum im_err database_enter(struct database *db, struct database_wait *w);
 void database_leave(struct database *db);
 
 /*
- * Keeps the store open while the calling thread may touch it, also after its request is answered: what
- * holds a database already may hold it again.
+ * Keeps the store open while the calling thread may touch it, also after its request is answered:
+ * what holds a database already may hold it again.
  */
 void database_hold(struct database *db);
 void database_release(struct database *db);
@@ -201,16 +206,17 @@ struct database_new {
 
 /*
  * Creates a database, ready for use. IM_ERR_DATABASE_NAME and IM_ERR_DATABASE_RESERVED with what is
- * wrong, IM_ERR_DATABASE_EXISTS, IM_ERR_LIMIT (there are DATABASES_MAX), errors of store_open(); then
- * nothing is left behind. action, which may be NULL here and below, is journalled with it.
+ * wrong, IM_ERR_DATABASE_EXISTS, IM_ERR_LIMIT (there are DATABASES_MAX), errors of store_open();
+ * then nothing is left behind. action, which may be NULL here and below, is journalled with it.
  */
 enum im_err databases_create(struct databases *d, const struct database_new *new,
     const struct meta_action *action, struct database **out);
 
 /*
- * Makes an empty folder for a database that is to be restored, and notes that the next start removes it
- * unless it becomes that of a database before; folder is its name, "" on an error. Removes it, with all
- * that is in it. Any thread. IM_ERR_DATABASE_NAME, IM_ERR_EXISTS, IM_ERR_IO, errors of meta.h.
+ * Makes an empty folder for a database that is to be restored, and notes that the next start
+ * removes it unless it becomes that of a database before; folder is its name, "" on an error.
+ * Removes it, with all that is in it. Any thread. IM_ERR_DATABASE_NAME, IM_ERR_EXISTS, IM_ERR_IO,
+ * errors of meta.h.
  */
 enum im_err
 databases_stage(struct databases *d, const char *name, char folder[META_DATABASE_MAX + 1]);
@@ -231,9 +237,9 @@ struct database_exchange {
 	const struct store_state *must_be;
 	const struct meta_action *action;
 	/*
-	 * What is to be announced of it (server/restores.h), left pending in the same step; false: nothing.
-	 * from is what the database held, 0 if not known. Then announce() is called, before anything is
-	 * asked of the database. NULL: nothing.
+	 * What is to be announced of it (server/restores.h), left pending in the same step; false:
+	 * nothing. from is what the database held, 0 if not known. Then announce() is called,
+	 * before anything is asked of the database. NULL: nothing.
 	 */
 	bool (*describe)(void *ctx, const struct store_state *from, struct meta_restore *out);
 	enum im_err (*announce)(void *ctx);
@@ -247,7 +253,10 @@ struct database_exchange {
  */
 enum im_err database_exchange(struct database *db, const struct database_exchange *exchange);
 
-/* Waits until the database is open, and is then a request on it. From a pool; errors as database_enter(). */
+/*
+ * Waits until the database is open, and is then a request on it. From a pool; errors as
+ * database_enter().
+ */
 enum im_err database_enter_wait(struct database *db);
 
 /* Sets settings. IM_ERR_DATABASE_NOT_FOUND, IM_ERR_DATABASE_RESERVED (the system database). */
@@ -261,16 +270,17 @@ enum im_err database_update(
 enum im_err database_load(struct database *db, struct database_wait *w);
 
 /*
- * Has a database closed when the requests on it are answered, and then w->ready called; later requests
- * are refused from now on. IM_OK: it was not open, w->ready will not be called. IM_ERR_WOULD_BLOCK: it
- * will. IM_ERR_DATABASE_NOT_LOADED, IM_ERR_DATABASE_NOT_FOUND, IM_ERR_DATABASE_RESERVED (is_kept).
+ * Has a database closed when the requests on it are answered, and then w->ready called; later
+ * requests are refused from now on. IM_OK: it was not open, w->ready will not be called.
+ * IM_ERR_WOULD_BLOCK: it will. IM_ERR_DATABASE_NOT_LOADED, IM_ERR_DATABASE_NOT_FOUND,
+ * IM_ERR_DATABASE_RESERVED (is_kept).
  */
 enum im_err database_unload(struct database *db, struct database_wait *w);
 
 /*
  * Deletes a database that is unloaded, with all its files, for ever. IM_ERR_DATABASE_LOADED,
- * IM_ERR_DATABASE_NOT_FOUND, IM_ERR_DATABASE_RESERVED. After IM_ERR_IO it is deleted, and the next start
- * removes the files that are left.
+ * IM_ERR_DATABASE_NOT_FOUND, IM_ERR_DATABASE_RESERVED. After IM_ERR_IO it is deleted, and the next
+ * start removes the files that are left.
  */
 enum im_err database_delete(struct database *db, const struct meta_action *action);
 

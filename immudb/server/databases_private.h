@@ -59,15 +59,16 @@ enum im_err databases_use_start(struct databases *d);
 void database_use_init(struct database *db, struct databases *owner);
 
 /*
- * Puts an opened store in place, or the error (not one that may pass) as DATABASE_BROKEN; for databases
- * that nobody waits for. The first may close another one, to make room.
+ * Puts an opened store in place, or the error (not one that may pass) as DATABASE_BROKEN; for
+ * databases that nobody waits for. The first may close another one, to make room.
  */
 void database_put_open(struct database *db, struct store *store);
 void database_put_broken(struct database *db, enum im_err err);
 
 /*
- * Waits until a database is closed and claims it: requests that come from then on wait. It must be opened
- * again, as the thread would that opens databases. IM_ERR_DATABASE_NOT_FOUND, IM_ERR_BUSY, IM_ERR_SHUTDOWN.
+ * Waits until a database is closed and claims it: requests that come from then on wait. It must be
+ * opened again, as the thread would that opens databases. IM_ERR_DATABASE_NOT_FOUND, IM_ERR_BUSY,
+ * IM_ERR_SHUTDOWN.
  */
 enum im_err database_claim(struct database *db);
 void database_open_claimed(struct database *db);

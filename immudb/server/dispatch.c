@@ -7,7 +7,8 @@
  * 1. Deny by default: a handler runs only after permission_check() said yes to the method's row.
  * 2. The permission is the one on the database that the call runs on, taken when the session was
  *    bound to it.
- * 3. Every call is finished exactly once, by call_finish(), which also counts it. It is not answered
+ * 3. Every call is finished exactly once, by call_finish(), which also counts it. It is not
+ * answered
  *    once its session has ended, however long before it was let in.
  */
 #include "rpc/batch.h"
@@ -174,8 +175,8 @@ dispatch_admit_anyone(struct call *c)
 }
 
 /*
- * In maintenance mode whoever is local and not logged in repairs users, and reads; without authentication
- * also the default database, otherwise what was selected with UseDatabase.
+ * In maintenance mode whoever is local and not logged in repairs users, and reads; without
+ * authentication also the default database, otherwise what was selected with UseDatabase.
  */
 static enum im_err
 dispatch_admit_maintenance(struct call *c)

@@ -1,8 +1,8 @@
 /*
  * Raw entries to users' entries, for get, scan, history and transaction handlers.
  *
- * Invariant: a reference is followed one step. A reference behind a reference is an error: it cannot
- * be written, but a deleted key may come back as one.
+ * Invariant: a reference is followed one step. A reference behind a reference is an error: it
+ * cannot be written, but a deleted key may come back as one.
  */
 #include "server/entries.h"
 

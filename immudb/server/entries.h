@@ -35,8 +35,9 @@ enum im_err entry_resolve(
     struct call *c, const struct store_value *raw, uint64_t as_of, Immudb__Schema__Entry **out);
 
 /*
- * One version of a key as its history shows it. Deleted and expired ones have no value. A reference is
- * not followed: the entry has the key that it stands for and no value; referencedBy says the rest.
+ * One version of a key as its history shows it. Deleted and expired ones have no value. A reference
+ * is not followed: the entry has the key that it stands for and no value; referencedBy says the
+ * rest.
  */
 enum im_err
 entry_version(struct call *c, const struct store_value *raw, Immudb__Schema__Entry **out);
@@ -60,15 +61,15 @@ enum im_err entries_since(struct call *c, uint64_t since, uint64_t *newest);
 enum im_err entries_limit(uint64_t asked, size_t *limit);
 
 /*
- * Leaves out the first entries of a walk, also of a long one: looks now and then whether anybody still
- * wants the answer. IM_ERR_NOT_FOUND when there are not so many, IM_ERR_CANCELLED.
+ * Leaves out the first entries of a walk, also of a long one: looks now and then whether anybody
+ * still wants the answer. IM_ERR_NOT_FOUND when there are not so many, IM_ERR_CANCELLED.
  */
 enum im_err entries_skip(struct call *c, struct store_cursor *cursor, uint64_t n);
 
 /*
- * Counts an entry towards the size of the answer. IM_ERR_MESSAGE_SIZE when the answer would pass the
- * largest message, so that it need not be built to know. The first one may always be there, as in the
- * answer to Get: what was written can be listed, and be it one by one.
+ * Counts an entry towards the size of the answer. IM_ERR_MESSAGE_SIZE when the answer would pass
+ * the largest message, so that it need not be built to know. The first one may always be there, as
+ * in the answer to Get: what was written can be listed, and be it one by one.
  */
 enum im_err entries_room(struct call *c, const Immudb__Schema__Entry *entry, size_t *used);
 

@@ -1,6 +1,6 @@
 /*
- * ExecAll: keys, references and members of sorted sets in one transaction, each operation seeing the
- * ones before it. operations.c has the rules.
+ * ExecAll: keys, references and members of sorted sets in one transaction, each operation seeing
+ * the ones before it. operations.c has the rules.
  */
 #include "server/writing.h"
 

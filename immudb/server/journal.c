@@ -3,9 +3,11 @@
  * handlers queue rows through meta/; failed logins come from auth_handlers.c and are counted here.
  *
  * Invariants:
- * 1. Nobody else writes under JOURNAL_KEY_PREFIX. A row is forgotten only when it is on the disk there,
+ * 1. Nobody else writes under JOURNAL_KEY_PREFIX. A row is forgotten only when it is on the disk
+ * there,
  *    and is not written when it is there already: so each is there once, whenever the process dies.
- * 2. A number that the system database has is not given again, also when the metadata file was put back
+ * 2. A number that the system database has is not given again, also when the metadata file was put
+ * back
  *    from a backup: rows waiting under such a number get another one.
  */
 #include "server/journal.h"
@@ -236,7 +238,10 @@ journal_add_failure(struct journal *j, const struct journal_failure *f, bool is_
 	return meta_journal_add(j->meta, &a);
 }
 
-/* Writes the first failures, and those of a minute that is over. What cannot be written is lost, and said. */
+/*
+ * Writes the first failures, and those of a minute that is over. What cannot be written is lost,
+ * and said.
+ */
 static void
 journal_write_failures(struct journal *j, bool is_over)
 {
@@ -263,7 +268,9 @@ journal_write_failures(struct journal *j, bool is_over)
 
 /* ---- The thread ---- */
 
-/* Until there is something to do; whether the minute of the failed logins is over. Mutex is held. */
+/*
+ * Until there is something to do; whether the minute of the failed logins is over. Mutex is held.
+ */
 static bool
 journal_wait(struct journal *j, bool retry)
 {

@@ -42,7 +42,9 @@ writing_slot(const struct writing *w, struct bytes raw_key)
 	return &w->by_key[at];
 }
 
-/* The entry of an earlier operation on that raw key; NULL when there is none, or nothing is shared. */
+/*
+ * The entry of an earlier operation on that raw key; NULL when there is none, or nothing is shared.
+ */
 static const struct store_entry *
 writing_find(const struct writing *w, struct bytes raw_key)
 {

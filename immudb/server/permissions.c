@@ -155,7 +155,9 @@ change_needs_user(const struct meta_facts *f)
 	    : err_set(IM_ERR_USER_NOT_FOUND, "user %s not found", f->change->user);
 }
 
-/* The user may be managed as a whole: by sysadmins, and by the creator, if an admin of all it has. */
+/*
+ * The user may be managed as a whole: by sysadmins, and by the creator, if an admin of all it has.
+ */
 static bool
 change_manages_user(const struct meta_facts *f)
 {

@@ -1,6 +1,6 @@
 /*
- * Writing what points to a key: SetReference, VerifiableSetReference, ZAdd, VerifiableZAdd. The rules
- * are in operations.c, and in the conditions of the store.
+ * Writing what points to a key: SetReference, VerifiableSetReference, ZAdd, VerifiableZAdd. The
+ * rules are in operations.c, and in the conditions of the store.
  */
 #include "server/writing.h"
 

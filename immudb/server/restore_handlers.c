@@ -1,10 +1,11 @@
 /*
- * BeginRestore, WriteRestore, FinishRestore: a database from an archive. restoring.c knows which restores
- * there are, crypto/archive.h verifies what comes, store_import.h writes it into a folder that no database
- * has yet, databases.h makes that a database.
+ * BeginRestore, WriteRestore, FinishRestore: a database from an archive. restoring.c knows which
+ * restores there are, crypto/archive.h verifies what comes, store_import.h writes it into a folder
+ * that no database has yet, databases.h makes that a database.
  *
  * Invariants:
- * 1. Nothing of a restore is seen before all of the archive has been verified, written and verified again
+ * 1. Nothing of a restore is seen before all of the archive has been verified, written and verified
+ * again
  *    as every start would; then it is there in one step.
  * 2. A restore that fails is gone, with its folder.
  */

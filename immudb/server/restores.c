@@ -1,9 +1,9 @@
 /*
- * Announcements of restores: made by whoever restores a database of this server, and given to auditors.
- * meta/ keeps them; journal.c copies their rows into the system database.
+ * Announcements of restores: made by whoever restores a database of this server, and given to
+ * auditors. meta/ keeps them; journal.c copies their rows into the system database.
  *
- * Invariant: an announcement that is given out is signed, when the server had a key as it was made, and
- * its row is in the journal or on the way there.
+ * Invariant: an announcement that is given out is signed, when the server had a key as it was made,
+ * and its row is in the journal or on the way there.
  */
 #include "server/restores.h"
 

@@ -2,12 +2,15 @@
  * Which restores are under way, and whose they are. restore_handlers.c works on them.
  *
  *   free --(restoring_begin)--> idle --(take)--> busy --(give back)--> idle
- *                               idle --(another one begins, the connection is gone)--> removed --> free
- *                               busy --(it failed, was finished, or is abandoned, when given back)--> free
+ *                               idle --(another one begins, the connection is gone)--> removed -->
+ *                               free busy --(it failed, was finished, or is abandoned, when given
+ *                               back)--> free
  *
  * Invariants:
- * 1. A connection knows a restore by its id only, and ids are not used twice: who comes late finds nothing.
- * 2. Nothing that a restore has is removed while a thread works on it, nor in a callback of the transport.
+ * 1. A connection knows a restore by its id only, and ids are not used twice: who comes late finds
+ * nothing.
+ * 2. Nothing that a restore has is removed while a thread works on it, nor in a callback of the
+ * transport.
  */
 #include "server/restoring.h"
 

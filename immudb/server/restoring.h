@@ -6,8 +6,8 @@
 #include "store/store_import.h"
 
 /*
- * Restores under way: at most one a connection, which it dies with. A restore is worked on by one thread at
- * a time; what a client leaves behind is removed by a pool.
+ * Restores under way: at most one a connection, which it dies with. A restore is worked on by one
+ * thread at a time; what a client leaves behind is removed by a pool.
  */
 
 /* Restores at a time. */
@@ -40,19 +40,23 @@ struct restore {
 struct restoring;
 
 /*
- * NULL without memory. Stop it when the pools have stopped and the databases are still there: what is not
- * finished is removed. Free it after the transport. NULL is accepted.
+ * NULL without memory. Stop it when the pools have stopped and the databases are still there: what
+ * is not finished is removed. Free it after the transport. NULL is accepted.
  */
 struct restoring *restoring_new(struct server *s);
 void restoring_stop(struct restoring *r);
 void restoring_free(struct restoring *r);
 
-/* A new restore for the connection of the request, in place of its last one. Within handle(). IM_ERR_BUSY. */
+/*
+ * A new restore for the connection of the request, in place of its last one. Within handle().
+ * IM_ERR_BUSY.
+ */
 enum im_err restoring_begin(struct call *c);
 
 /*
- * Finds the restore of the connection, within handle(), for restoring_take(), which then has it until it is
- * given back; a restore that failed is given up. IM_ERR_ILLEGAL_STATE when there is none.
+ * Finds the restore of the connection, within handle(), for restoring_take(), which then has it
+ * until it is given back; a restore that failed is given up. IM_ERR_ILLEGAL_STATE when there is
+ * none.
  */
 void restoring_find(struct call *c);
 enum im_err restoring_take(struct call *c, struct restore **out);

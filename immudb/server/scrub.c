@@ -1,19 +1,23 @@
 /*
- * Scrubbing databases that are in service. store/check.c does the checking, a piece at a time; here is
- * which database is next, how fast, what is kept over a restart, and what is said of faults.
+ * Scrubbing databases that are in service. store/check.c does the checking, a piece at a time; here
+ * is which database is next, how fast, what is kept over a restart, and what is said of faults.
  * scrub_handlers.c and server_metrics.c show it.
  *
  *   NEVER, FINISHED, STOPPED, FAILED ----> WAITING <----> RUNNING     scrub_ask(), scrub_choose()
  *   WAITING, RUNNING ---> FINISHED, STOPPED, FAILED                   scrub_over()
  *
  * Invariants:
- * 1. A database is entered for one piece at a time, so that it can be closed, unloaded and deleted; what
- *    was published when the scrub began is what it checks, so that it ends. When a restore puts another
- *    history in its place, it begins anew.
- * 2. The position is kept in the metadata file when something was checked and SCRUB_SAVE_NS went by, and
- *    when the server stops. A fault that was found again after a crash is counted again, never lost.
+ * 1. A database is entered for one piece at a time, so that it can be closed, unloaded and deleted;
+ * what
+ *    was published when the scrub began is what it checks, so that it ends. When a restore puts
+ *    another history in its place, it begins anew.
+ * 2. The position is kept in the metadata file when something was checked and SCRUB_SAVE_NS went
+ * by, and
+ *    when the server stops. A fault that was found again after a crash is counted again, never
+ *    lost.
  * 3. Before a piece the thread waits until all that was checked before is within the rate.
- * 4. Everything in struct scrub changes under the mutex, which is never held while a database is read.
+ * 4. Everything in struct scrub changes under the mutex, which is never held while a database is
+ * read.
  */
 #include "server/scrub.h"
 
@@ -44,14 +48,17 @@
 #define SCRUB_YIELDS_MAX 25
 /* When the server has no room for it. */
 #define SCRUB_BUSY_NS CLOCK_NS_PER_S
-/* As nice(1) and ionice(1) have it: behind everybody else, but never starved while it holds a lock. */
+/*
+ * As nice(1) and ionice(1) have it: behind everybody else, but never starved while it holds a lock.
+ */
 #define SCRUB_NICE 19
 #define SCRUB_IO_PRIORITY ((2 << 13) | 7)
 #define SCRUB_KEY_SHOWN 64
 
 /*
- * What is kept in the metadata file; all are settings of the database. to_alh is the beginning of the Alh of
- * to_tx: by that a scrub knows the history again that it has begun to check; 0: it was not kept.
+ * What is kept in the metadata file; all are settings of the database. to_alh is the beginning of
+ * the Alh of to_tx: by that a scrub knows the history again that it has begun to check; 0: it was
+ * not kept.
  */
 struct scrub_kept {
 	int64_t next_tx; /* 0: none is under way */
@@ -172,7 +179,9 @@ kept_load(struct scrubber *sc, struct scrub *s)
 	return err;
 }
 
-/* Without the mutex: it waits for the disk. Only the thread does it, and what it saves is its own. */
+/*
+ * Without the mutex: it waits for the disk. Only the thread does it, and what it saves is its own.
+ */
 static void
 kept_save(struct scrubber *sc, const struct database *db, struct scrub_kept kept)
 {
@@ -546,8 +555,8 @@ alh_mark(const struct hash *alh)
 }
 
 /*
- * Whether the database still has the history that is being checked. A restore may have put another one in
- * its place; what cannot be read says nothing of that, and is found as a fault.
+ * Whether the database still has the history that is being checked. A restore may have put another
+ * one in its place; what cannot be read says nothing of that, and is found as a fault.
  */
 static bool
 piece_is_of(const struct database *db, const struct store_check *check, int64_t to_alh)
@@ -565,7 +574,10 @@ piece_is_of(const struct database *db, const struct store_check *check, int64_t 
 	return alh_mark(&alh) == to_alh;
 }
 
-/* The end of a scrub is what is there when it begins; of another history than before it begins anew. */
+/*
+ * The end of a scrub is what is there when it begins; of another history than before it begins
+ * anew.
+ */
 static void
 piece_begin(struct piece *p, struct store_check *check)
 {
@@ -683,7 +695,9 @@ scrub_piece(struct scrubber *sc, struct scrub *s)
 
 /* ---- The thread ---- */
 
-/* Under the mutex: whether s may go on now; waits for its turn, and for those who need the machine. */
+/*
+ * Under the mutex: whether s may go on now; waits for its turn, and for those who need the machine.
+ */
 static bool
 scrub_await_turn(struct scrubber *sc, struct scrub *s)
 {

@@ -4,10 +4,11 @@
 #include "server/databases.h"
 
 /*
- * Scrubbing: databases in service are checked completely against their logs, a piece at a time, at a
- * bounded rate, one database after the other, by one thread that leaves the rest to others. A scrub is
- * begun by an administrator, or by time; it goes on after a restart where it was. Nothing is changed but
- * pages that store_check() has written again. All functions may be called from any thread.
+ * Scrubbing: databases in service are checked completely against their logs, a piece at a time, at
+ * a bounded rate, one database after the other, by one thread that leaves the rest to others. A
+ * scrub is begun by an administrator, or by time; it goes on after a restart where it was. Nothing
+ * is changed but pages that store_check() has written again. All functions may be called from any
+ * thread.
  */
 struct scrubber;
 
@@ -61,7 +62,10 @@ struct scrub_info {
 	uint64_t bytes;           /* checked */
 	uint64_t lost, derived;   /* faults */
 	int64_t began_s, ended_s; /* unix seconds; 0: not yet */
-	/* The last one that came to its end, also in a former life; last_end_s is 0 if there is none. */
+	/*
+	 * The last one that came to its end, also in a former life; last_end_s is 0 if there is
+	 * none.
+	 */
 	int64_t last_end_s;
 	uint64_t last_txs, last_bytes, last_lost, last_derived;
 	/* Since the server was started. */
@@ -78,8 +82,9 @@ void scrubber_stop(struct scrubber *sc);
 void scrubber_free(struct scrubber *sc);
 
 /*
- * Begins a scrub; one that is under way goes on, at the new rate, as begun by an administrator. rate 0 is
- * that of the options. IM_ERR_ARGUMENT (rate), IM_ERR_DATABASE_NOT_LOADED, IM_ERR_SHUTDOWN, IM_ERR_NOMEM.
+ * Begins a scrub; one that is under way goes on, at the new rate, as begun by an administrator.
+ * rate 0 is that of the options. IM_ERR_ARGUMENT (rate), IM_ERR_DATABASE_NOT_LOADED,
+ * IM_ERR_SHUTDOWN, IM_ERR_NOMEM.
  */
 enum im_err scrubber_begin(struct scrubber *sc, struct database *db, uint64_t rate);
 

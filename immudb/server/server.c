@@ -27,7 +27,9 @@
 
 #define SERVER_PASSWORD_THREADS 2
 #define SERVER_PASSWORD_QUEUE 128
-/* Hashing takes a tenth of a second: whoever guesses passwords must not slow down reads and writes. */
+/*
+ * Hashing takes a tenth of a second: whoever guesses passwords must not slow down reads and writes.
+ */
 #define SERVER_PASSWORD_NICE 10
 #define SERVER_ADMIN_THREADS 2
 #define SERVER_ADMIN_QUEUE 256
@@ -232,8 +234,8 @@ server_ready(void *arg)
 }
 
 /*
- * Databases that cannot be opened are named, but the server is ready without them: a load balancer that
- * turns away from it would take from their users all the others as well.
+ * Databases that cannot be opened are named, but the server is ready without them: a load balancer
+ * that turns away from it would take from their users all the others as well.
  */
 static void
 server_ready_notes(void *arg, struct buf *out)

@@ -56,16 +56,16 @@ struct server_options {
 };
 
 /*
- * Whether options contradict each other or lack something; reads no files. IM_ERR_CONFIG, and in *option
- * the name of the option to which the detail is put down. server_start() does it, too.
+ * Whether options contradict each other or lack something; reads no files. IM_ERR_CONFIG, and in
+ * *option the name of the option to which the detail is put down. server_start() does it, too.
  */
 enum im_err server_check_options(const struct server_options *options, const char **option);
 
 /*
  * Starts everything in order and serves. Everything in options is copied or not kept. On failure
  * nothing is left running, and err_detail() is one line fit for the user: IM_ERR_LOCKED for a data
- * folder that another process uses and for a port in use, IM_ERR_KEY_FILE, IM_ERR_CERTIFICATE, IM_ERR_CONFIG,
- * IM_ERR_IO, and the errors of meta_open() and store_open().
+ * folder that another process uses and for a port in use, IM_ERR_KEY_FILE, IM_ERR_CERTIFICATE,
+ * IM_ERR_CONFIG, IM_ERR_IO, and the errors of meta_open() and store_open().
  */
 enum im_err server_start(const struct server_options *options, struct server **out);
 
@@ -76,9 +76,9 @@ enum im_err server_start(const struct server_options *options, struct server **o
 void server_stop(struct server *s);
 
 /*
- * Reads the signing key from a file: states are signed with it from then on; the log says so when it is
- * another key than before. Errors of keyfile_load_private(): the key stays. A server that does not sign
- * goes on so. Not while server_stop() runs.
+ * Reads the signing key from a file: states are signed with it from then on; the log says so when
+ * it is another key than before. Errors of keyfile_load_private(): the key stays. A server that
+ * does not sign goes on so. Not while server_stop() runs.
  */
 enum im_err server_reload_key(struct server *s, const char *path);
 
@@ -90,8 +90,9 @@ uint16_t server_port(const struct server *s);
 uint16_t server_metrics_port(const struct server *s);
 
 /*
- * Reads certificate, key and authorities again: new connections use them. When they cannot be used the
- * old ones stay, and the error says why: IM_ERR_CERTIFICATE, IM_ERR_NOMEM. IM_OK without TLS. Any thread.
+ * Reads certificate, key and authorities again: new connections use them. When they cannot be used
+ * the old ones stay, and the error says why: IM_ERR_CERTIFICATE, IM_ERR_NOMEM. IM_OK without TLS.
+ * Any thread.
  */
 enum im_err server_reload_tls(struct server *s);
 

@@ -1,7 +1,8 @@
 /*
- * The superadmin when the server starts: made in a new folder, given another password if that was asked
- * for, and looked at, because as long as it has the password that everybody knows it may log in from this
- * machine only. Neighbours: server.c (the order of things), meta/ (users), crypto/password.h.
+ * The superadmin when the server starts: made in a new folder, given another password if that was
+ * asked for, and looked at, because as long as it has the password that everybody knows it may log
+ * in from this machine only. Neighbours: server.c (the order of things), meta/ (users),
+ * crypto/password.h.
  *
  * Invariant: a password that may not be is refused before any user is made.
  */
@@ -12,7 +13,9 @@
 #include "server/server_state.h"
 #include "util/log.h"
 
-/* Whether the superadmin may get the password of the options; the known one is for the first start. */
+/*
+ * Whether the superadmin may get the password of the options; the known one is for the first start.
+ */
 static enum im_err
 admin_check_password(const struct server *s, bool first)
 {

@@ -1,7 +1,7 @@
 /*
- * What the server shows at /metrics: requests by method, sessions, uptime, refusals, the histograms of
- * the commit path. dispatch.c counts requests; all else is read from its source when it is shown.
- * database_metrics.c has the figures of databases.
+ * What the server shows at /metrics: requests by method, sessions, uptime, refusals, the histograms
+ * of the commit path. dispatch.c counts requests; all else is read from its source when it is
+ * shown. database_metrics.c has the figures of databases.
  */
 #include "server/server_state.h"
 #include "util/clock.h"
@@ -67,7 +67,10 @@ server_metrics_collect(void *arg)
 	metric_set(metric_labelled(m->waiting, "password"), (double)workers_waiting(s->passwords));
 }
 
-/* Says to an open store which series its commit path feeds; beyond SERVER_METRIC_DATABASES it is one. */
+/*
+ * Says to an open store which series its commit path feeds; beyond SERVER_METRIC_DATABASES it is
+ * one.
+ */
 static void
 server_metrics_observe(void *ctx, const char *name, struct store *store)
 {

@@ -1,10 +1,11 @@
 /*
- * What concerns a server while it runs, other than requests: its signing key, which may be replaced, and
- * whether it still answers. Neighbours: server.c (start and stop), proving.c (signs), main.c (asks).
+ * What concerns a server while it runs, other than requests: its signing key, which may be
+ * replaced, and whether it still answers. Neighbours: server.c (start and stop), proving.c (signs),
+ * main.c (asks).
  *
- * Invariants: a server that signs always has a key, and one that does not never gets one: clients that
- * were told to expect signatures would take the change for an attack. A probe that nobody waits for any
- * more is answered all the same, and then used again.
+ * Invariants: a server that signs always has a key, and one that does not never gets one: clients
+ * that were told to expect signatures would take the change for an attack. A probe that nobody
+ * waits for any more is answered all the same, and then used again.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -18,7 +18,10 @@
 
 /* Private to server/: what a running server consists of. Constant between start and stop. */
 
-/* Databases with rows of their own in the metrics; the others together have the row METRIC_OVERFLOW. */
+/*
+ * Databases with rows of their own in the metrics; the others together have the row
+ * METRIC_OVERFLOW.
+ */
 #define SERVER_METRIC_DATABASES 100
 
 /* The series of dispatch; by method, so that no look-up is needed on the way. */
@@ -66,9 +69,9 @@ struct server {
 };
 
 /*
- * server_admin.c: the superadmin at start. Hashing the first password takes as long as everything else, so
- * it is done beside it: begin once the metadata is open, end once the databases are. err is what went
- * wrong in between; then nothing is changed and err is returned.
+ * server_admin.c: the superadmin at start. Hashing the first password takes as long as everything
+ * else, so it is done beside it: begin once the metadata is open, end once the databases are. err
+ * is what went wrong in between; then nothing is changed and err is returned.
  */
 struct server_admin {
 	pthread_t thread;
@@ -92,7 +95,10 @@ struct server_signature {
 	size_t der_len;
 };
 
-/* Signs a state with the key of this moment. Only when is_signing. Errors of sign_make(). From any thread. */
+/*
+ * Signs a state with the key of this moment. Only when is_signing. Errors of sign_make(). From any
+ * thread.
+ */
 enum im_err
 server_sign(struct server *s, const struct sign_state *state, struct server_signature *out);
 
@@ -111,9 +117,9 @@ enum im_err dispatch_authenticate(
 enum im_err server_metrics_add(struct server *s);
 
 /*
- * server_tls.c: checks the options, before anything is made, and reads the files but for those that are
- * made in the data folder. IM_ERR_CONFIG, IM_ERR_CERTIFICATE, IM_ERR_NOMEM. Then, with the folder: those;
- * and when there are metrics: the date of expiry, in the log as well, now and daily.
+ * server_tls.c: checks the options, before anything is made, and reads the files but for those that
+ * are made in the data folder. IM_ERR_CONFIG, IM_ERR_CERTIFICATE, IM_ERR_NOMEM. Then, with the
+ * folder: those; and when there are metrics: the date of expiry, in the log as well, now and daily.
  */
 enum im_err server_tls_prepare(struct server *s);
 enum im_err server_tls_start(struct server *s);

@@ -1,9 +1,9 @@
 /*
- * Certificates of the server: which files, or one of its own. What is in them and how it is used is tls/tls.h's
- * business, when they expire and are read again tls/tls_keeper.h's.
+ * Certificates of the server: which files, or one of its own. What is in them and how it is used is
+ * tls/tls.h's business, when they expire and are read again tls/tls_keeper.h's.
  *
- * Invariants: TLS is on by tls or mtls only, never because a path is set; whatever is wrong with a file
- * ends the start; a reload that fails changes nothing.
+ * Invariants: TLS is on by tls or mtls only, never because a path is set; whatever is wrong with a
+ * file ends the start; a reload that fails changes nothing.
  */
 #include <assert.h>
 #include <stdio.h>

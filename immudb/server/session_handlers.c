@@ -1,6 +1,6 @@
 /*
- * Sessions seen from outside: SessionList, EndSession. sessions.c has the table, auth_handlers.c starts
- * sessions and ends one's own.
+ * Sessions seen from outside: SessionList, EndSession. sessions.c has the table, auth_handlers.c
+ * starts sessions and ends one's own.
  *
  * Invariant: what is shown of a session does not let anybody use it.
  */

@@ -3,7 +3,8 @@
  * request's token up here; auth_handlers.c starts and ends sessions.
  *
  * Invariants:
- * 1. The token itself is nowhere in memory after sessions_start(): a dump of the table lets nobody in.
+ * 1. The token itself is nowhere in memory after sessions_start(): a dump of the table lets nobody
+ * in.
  * 2. Buckets are chosen by bits of that digest, which a client cannot steer.
  * 3. Entries past their time are not alive, whether or not they have been removed yet; an expired
  *    token stays for SESSION_KEEP_NS, so that its owner is told why it no longer works.
@@ -177,7 +178,10 @@ sessions_reserve(const struct sessions *s)
 	return s->options.max > 1 ? (s->options.max + SESSION_RESERVE - 1) / SESSION_RESERVE : 0;
 }
 
-/* Whether there is a place for one more session of the user, who may lose one for it. Mutex is held. */
+/*
+ * Whether there is a place for one more session of the user, who may lose one for it. Mutex is
+ * held.
+ */
 static bool
 sessions_make_room(struct sessions *s, const char *user)
 {
@@ -200,7 +204,9 @@ sessions_make_room(struct sessions *s, const char *user)
 	return true;
 }
 
-/* A session id ends in the padding of base64 and a token does not: so an unknown one can be told. */
+/*
+ * A session id ends in the padding of base64 and a token does not: so an unknown one can be told.
+ */
 static bool
 session_text_is_open(struct bytes text)
 {

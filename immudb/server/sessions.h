@@ -17,11 +17,13 @@
 struct sessions;
 struct database;
 
-/* What a client gets: Login gives a token, which lives a fixed time; OpenSession a session id, which
- * lives as long as it is used. */
+/* What a client gets: Login gives a token, which lives a fixed time; OpenSession a session id,
+ * which lives as long as it is used. */
 enum session_kind { SESSION_TOKEN, SESSION_OPEN };
 
-/* Room for the text of either kind with its NUL: 43 characters, and for SESSION_OPEN the padding. */
+/*
+ * Room for the text of either kind with its NUL: 43 characters, and for SESSION_OPEN the padding.
+ */
 #define SESSION_TEXT_MAX 45
 
 struct sessions_options {
@@ -61,17 +63,17 @@ struct sessions *sessions_new(const struct sessions_options *options);
 void sessions_free(struct sessions *s);
 
 /*
- * Goes up whenever somebody's rights change. Who reads rights to start a session reads this before, so
- * that a change in between is not missed.
+ * Goes up whenever somebody's rights change. Who reads rights to start a session reads this before,
+ * so that a change in between is not missed.
  */
 uint64_t sessions_epoch(const struct sessions *s);
 
 /*
- * Starts a session of a client at address and writes its text. When there is no room the same user's
- * least recently used one ends, never another user's; IM_ERR_TOO_MANY_SESSIONS when the user has none.
- * Who has half of all sessions or more finds no room before the last eighth, which is left to others.
- * IM_ERR_ILLEGAL_STATE when the epoch is not that of the session: its user's rights are to be read
- * again. IM_ERR_NOMEM, IM_ERR_INTERNAL without random bytes.
+ * Starts a session of a client at address and writes its text. When there is no room the same
+ * user's least recently used one ends, never another user's; IM_ERR_TOO_MANY_SESSIONS when the user
+ * has none. Who has half of all sessions or more finds no room before the last eighth, which is
+ * left to others. IM_ERR_ILLEGAL_STATE when the epoch is not that of the session: its user's rights
+ * are to be read again. IM_ERR_NOMEM, IM_ERR_INTERNAL without random bytes.
  */
 enum im_err sessions_start(struct sessions *s, const struct session *session, const char *address,
     char text[SESSION_TEXT_MAX]);
@@ -93,14 +95,14 @@ enum im_err sessions_end(struct sessions *s, struct bytes text);
 void sessions_end_user(struct sessions *s, const char *user);
 
 /*
- * Whether a session found before is still there; does not count as its use. As long as nobody's rights
- * have changed since, this costs nothing. Errors as sessions_find().
+ * Whether a session found before is still there; does not count as its use. As long as nobody's
+ * rights have changed since, this costs nothing. Errors as sessions_find().
  */
 enum im_err sessions_check(struct sessions *s, struct bytes text, const struct session *found);
 
 /*
- * Copies what is known of the sessions alive, of one user or (NULL) of all, into a, the oldest first;
- * own (SIZE_MAX: none) is the place of the session with that text. IM_ERR_NOMEM.
+ * Copies what is known of the sessions alive, of one user or (NULL) of all, into a, the oldest
+ * first; own (SIZE_MAX: none) is the place of the session with that text. IM_ERR_NOMEM.
  */
 struct session_list {
 	struct session_info *items;
@@ -110,8 +112,8 @@ enum im_err sessions_list(struct sessions *s, const char *user, struct bytes own
     struct session_list *out);
 
 /*
- * Ends the session with that id, if it is one of that user (NULL: of anybody); *ended is what it was.
- * IM_ERR_SESSION_NOT_FOUND.
+ * Ends the session with that id, if it is one of that user (NULL: of anybody); *ended is what it
+ * was. IM_ERR_SESSION_NOT_FOUND.
  */
 enum im_err
 sessions_end_id(struct sessions *s, const char *id, const char *user, struct session *ended);

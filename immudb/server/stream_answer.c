@@ -1,7 +1,7 @@
 /*
- * The pump of streams: takes entries from a handler of stream_read_handlers.c and puts their messages
- * to the transport. When that has enough, the call rests until the transport asks for more and goes on
- * in the read pool.
+ * The pump of streams: takes entries from a handler of stream_read_handlers.c and puts their
+ * messages to the transport. When that has enough, the call rests until the transport asks for more
+ * and goes on in the read pool.
  *
  * Invariant: one thread at a time has a stream. It passes from the pool to the transport when
  * rpc_stream_put() would block, and back by stream_answer_resume().
@@ -44,8 +44,8 @@ stream_answer_refill(struct stream_answer *s)
 }
 
 /*
- * Puts what there is until it is over or the transport has enough: then s is not ours any more. Who has
- * lost the session meanwhile does not get the rest of a large value either.
+ * Puts what there is until it is over or the transport has enough: then s is not ours any more. Who
+ * has lost the session meanwhile does not get the rest of a large value either.
  */
 static enum im_err
 stream_answer_pump(struct stream_answer *s)

@@ -4,8 +4,9 @@
 #include "server/call.h"
 
 /*
- * An answer that is a stream of messages (PROTOCOL.md, section 8), made in the read pool entry by entry
- * as the client takes them: while it takes none, no thread is held, and no more than one entry.
+ * An answer that is a stream of messages (PROTOCOL.md, section 8), made in the read pool entry by
+ * entry as the client takes them: while it takes none, no thread is held, and no more than one
+ * entry.
  */
 
 /* Messages of one entry, at most. */
@@ -15,16 +16,18 @@
 struct stream_answer {
 	struct call *call;
 	/*
-	 * Adds the messages of the next entry with stream_answer_add(); what it takes from the arena of
-	 * the call is given back before the next time. IM_ERR_NOT_FOUND at the end, or what the call
-	 * ends with.
+	 * Adds the messages of the next entry with stream_answer_add(); what it takes from the
+	 * arena of the call is given back before the next time. IM_ERR_NOT_FOUND at the end, or
+	 * what the call ends with.
 	 */
 	enum im_err (*next)(struct stream_answer *s);
 	/* Releases what the stream holds besides the arena; once, in any case. NULL: nothing. */
 	void (*close)(struct stream_answer *s);
 	struct workers *pool; /* where it goes on; NULL: the read pool */
 
-	/* Private: what of the present entry is still to be sent, each message behind its length. */
+	/*
+	 * Private: what of the present entry is still to be sent, each message behind its length.
+	 */
 	struct arena_mark mark;
 	struct bytes parts[2 * STREAM_MESSAGES_MAX];
 	uint8_t lengths[STREAM_MESSAGES_MAX][sizeof(uint64_t)];
@@ -33,8 +36,8 @@ struct stream_answer {
 };
 
 /*
- * Starts to answer with the stream, in a pool: returns CALL_PENDING, or the error that nothing has begun
- * because of; then it is closed.
+ * Starts to answer with the stream, in a pool: returns CALL_PENDING, or the error that nothing has
+ * begun because of; then it is closed.
  */
 enum im_err stream_answer_start(struct call *c, struct stream_answer *s);
 

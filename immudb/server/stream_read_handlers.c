@@ -1,10 +1,10 @@
 /*
- * Reading by stream: StreamGet, StreamVerifiableGet, StreamScan, StreamZScan, StreamHistory. What an
- * entry is, and which ones there are, is that of the methods without a stream; here are the messages
- * that an entry becomes, and no limit but the one that is asked for.
+ * Reading by stream: StreamGet, StreamVerifiableGet, StreamScan, StreamZScan, StreamHistory. What
+ * an entry is, and which ones there are, is that of the methods without a stream; here are the
+ * messages that an entry becomes, and no limit but the one that is asked for.
  *
- * Invariant: an entry is in memory whole, because its value is checked against its hash before a byte
- * of it leaves; one at a time.
+ * Invariant: an entry is in memory whole, because its value is checked against its hash before a
+ * byte of it leaves; one at a time.
  */
 #include "server/get.h"
 #include "server/stream_answer.h"

@@ -34,7 +34,9 @@ enum im_err stream_next(struct stream_reader *r, struct bytes *out);
  */
 enum im_err stream_next_raw(struct stream_reader *r, uint8_t prefix, struct bytes *out);
 
-/* A message that is one big-endian number of 8 bytes. IM_ERR_ARGUMENT when it has another length. */
+/*
+ * A message that is one big-endian number of 8 bytes. IM_ERR_ARGUMENT when it has another length.
+ */
 enum im_err stream_next_u64(struct stream_reader *r, uint64_t *out);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * Writing by stream: StreamSet, StreamVerifiableSet, StreamExecAll. The messages come in the content
- * of one Chunk, whose bytes travel under credit like any large body; keys and values are written from
- * there without being copied.
+ * Writing by stream: StreamSet, StreamVerifiableSet, StreamExecAll. The messages come in the
+ * content of one Chunk, whose bytes travel under credit like any large body; keys and values are
+ * written from there without being copied.
  */
 #include "crypto/rawkey.h"
 #include "rpc/message.h"

@@ -4,10 +4,10 @@
 #include "util/bytes.h"
 
 /*
- * Slows down guessing of passwords: failed logins are counted per user and address together, and per
- * address alone. After some free failures each further one closes the door for a while, twice as
- * long each time up to a minute. A success opens it. The table is bounded; when it is full the entry
- * that failed longest ago gives way.
+ * Slows down guessing of passwords: failed logins are counted per user and address together, and
+ * per address alone. After some free failures each further one closes the door for a while, twice
+ * as long each time up to a minute. A success opens it. The table is bounded; when it is full the
+ * entry that failed longest ago gives way.
  *
  * All functions are safe from any thread and never wait.
  */

@@ -2,8 +2,8 @@
  * Transactions as messages, their entries as a specification wants them: for TxById, its verifiable
  * form, and TxScan.
  *
- * Invariant: every entry of a kind that is asked for is in the answer, also when what it names is not
- * there any more.
+ * Invariant: every entry of a kind that is asked for is in the answer, also when what it names is
+ * not there any more.
  */
 #include "server/tx_view.h"
 

@@ -73,7 +73,10 @@ tx_scan_collect(struct call *c, const struct tx_span *span, const struct tx_view
 		out->txs[out->n_txs++] = tx;
 		err = tx_scan_room(c, tx, &used);
 	}
-	/* The memory of a call is some times the largest message: what does not fit there is too much. */
+	/*
+	 * The memory of a call is some times the largest message: what does not fit there is too
+	 * much.
+	 */
 	if (err == IM_ERR_NOMEM && out->n_txs > 0)
 		err = err_set(IM_ERR_MESSAGE_SIZE,
 		    "%s: the transactions are too large for one answer: ask for fewer",

@@ -1,6 +1,6 @@
 /*
- * The table of request fields that are not implemented, and the walk over a message that finds them.
- * dispatch.c calls it for every request. Whoever implements a field takes its row out.
+ * The table of request fields that are not implemented, and the walk over a message that finds
+ * them. dispatch.c calls it for every request. Whoever implements a field takes its row out.
  *
  * Invariant: every row names a field of immudb.proto; the unit test checks it.
  */

@@ -5,8 +5,8 @@
 #include "util/err.h"
 
 /*
- * Fields that requests may have but that are not acted upon yet. Ignoring one would be a wrong answer,
- * so a request that sets one is refused.
+ * Fields that requests may have but that are not acted upon yet. Ignoring one would be a wrong
+ * answer, so a request that sets one is refused.
  */
 struct unimplemented_field {
 	const char *message; /* by the names of immudb.proto */

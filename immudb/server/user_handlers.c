@@ -81,7 +81,9 @@ user_change_begin(struct call *c, enum meta_change_kind kind, const char *action
 	    .action = journal_action(c, action)};
 }
 
-/* Spares those who may not the work of hashing, and the others the wait: the rule is asked again. */
+/*
+ * Spares those who may not the work of hashing, and the others the wait: the rule is asked again.
+ */
 static enum im_err
 user_change_ask(struct call *c, struct user_change *change)
 {
@@ -351,7 +353,9 @@ user_list_permission(struct user_listing *l, const struct meta_grant *grant)
 	return IM_OK;
 }
 
-/* Whether the caller may see this line: all, what is on the selected database, or what is theirs. */
+/*
+ * Whether the caller may see this line: all, what is on the selected database, or what is theirs.
+ */
 static bool
 user_list_shows(const struct user_listing *l, const struct meta_grant *grant)
 {

@@ -23,7 +23,10 @@ struct workers_options {
 	const char *name; /* of the threads, at most 15 bytes; shown by ps and top */
 	size_t threads;
 	size_t max; /* so many jobs wait at a time */
-	/* What the threads leave to others of this process, as nice(1) has it: 0 nothing, 19 the most. */
+	/*
+	 * What the threads leave to others of this process, as nice(1) has it: 0 nothing, 19 the
+	 * most.
+	 */
 	int nice;
 };
 

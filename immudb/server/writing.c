@@ -5,8 +5,8 @@
  * The transaction is prepared in the callback of the transport, which keeps the order of one
  * connection's writes; the thread that commits it answers.
  *
- * Invariant: after store_write() returned IM_OK the call belongs to the thread that commits, and after
- * that to whoever finishes it.
+ * Invariant: after store_write() returned IM_OK the call belongs to the thread that commits, and
+ * after that to whoever finishes it.
  */
 #include "server/writing.h"
 
@@ -42,8 +42,8 @@ writing_wake(void *ctx)
 }
 
 /*
- * Whether what is written to the database in this batch is committed at the end of it; the store stays
- * open until then, though the requests may be answered before.
+ * Whether what is written to the database in this batch is committed at the end of it; the store
+ * stays open until then, though the requests may be answered before.
  */
 static bool
 writing_hold(struct database *db)
@@ -123,8 +123,8 @@ writing_prove(struct call *c)
 }
 
 /*
- * In the thread that commits: what can be had without waiting is answered here. A signature takes as
- * long as many commits, so it is left to the pool.
+ * In the thread that commits: what can be had without waiting is answered here. A signature takes
+ * as long as many commits, so it is left to the pool.
  */
 static void
 writing_proof_done(struct store_write *w)

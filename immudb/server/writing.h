@@ -4,8 +4,8 @@
 #include "server/call.h"
 
 /*
- * A transaction in the making, for all methods that write: operations become entries and conditions,
- * the transaction is queued, and its answer is made once it is written.
+ * A transaction in the making, for all methods that write: operations become entries and
+ * conditions, the transaction is queued, and its answer is made once it is written.
  *
  * A handler calls writing_begin(), adds operations, and ends with writing_answer_header() or
  * writing_answer_proof(). It never returns IM_ERR_WOULD_BLOCK before that: writes of one connection

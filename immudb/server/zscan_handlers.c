@@ -2,8 +2,8 @@
  * ZScan: members of a sorted set in numeric order of their scores, always in the read pool.
  *
  * The index has the members under their index form (crypto/rawkey.h): prefix of the set, score in a
- * form that sorts as numbers do, then key and transaction. -0 comes just before 0; a bound of either
- * takes in both.
+ * form that sorts as numbers do, then key and transaction. -0 comes just before 0; a bound of
+ * either takes in both.
  *
  * Invariant: bounds made here stop behind the score, so that none is a whole key: the engine takes
  * them as they are, and no member equals one.

@@ -1,10 +1,10 @@
 /*
  * Bloom filters: hashing of keys, setting and asking of bits.
  *
- * Neighbours: memtable.c adds while readers ask, hence the relaxed atomic accesses: a reader that may
- * see a key's transaction got there through an acquire that orders the bits too. run_write.c fills a
- * filter that run.c stores and loads as it is in memory, so hash and bit positions are part of the
- * file format.
+ * Neighbours: memtable.c adds while readers ask, hence the relaxed atomic accesses: a reader that
+ * may see a key's transaction got there through an acquire that orders the bits too. run_write.c
+ * fills a filter that run.c stores and loads as it is in memory, so hash and bit positions are part
+ * of the file format.
  */
 #include "store/bloom.h"
 

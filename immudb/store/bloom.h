@@ -7,8 +7,8 @@
 #include "util/bytes.h"
 
 /*
- * Bloom filters of memtables and runs: whether a key may be there. A filter is an array of lines of 64
- * bytes; a key belongs to one line and sets one bit in each of its eight 8-byte words, so that a
+ * Bloom filters of memtables and runs: whether a key may be there. A filter is an array of lines of
+ * 64 bytes; a key belongs to one line and sets one bit in each of its eight 8-byte words, so that a
  * question costs one cache miss. One thread may add while others ask.
  */
 #define BLOOM_LINE_BYTES 64u

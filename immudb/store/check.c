@@ -2,9 +2,9 @@
  * Checking a whole store against itself, from the log.
  *
  * Neighbours: logscan.c reads, tree.c, offsets.c and index.c are compared.
- * Invariants: nothing is changed but damaged pages of tree and offsets, which are checked before anything
- * is read through them; what was published when a call began is what it checks; a fault is reported and
- * the check goes on wherever the rest can still be found.
+ * Invariants: nothing is changed but damaged pages of tree and offsets, which are checked before
+ * anything is read through them; what was published when a call began is what it checks; a fault is
+ * reported and the check goes on wherever the rest can still be found.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -186,7 +186,9 @@ check_entries(struct checker *c, const struct logscan_record *r)
 
 /* ---- All ---- */
 
-/* Goes on to the next transaction; what is read through its pages is read after they were checked. */
+/*
+ * Goes on to the next transaction; what is read through its pages is read after they were checked.
+ */
 static enum im_err
 advance(struct checker *c)
 {

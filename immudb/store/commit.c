@@ -1,10 +1,10 @@
 /*
- * The commit path: a queue of prepared transactions, and the committer, who turns what is waiting into
- * a batch, writes it once, syncs it once, publishes it and answers it.
+ * The commit path: a queue of prepared transactions, and the committer, who turns what is waiting
+ * into a batch, writes it once, syncs it once, publishes it and answers it.
  *
- * The committer is a role, which one thread has at a time. A sync takes long, so a synced store leaves
- * it to a thread of its own. In an unsynced one whoever queues a transaction commits it, and what
- * others queue meanwhile, so that no thread must be woken for it:
+ * The committer is a role, which one thread has at a time. A sync takes long, so a synced store
+ * leaves it to a thread of its own. In an unsynced one whoever queues a transaction commits it, and
+ * what others queue meanwhile, so that no thread must be woken for it:
  *
  *	free --(claim: something waits)--> caller --(give_back: nothing waits)--> free
  *	caller --(hand_over: it may have to wait, or has done enough for others)--> thread
@@ -12,15 +12,18 @@
  *
  * Neighbours: prepare.c before, txlog.c, tree.c, offsets.c and index.c below, upkeep.c beside.
  * Invariants:
- *   1. Ids are given out in queue order, without a gap, by the committer only; what is marked as the
+ *   1. Ids are given out in queue order, without a gap, by the committer only; what is marked as
+ *   the
  *      committer's in engine.h is touched only by the thread that has the role, which changes hands
  *      under queue_lock.
  *   2. Nothing of a batch is visible to readers before it is written and (unless unsynced) synced.
  *   3. What can fail for want of memory or space is tried before the id is given out; a failure
  *      after that ends the process, because the disk's content is then unknown.
- *   4. Every queued request is answered exactly once, by the committer. While something waits that is
+ *   4. Every queued request is answered exactly once, by the committer. While something waits that
+ *   is
  *      not held, somebody has the role.
- *   5. A caller with the role never waits for the disk, and does not touch the store once the role is
+ *   5. A caller with the role never waits for the disk, and does not touch the store once the role
+ *   is
  *      given back.
  */
 #include <stdio.h>
@@ -214,8 +217,8 @@ void
 engine_publish(struct store *s, uint64_t tx, const struct hash *alh)
 {
 	/*
-	 * Both under the lock: a state that was handed out can be read as of, and the state asked for after
-	 * something new was read is as new.
+	 * Both under the lock: a state that was handed out can be read as of, and the state asked
+	 * for after something new was read is as new.
 	 */
 	pthread_mutex_lock(&s->state_lock);
 	atomic_store_explicit(&s->published, tx, memory_order_release);
@@ -338,8 +341,8 @@ batch_fits(const struct store *s, const struct batch *b, const struct store_writ
 }
 
 /*
- * Whether the conditions fail as they do because of transactions that are not yet published: such an
- * answer must wait until those are durable.
+ * Whether the conditions fail as they do because of transactions that are not yet published: such
+ * an answer must wait until those are durable.
  */
 static bool
 fails_by_unpublished(struct store *s, const struct store_write *w, enum im_err err)
@@ -498,7 +501,9 @@ batch_write(struct store *s, struct batch *b)
 	engine_publish(s, s->last_tx, &s->last_alh);
 }
 
-/* Under upkeep_lock: freezes the memtable; waits while a slow disk is still busy with older ones. */
+/*
+ * Under upkeep_lock: freezes the memtable; waits while a slow disk is still busy with older ones.
+ */
 static enum im_err
 freeze(struct store *s)
 {
@@ -664,8 +669,8 @@ give_back(struct store *s)
 }
 
 /*
- * Whether the next thing to do may have to wait for the disk. What conditions read was read a moment ago,
- * when they were evaluated ahead, or they are known to be cold.
+ * Whether the next thing to do may have to wait for the disk. What conditions read was read a
+ * moment ago, when they were evaluated ahead, or they are known to be cold.
  */
 static bool
 may_wait(struct store *s)

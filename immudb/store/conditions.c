@@ -1,9 +1,9 @@
 /*
  * Conditions of a transaction: what must be true of keys for it to be written.
  *
- * Neighbours: prepare.c asks ahead, in the thread that brings the transaction; commit.c asks again when
- * something was written since, and decides. The index answers; the log is read only for a version of a
- * given transaction that is not indexed.
+ * Neighbours: prepare.c asks ahead, in the thread that brings the transaction; commit.c asks again
+ * when something was written since, and decides. The index answers; the log is read only for a
+ * version of a given transaction that is not indexed.
  * Invariant: a transaction is written only if its conditions hold in the state just before it.
  */
 #include "crypto/rawkey.h"
@@ -54,7 +54,9 @@ struct finding {
 	uint64_t tx;
 };
 
-/* A refusal by what the operation needs; nothing that was said before in this thread goes with it. */
+/*
+ * A refusal by what the operation needs; nothing that was said before in this thread goes with it.
+ */
 static enum im_err
 refuse(enum im_err err)
 {
@@ -112,8 +114,8 @@ find(struct store *s, struct bytes raw_key, const struct index_read *how, struct
 }
 
 /*
- * The version that one transaction wrote without its being indexed. A reference is short: the value is
- * read only when it may be one.
+ * The version that one transaction wrote without its being indexed. A reference is short: the value
+ * is read only when it may be one.
  */
 static enum im_err
 find_in_tx(struct store *s, const struct store_condition *c, bool nowait, struct finding *out)
@@ -140,8 +142,8 @@ find_in_tx(struct store *s, const struct store_condition *c, bool nowait, struct
 }
 
 /*
- * Whether a condition that held at the snapshot since still does because nothing was written to its key:
- * looks at what is in memory only, nearly always.
+ * Whether a condition that held at the snapshot since still does because nothing was written to its
+ * key: looks at what is in memory only, nearly always.
  */
 static enum im_err
 is_unchanged(

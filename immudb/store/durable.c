@@ -38,8 +38,8 @@ form_put(uint8_t out[FORM_SIZE], const char *magic, uint64_t sequence, const str
 }
 
 /*
- * IM_ERR_CORRUPT for anything that form_put() did not write. Magic, version and checksum stay where they
- * are in all versions, so that a newer form is told from a damaged one: IM_ERR_VERSION.
+ * IM_ERR_CORRUPT for anything that form_put() did not write. Magic, version and checksum stay where
+ * they are in all versions, so that a newer form is told from a damaged one: IM_ERR_VERSION.
  */
 static enum im_err
 form_get(const uint8_t in[FORM_SIZE], const char *magic, uint64_t *sequence, struct record_mark *m)

@@ -45,7 +45,9 @@
 /* Entries of the log that are kept in memory because they are read again and again; in bytes. */
 #define ENGINE_HOT_BYTES ((size_t)40 * 1024 * 1024)
 #define ENGINE_HOT_ENTRY_BYTES 256u
-/* Trees of transactions kept in the same way, and from how many entries on; smaller ones are made. */
+/*
+ * Trees of transactions kept in the same way, and from how many entries on; smaller ones are made.
+ */
 #define ENGINE_HOT_TREES_BYTES ((size_t)8 * 1024 * 1024)
 #define ENGINE_HOT_TREE_BYTES 8192u
 #define ENGINE_HOT_TREE_ENTRIES 16u
@@ -172,8 +174,8 @@ void engine_bind(struct store *s, struct store_write *w, uint64_t tx);
 enum im_err engine_validate_conditions(const struct store_write *w);
 
 /*
- * Evaluates the conditions of w at what is published, without waiting, and notes the snapshot if they
- * hold. If they do not, the committer decides: a write that is queued before may change that.
+ * Evaluates the conditions of w at what is published, without waiting, and notes the snapshot if
+ * they hold. If they do not, the committer decides: a write that is queued before may change that.
  */
 void engine_check_ahead(struct store *s, struct store_write *w);
 
@@ -209,8 +211,8 @@ enum im_err engine_upkeep_start(struct store *s);
 void engine_upkeep_stop(struct store *s);
 
 /*
- * Makes durable what was written before, if it is not yet, and raises the mark; ends the process when
- * it cannot.
+ * Makes durable what was written before, if it is not yet, and raises the mark; ends the process
+ * when it cannot.
  */
 void engine_sync_log(struct store *s);
 
@@ -239,8 +241,8 @@ enum im_err engine_recover(struct store *s);
 
 /*
  * Where the record of a transaction is; a damaged page of the offsets is made anew from the log.
- * IM_ERR_TX_NOT_FOUND, IM_ERR_CORRUPT when log and offsets are damaged there, IM_ERR_WOULD_BLOCK with
- * nowait, IM_ERR_IO, IM_ERR_NOMEM.
+ * IM_ERR_TX_NOT_FOUND, IM_ERR_CORRUPT when log and offsets are damaged there, IM_ERR_WOULD_BLOCK
+ * with nowait, IM_ERR_IO, IM_ERR_NOMEM.
  */
 enum im_err engine_tx_pos(struct store *s, uint64_t tx, bool nowait, uint64_t *pos);
 
@@ -264,7 +266,10 @@ struct engine_read {
 	unsigned flags; /* STORE_NOWAIT, STORE_NO_VALUE */
 };
 
-/* Reads the head of the record. IM_ERR_CORRUPT naming file and offset, IM_ERR_WOULD_BLOCK, IM_ERR_IO. */
+/*
+ * Reads the head of the record. IM_ERR_CORRUPT naming file and offset, IM_ERR_WOULD_BLOCK,
+ * IM_ERR_IO.
+ */
 enum im_err engine_read_head(struct store *s, struct engine_read how, struct record_tx *out);
 
 /* Reads a whole record, its checksums checked, its values not. Errors as engine_read_head(). */
@@ -274,7 +279,10 @@ enum im_err engine_read_record(
 /* The raw value of entry i of a record that was read with values. */
 struct bytes engine_record_value(const struct engine_record *r, uint32_t i);
 
-/* A walk that meets entries in the order of the log reads so much of it at once, at first and at most. */
+/*
+ * A walk that meets entries in the order of the log reads so much of it at once, at first and at
+ * most.
+ */
 #define ENGINE_AHEAD_MIN 2048u
 #define ENGINE_AHEAD_MAX 32768u
 
@@ -308,8 +316,9 @@ bool engine_is_hidden(const struct store *s, const struct index_entry *e);
 void engine_tell_repair(struct store *s, enum store_repair kind, const char *text);
 
 /*
- * Checks the page of the offset file that has a transaction, past all memory, as offsets_check_file()
- * does, and has a damaged one written again, from memory or from the log: out->damaged says so.
+ * Checks the page of the offset file that has a transaction, past all memory, as
+ * offsets_check_file() does, and has a damaged one written again, from memory or from the log:
+ * out->damaged says so.
  */
 enum im_err engine_check_offsets(struct store *s, uint64_t tx, struct page_seen *out);
 

@@ -9,10 +9,10 @@
 #include "util/bytes.h"
 
 /*
- * Bytes of files that are read again and again, kept in memory after they were checked, so that a hot
- * read makes no system call. Bounded in bytes; empty it takes next to no memory. What a place holds
- * must never change. Something is only kept when it was offered twice within a while, so that a walk
- * over everything pushes nothing out and costs no copies.
+ * Bytes of files that are read again and again, kept in memory after they were checked, so that a
+ * hot read makes no system call. Bounded in bytes; empty it takes next to no memory. What a place
+ * holds must never change. Something is only kept when it was offered twice within a while, so that
+ * a walk over everything pushes nothing out and costs no copies.
  *
  * Threads: everything but init and free from any.
  */

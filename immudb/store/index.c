@@ -1,15 +1,16 @@
 /*
  * The index: its writer's side and its numbers.
  *
- * Neighbours: the engine's committer calls this; memtable.c holds what is written; index_open.c makes
- * and frees the index; index_maintain.c moves memtables into runs; index_get.c, index_scan.c and
- * index_history.c read.
+ * Neighbours: the engine's committer calls this; memtable.c holds what is written; index_open.c
+ * makes and frees the index; index_maintain.c moves memtables into runs; index_get.c, index_scan.c
+ * and index_history.c read.
  *
  * Life of a version of a key: index_insert() puts it into the active memtable; index_freeze() makes
  * that one a frozen memtable; index_flush() a run; index_merge() part of a bigger run. It is in
  * exactly one of them in every index_version.
  *
- * Invariant: the active memtable is the first of the current version, and only the writer adds to it.
+ * Invariant: the active memtable is the first of the current version, and only the writer adds to
+ * it.
  */
 #include "store/index.h"
 

@@ -10,7 +10,8 @@
 /*
  * The index of one database: index key -> versions, newest first. A memtable takes what is written;
  * it is frozen, written out as a sorted run, and runs are merged with their neighbours (FORMAT.md,
- * "Index"). Nothing here is synced per commit: what is not covered by runs is replayed from the log.
+ * "Index"). Nothing here is synced per commit: what is not covered by runs is replayed from the
+ * log.
  *
  * Keys are opaque and ordered by their bytes; the caller turns raw keys into index form.
  *
@@ -58,8 +59,8 @@ struct index_options {
 	size_t memtable_entries;
 	size_t memtable_bytes;
 	/*
-	 * Called by the maintenance thread before a frozen memtable is written out: makes the log durable
-	 * up to the newest transaction frozen before. May be NULL when it always is.
+	 * Called by the maintenance thread before a frozen memtable is written out: makes the log
+	 * durable up to the newest transaction frozen before. May be NULL when it always is.
 	 */
 	void (*flushing)(void *ctx);
 	/* Called by the maintenance thread when a frozen memtable has left; may be NULL. */
@@ -78,7 +79,8 @@ struct index_options {
 enum im_err index_open(const struct index_options *options, struct index **out);
 
 /*
- * Frees the index without flushing. No other call may be under way, no iterator open. NULL is allowed.
+ * Frees the index without flushing. No other call may be under way, no iterator open. NULL is
+ * allowed.
  */
 void index_close(struct index *idx);
 
@@ -111,17 +113,17 @@ void index_stats(struct index *idx, struct index_stats *out);
 /* ---- Writer ---- */
 
 /*
- * Makes sure that index_insert() of up to n entries with key_bytes of keys altogether, in one call or
- * several, finds its memory, so that it cannot fail; index_freeze() in between undoes that.
+ * Makes sure that index_insert() of up to n entries with key_bytes of keys altogether, in one call
+ * or several, finds its memory, so that it cannot fail; index_freeze() in between undoes that.
  * IM_ERR_NOMEM.
  */
 enum im_err index_reserve(struct index *idx, size_t n, size_t key_bytes);
 
 /*
- * Adds the entries of one or more whole transactions, in their order, all newer than those before; a
- * transaction has distinct keys, in any order. Keys are copied. Readers see them with as_of >= tx; the
- * caller publishes tx (with release semantics) after this returns. IM_ERR_NOMEM, and then nothing is
- * added.
+ * Adds the entries of one or more whole transactions, in their order, all newer than those before;
+ * a transaction has distinct keys, in any order. Keys are copied. Readers see them with as_of >=
+ * tx; the caller publishes tx (with release semantics) after this returns. IM_ERR_NOMEM, and then
+ * nothing is added.
  */
 enum im_err index_insert(struct index *idx, const struct index_entry *entries, size_t n);
 
@@ -129,9 +131,9 @@ enum im_err index_insert(struct index *idx, const struct index_entry *entries, s
 bool index_should_freeze(struct index *idx);
 
 /*
- * Freezes the active memtable, as the versions of all transactions up to last_tx (also when the last
- * of them had nothing to index), and starts a new one. IM_ERR_BUSY when INDEX_FROZEN_MAX of them
- * wait already: the active one then grows on, and the caller should hold back writers until
+ * Freezes the active memtable, as the versions of all transactions up to last_tx (also when the
+ * last of them had nothing to index), and starts a new one. IM_ERR_BUSY when INDEX_FROZEN_MAX of
+ * them wait already: the active one then grows on, and the caller should hold back writers until
  * options.flushed is called. IM_ERR_NOMEM.
  */
 enum im_err index_freeze(struct index *idx, uint64_t last_tx);
@@ -139,9 +141,10 @@ enum im_err index_freeze(struct index *idx, uint64_t last_tx);
 /* ---- Maintenance ---- */
 
 /*
- * Writes the oldest frozen memtable as a run, syncs it and then replaces the manifest. *did is false when nothing was waiting.
- * After a failure (IM_ERR_IO, IM_ERR_NO_SPACE, IM_ERR_NOMEM) the index stays usable, and a later call
- * tries again. IM_ERR_INTERRUPTED after index_stop() if it had to merge first, to make room.
+ * Writes the oldest frozen memtable as a run, syncs it and then replaces the manifest. *did is
+ * false when nothing was waiting. After a failure (IM_ERR_IO, IM_ERR_NO_SPACE, IM_ERR_NOMEM) the
+ * index stays usable, and a later call tries again. IM_ERR_INTERRUPTED after index_stop() if it had
+ * to merge first, to make room.
  */
 enum im_err index_flush(struct index *idx, bool *did);
 
@@ -158,7 +161,9 @@ enum im_err index_merge(struct index *idx, bool *did);
  */
 enum im_err index_compact(struct index *idx);
 
-/* Makes a merge under way, and all later ones, end soon with IM_ERR_INTERRUPTED. From any thread. */
+/*
+ * Makes a merge under way, and all later ones, end soon with IM_ERR_INTERRUPTED. From any thread.
+ */
 void index_stop(struct index *idx);
 
 /* A fault in a run. */
@@ -197,8 +202,8 @@ struct index_check {
 
 /*
  * Reads every block of every run and checks checksums, order and counts. Resumable: a run that was
- * merged with others meanwhile is checked in what it became. IM_OK also when faults were found. From any
- * thread.
+ * merged with others meanwhile is checked in what it became. IM_OK also when faults were found.
+ * From any thread.
  */
 enum im_err index_check(struct index *idx, struct index_check *check);
 
@@ -209,13 +214,15 @@ struct index_read {
 	uint64_t as_of;   /* versions of later transactions do not exist; UINT64_MAX: all */
 	bool nowait;      /* IM_ERR_WOULD_BLOCK instead of waiting for the disk */
 	bool no_revision; /* leave revision 0: cheaper for keys with versions in many runs */
-	/* index_get() with no_revision only: versions up to this transaction do not exist either. */
+	/*
+	 * index_get() with no_revision only: versions up to this transaction do not exist either.
+	 */
 	uint64_t since;
 };
 
 /*
- * The newest version of key; out->key is the caller's key. IM_ERR_KEY_NOT_FOUND, IM_ERR_WOULD_BLOCK,
- * IM_ERR_CORRUPT (the detail names file and offset), IM_ERR_IO.
+ * The newest version of key; out->key is the caller's key. IM_ERR_KEY_NOT_FOUND,
+ * IM_ERR_WOULD_BLOCK, IM_ERR_CORRUPT (the detail names file and offset), IM_ERR_IO.
  */
 enum im_err index_get(
     struct index *idx, struct bytes key, const struct index_read *how, struct index_entry *out);
@@ -231,7 +238,9 @@ enum im_err index_revision_count(
 enum im_err index_get_revision(struct index *idx, struct bytes key, uint64_t revision,
     const struct index_read *how, struct index_entry *out);
 
-/* A walk over entries. One thread at a time. It keeps files and memory in use until it is closed. */
+/*
+ * A walk over entries. One thread at a time. It keeps files and memory in use until it is closed.
+ */
 struct index_iter;
 
 /* A range of keys. */

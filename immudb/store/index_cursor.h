@@ -5,8 +5,8 @@
 #include "store/run_cursor.h"
 
 /*
- * A cursor over one source, memtable or run, with the moves of run_cursor.h. A cursor over a memtable
- * may meet versions of transactions newer than the reader's; the caller passes over them.
+ * A cursor over one source, memtable or run, with the moves of run_cursor.h. A cursor over a
+ * memtable may meet versions of transactions newer than the reader's; the caller passes over them.
  */
 struct index_cursor {
 	const struct memtable *table; /* NULL with run */

@@ -3,8 +3,9 @@
  *
  * Neighbours: index_version.c gives the sources, run_cursor.c and memtable.c look into them.
  *
- * Sources are asked newest first. Once the version is found, each older source adds the ordinal of its
- * newest version of the key to the revision. Filters leave out nearly all sources without the key.
+ * Sources are asked newest first. Once the version is found, each older source adds the ordinal of
+ * its newest version of the key to the revision. Filters leave out nearly all sources without the
+ * key.
  */
 #include "store/index_key.h"
 #include "store/index_version.h"

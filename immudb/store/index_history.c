@@ -3,9 +3,9 @@
  *
  * Neighbours: index_iter.c has the common part; index_cursor.c moves in one source.
  *
- * Revisions number a key's versions through all sources, oldest first. A first pass asks each source
- * for the ordinal of its newest version up to as_of, which is how many versions it has; then any
- * revision is found by its source and its ordinal there.
+ * Revisions number a key's versions through all sources, oldest first. A first pass asks each
+ * source for the ordinal of its newest version up to as_of, which is how many versions it has; then
+ * any revision is found by its source and its ordinal there.
  */
 #include <stdlib.h>
 

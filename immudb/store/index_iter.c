@@ -1,8 +1,8 @@
 /*
  * What all walks over the index share.
  *
- * Neighbours: index_scan.c (a range of keys) and index_history.c (the versions of one key) are the two
- * kinds; index_cursor.c does the moving.
+ * Neighbours: index_scan.c (a range of keys) and index_history.c (the versions of one key) are the
+ * two kinds; index_cursor.c does the moving.
  */
 #include "store/index_iter.h"
 

@@ -4,14 +4,16 @@
 #include "util/bytes.h"
 
 /*
- * The order of the index: keys by their bytes, a prefix first; among the versions of a key the newest
- * transaction first. A place in this order is a key and a transaction: INDEX_TX_NEWEST stands before
- * all versions of the key, INDEX_TX_NONE behind them.
+ * The order of the index: keys by their bytes, a prefix first; among the versions of a key the
+ * newest transaction first. A place in this order is a key and a transaction: INDEX_TX_NEWEST
+ * stands before all versions of the key, INDEX_TX_NONE behind them.
  */
 #define INDEX_TX_NEWEST UINT64_MAX
 #define INDEX_TX_NONE 0u
 
-/* The first eight bytes as a number that orders like them; a shorter key is filled up with zeros. */
+/*
+ * The first eight bytes as a number that orders like them; a shorter key is filled up with zeros.
+ */
 static inline uint64_t
 index_key_prefix(struct bytes key)
 {

@@ -4,18 +4,18 @@
  * Neighbours: run_write.c writes runs, merge.c reads several as one, manifest.c makes it durable,
  * index_version.c shows the result to readers.
  *
- * How a set of runs is replaced: the new run is written and synced (file, then folder), a new version
- * with it becomes current, the manifest is replaced, and only then may the files of the old runs be
- * removed, by the last reader that holds them. When the manifest cannot be written, the old files
- * stay, and nothing else is done before a later call has written it.
+ * How a set of runs is replaced: the new run is written and synced (file, then folder), a new
+ * version with it becomes current, the manifest is replaced, and only then may the files of the old
+ * runs be removed, by the last reader that holds them. When the manifest cannot be written, the old
+ * files stay, and nothing else is done before a later call has written it.
  *
  * Which runs are merged: a run's level is the logarithm of its size. As soon as FAN_IN runs of one
- * level stand at the newest end, behind them only smaller ones, they are merged into one of the next
- * level, so each version is written about once per level. Beyond RUNS_SOFT runs the cheapest pair of
- * neighbours is merged, whatever its level.
+ * level stand at the newest end, behind them only smaller ones, they are merged into one of the
+ * next level, so each version is written about once per level. Beyond RUNS_SOFT runs the cheapest
+ * pair of neighbours is merged, whatever its level.
  *
- * A merge of big runs takes long. In between it flushes memtables that were frozen meanwhile and merges
- * the runs these make, all of them newer than its own.
+ * A merge of big runs takes long. In between it flushes memtables that were frozen meanwhile and
+ * merges the runs these make, all of them newer than its own.
  */
 #include <assert.h>
 #include <inttypes.h>

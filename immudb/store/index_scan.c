@@ -3,16 +3,17 @@
  *
  * Neighbours: index_iter.c has the common part; index_cursor.c moves in one source.
  *
- * Each source has a lane: its cursor, and what the lane found, which is its newest version up to as_of
- * of the next key in the direction of the walk. The walk takes the least (greatest) key among the
- * lanes, from the newest lane when several have it; the older ones with the same key add to the
+ * Each source has a lane: its cursor, and what the lane found, which is its newest version up to
+ * as_of of the next key in the direction of the walk. The walk takes the least (greatest) key among
+ * the lanes, from the newest lane when several have it; the older ones with the same key add to the
  * revision. Then these lanes are stale and find their next key.
  *
  * Invariants:
  * 1. (place.key, place.tx) is where the walk stands: all that was returned lies on the near side of
- *    it, all that follows on the far side. A lane that failed is lost and starts from there again, so
- *    that a call that would have to wait can be repeated.
- * 2. Ascending, a lane's cursor stands on what it found. Descending, it stands before all versions of
+ *    it, all that follows on the far side. A lane that failed is lost and starts from there again,
+ *    so that a call that would have to wait can be repeated.
+ * 2. Ascending, a lane's cursor stands on what it found. Descending, it stands before all versions
+ * of
  *    the key it found, whose bytes are in the lane's own buffer.
  */
 #include <stdlib.h>
@@ -229,7 +230,10 @@ within_bounds(const struct scan_walk *s, struct bytes key)
 	return c == 0 ? s->end_inclusive : (c < 0) != s->descending;
 }
 
-/* Whether an entry lies on the far side of where the walk stands, as it does when sources are ordered. */
+/*
+ * Whether an entry lies on the far side of where the walk stands, as it does when sources are
+ * ordered.
+ */
 static bool
 moves_on(const struct scan_walk *s, const struct index_entry *e)
 {
@@ -291,7 +295,9 @@ bound_copy(uint8_t *to, struct bytes v)
 	return bytes_of(to, v.len);
 }
 
-/* The place before which all keys with the prefix are; unbounded when there is no key behind them. */
+/*
+ * The place before which all keys with the prefix are; unbounded when there is no key behind them.
+ */
 static void
 place_behind_prefix(struct scan_walk *s)
 {

@@ -1,10 +1,12 @@
 /*
  * Versions of the index: which memtables and runs are in use, and how one set follows another.
  *
- * Neighbours: index.c (freeze) and index_maintain.c (flush, merge) change it, every reader holds it.
+ * Neighbours: index.c (freeze) and index_maintain.c (flush, merge) change it, every reader holds
+ * it.
  *
  * Invariants:
- * 1. A version has a reference to each member, and its members' transactions are disjoint: those of a
+ * 1. A version has a reference to each member, and its members' transactions are disjoint: those of
+ * a
  *    run are older than those of the next run, and all of them older than those of the memtables.
  * 2. Under the lock pointers are copied and counters raised, nothing else: memory is had before and
  *    given back after.

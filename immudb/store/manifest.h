@@ -4,8 +4,8 @@
 #include "store/run.h"
 
 /*
- * The manifest of an index: which runs are in use and how far they reach (FORMAT.md, "Index"). It is
- * replaced as a whole, atomically.
+ * The manifest of an index: which runs are in use and how far they reach (FORMAT.md, "Index"). It
+ * is replaced as a whole, atomically.
  */
 #define MANIFEST_NAME "manifest"
 #define MANIFEST_TEMPORARY_NAME "manifest.tmp"

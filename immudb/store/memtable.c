@@ -11,9 +11,10 @@
  *    the reader's transaction was published, so a reader never misses what it may see.
  * 4. The hint beside a link is the key prefix of the node it leads to. Only the writer reads or
  *    writes hints: they save it the visit to most of the nodes that it does not go to.
- * 5. Keys are inserted in groups: first all are searched for at once, so that the memory accesses of
- *    one search overlap with those of others, then all are linked, in the order given. A place that was
- *    found is still before the key then, so that one moves on from it.
+ * 5. Keys are inserted in groups: first all are searched for at once, so that the memory accesses
+ * of
+ *    one search overlap with those of others, then all are linked, in the order given. A place that
+ *    was found is still before the key then, so that one moves on from it.
  * 6. After memtable_reserve() insertion allocates nothing.
  */
 #include "store/memtable.h"
@@ -318,8 +319,8 @@ struct search {
 };
 
 /*
- * Goes on until the search needs memory that is not in the cache, asks for that, and returns: another
- * search goes on meanwhile.
+ * Goes on until the search needs memory that is not in the cache, asks for that, and returns:
+ * another search goes on meanwhile.
  */
 static void
 search_step(struct search *s, const struct sought *item)
@@ -480,7 +481,9 @@ memtable_may_have(const struct memtable *t, uint64_t hash)
 	return bloom_may_have(&t->filter, hash);
 }
 
-/* The last node before a place (the head if none); *behind is the node that was seen to follow it. */
+/*
+ * The last node before a place (the head if none); *behind is the node that was seen to follow it.
+ */
 static const struct memtable_node *
 place_find(
     const struct memtable *t, struct bytes key, uint64_t tx, const struct memtable_node **behind)

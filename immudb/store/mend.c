@@ -13,8 +13,8 @@
 #include "util/log.h"
 
 /*
- * The nearest transaction in front of first, which begins a page, whose place is known, and its place;
- * 0 and the start of the log when there is none.
+ * The nearest transaction in front of first, which begins a page, whose place is known, and its
+ * place; 0 and the start of the log when there is none.
  */
 static enum im_err
 find_known(struct store *s, uint64_t first, uint64_t *tx, uint64_t *pos)

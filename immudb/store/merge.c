@@ -1,12 +1,12 @@
 /*
  * Merging runs.
  *
- * Neighbours: index_maintain.c writes the result with run_write.c; run_cursor.c reads the runs, each
- * through a window of its own.
+ * Neighbours: index_maintain.c writes the result with run_write.c; run_cursor.c reads the runs,
+ * each through a window of its own.
  *
- * Invariants: order[0..live) are the lanes that have versions left, by key, and newest run first where
- * keys are equal; since the newest run has the newest transactions, the versions of a key come out
- * newest first. left counts the versions of the present key still to come.
+ * Invariants: order[0..live) are the lanes that have versions left, by key, and newest run first
+ * where keys are equal; since the newest run has the newest transactions, the versions of a key
+ * come out newest first. left counts the versions of the present key still to come.
  */
 #include "store/merge.h"
 

@@ -26,9 +26,9 @@ struct offsets_options {
  * checkpoint holds, or less than that. What the files hold beyond is ignored and written over.
  * Size 0 starts anew and always works on a healthy disk.
  *
- * IM_ERR_CORRUPT when the files do not hold size positions, naming file and offset: the caller opens
- * again with size 0 and appends everything from the log. Damage inside older pages shows only when
- * they are read. IM_ERR_VERSION, IM_ERR_IO, IM_ERR_NOMEM. Free with offsets_close().
+ * IM_ERR_CORRUPT when the files do not hold size positions, naming file and offset: the caller
+ * opens again with size 0 and appends everything from the log. Damage inside older pages shows only
+ * when they are read. IM_ERR_VERSION, IM_ERR_IO, IM_ERR_NOMEM. Free with offsets_close().
  */
 enum im_err
 offsets_open(const struct offsets_options *options, uint64_t size, struct offsets **out);
@@ -71,17 +71,17 @@ enum im_err offsets_get(struct offsets *o, uint64_t tx, bool nowait, uint64_t *p
 #define OFFSETS_PAGE_TXS 511u
 
 /*
- * Any thread: replaces a damaged page, whose first transaction is first_tx, by these positions. Readers
- * see it at once, the next sync writes it. IM_ERR_NOMEM.
+ * Any thread: replaces a damaged page, whose first transaction is first_tx, by these positions.
+ * Readers see it at once, the next sync writes it. IM_ERR_NOMEM.
  */
 enum im_err
 offsets_replace(struct offsets *o, uint64_t first_tx, const uint64_t positions[OFFSETS_PAGE_TXS]);
 
 /*
- * Any thread: reads the page of a transaction from the file, past all memory, and checks it, if it is full
- * and written; out->bytes is 0 if not. IM_ERR_CORRUPT naming file and offset: if memory has it, it is
- * written again by the next sync, else whoever reads it next finds it damaged. IM_ERR_IO, IM_ERR_VERSION,
- * IM_ERR_NOMEM.
+ * Any thread: reads the page of a transaction from the file, past all memory, and checks it, if it
+ * is full and written; out->bytes is 0 if not. IM_ERR_CORRUPT naming file and offset: if memory has
+ * it, it is written again by the next sync, else whoever reads it next finds it damaged. IM_ERR_IO,
+ * IM_ERR_VERSION, IM_ERR_NOMEM.
  */
 enum im_err offsets_check_file(struct offsets *o, uint64_t tx, struct page_seen *out);
 

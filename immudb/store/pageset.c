@@ -10,7 +10,8 @@
  *  2. Table, lists and counters change under `lock`; it is never held across a file call.
  *  3. Files are created, written and synced under `io`, which is taken before `lock`. A reader that
  *     misses a page in the table reads a file that was opened before the page became clean.
- *  4. Bytes of a page in the making are read without a lock: the owner's published size orders them.
+ *  4. Bytes of a page in the making are read without a lock: the owner's published size orders
+ *  them.
  *     A page that finishes was completed before, so its checksum is set by who holds `io`.
  *  5. After a failed sync nothing is known about what is on disk: `broken` stays set.
  */

@@ -50,7 +50,9 @@ enum im_err pageset_open(const struct pageset_options *options, struct pageset *
 /* Frees the set; what was not synced may be lost. NULL is allowed. */
 void pageset_close(struct pageset *p);
 
-/* Before any other thread: IM_ERR_CORRUPT unless the file of the level has room for pages [0, n). */
+/*
+ * Before any other thread: IM_ERR_CORRUPT unless the file of the level has room for pages [0, n).
+ */
 enum im_err pageset_check_length(struct pageset *p, uint8_t level, uint64_t pages);
 
 /*
@@ -109,9 +111,10 @@ struct page_seen {
 };
 
 /*
- * Any thread: reads a full page from its file, whether or not memory has it, and checks it, unless it
- * still waits to be written. One that is damaged and that memory has is written again by the next
- * pageset_sync(). IM_ERR_CORRUPT naming file and offset, IM_ERR_VERSION, IM_ERR_IO, IM_ERR_NOMEM.
+ * Any thread: reads a full page from its file, whether or not memory has it, and checks it, unless
+ * it still waits to be written. One that is damaged and that memory has is written again by the
+ * next pageset_sync(). IM_ERR_CORRUPT naming file and offset, IM_ERR_VERSION, IM_ERR_IO,
+ * IM_ERR_NOMEM.
  */
 enum im_err
 pageset_check_file(struct pageset *p, uint8_t level, uint64_t index, struct page_seen *out);

@@ -54,8 +54,8 @@ unbound_part(const struct store_entry *e)
 }
 
 /*
- * Whether two keys are equal, or may be once ids are bound: an id that a client gives, of a transaction
- * that is still to come, may be the one of this transaction.
+ * Whether two keys are equal, or may be once ids are bound: an id that a client gives, of a
+ * transaction that is still to come, may be the one of this transaction.
  */
 static bool
 may_collide(const struct store_entry *a, const struct store_entry *b, uint64_t published)
@@ -179,7 +179,9 @@ hash_entries(
 		p->bound |= e->bind != STORE_BIND_NONE;
 	}
 	err = entry_digests(s->options.header_version, x->parts, n, p->digests);
-	/* The scratch of the tree may be the digests, but they are needed again if an id is bound. */
+	/*
+	 * The scratch of the tree may be the digests, but they are needed again if an id is bound.
+	 */
 	if (err == IM_OK)
 		htree_root(p->digests, n, x->hvals, &p->eh);
 	return err;

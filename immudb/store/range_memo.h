@@ -8,9 +8,9 @@
 #include "crypto/hash.h"
 
 /*
- * Roots of the ragged ranges of the tree asked for last. Those of one size end at its right edge, and
- * every proof of that size needs the same few. What is in it never changes, because the tree only
- * grows. Any thread.
+ * Roots of the ragged ranges of the tree asked for last. Those of one size end at its right edge,
+ * and every proof of that size needs the same few. What is in it never changes, because the tree
+ * only grows. Any thread.
  */
 #define RANGE_MEMO_SLOTS 128u
 

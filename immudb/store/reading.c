@@ -117,7 +117,9 @@ read_ahead_size(struct store *s, uint64_t pos, uint32_t *salt, size_t *n)
 	return IM_OK;
 }
 
-/* Under which heads with the entries of small records are kept; entries alone are those of file 0. */
+/*
+ * Under which heads with the entries of small records are kept; entries alone are those of file 0.
+ */
 static struct hot_key
 record_key(uint64_t pos)
 {
@@ -151,7 +153,9 @@ read_start(struct store *s, struct engine_read how, uint8_t ahead[READ_AHEAD], s
 		err = read_log(s, how, ahead, *n);
 	if (err == IM_OK && record_tx_get(bytes_of(ahead, *n), salt, out) != IM_OK)
 		err = engine_err_at(s, IM_ERR_CORRUPT, how.pos);
-	/* Nothing can be computed from a header that is not in range, whatever its checksum says. */
+	/*
+	 * Nothing can be computed from a header that is not in range, whatever its checksum says.
+	 */
 	if (err == IM_OK && tx_header_check(&out->header) != IM_OK)
 		err = engine_err_at(
 		    s, err_set(IM_ERR_CORRUPT, "a transaction with an impossible header"), how.pos);
@@ -313,7 +317,10 @@ ahead_has(const struct engine_ahead *a, const struct index_entry *e)
 	    e->len <= a->len - (e->pos - a->pos);
 }
 
-/* What to read when the entry follows the one before it, up or down the log; false when it does not. */
+/*
+ * What to read when the entry follows the one before it, up or down the log; false when it does
+ * not.
+ */
 static bool
 ahead_window(struct store *s, const struct index_entry *e, const struct engine_ahead *a,
     uint64_t *pos, uint64_t *size)
@@ -461,7 +468,9 @@ index_entry_of(
 	return out->key.data ? IM_OK : IM_ERR_NOMEM;
 }
 
-/* A version that a transaction wrote without its being indexed can still be found by transaction. */
+/*
+ * A version that a transaction wrote without its being indexed can still be found by transaction.
+ */
 static enum im_err
 get_from_tx(
     struct store *s, const struct store_query *q, struct arena *arena, struct store_value *out)

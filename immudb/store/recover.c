@@ -4,8 +4,8 @@
  *   checkpoint ---> log read from there ---> end found ---> torn rest cut ---> index brought up
  *   load_base()     find_end()               judge_end()    start_log()        replay_index()
  *
- * Neighbours: logscan.c reads the log, durable.c the marks; tree.c, offsets.c and index.c are brought
- * up to the end of the log and nothing else is.
+ * Neighbours: logscan.c reads the log, durable.c the marks; tree.c, offsets.c and index.c are
+ * brought up to the end of the log and nothing else is.
  * Invariants:
  *   1. Bad bytes in front of the highest durable mark are damage: nothing is cut, the store is
  *      read-only up to them. Bad bytes behind it were never promised to anybody: they are cut.
@@ -206,8 +206,8 @@ are_values_whole(const struct logscan_record *r)
 }
 
 /*
- * Whether a key stands twice among the entries: no writer lets that happen, and the index could not hold
- * it. The table has entry numbers plus one.
+ * Whether a key stands twice among the entries: no writer lets that happen, and the index could not
+ * hold it. The table has entry numbers plus one.
  */
 static bool
 has_key_twice(const struct logscan_record *rec)
@@ -380,8 +380,8 @@ find_end(struct store *s, struct recovery *r)
 }
 
 /*
- * Decides between torn and damaged. No power cut spoils the header of a segment, cuts a segment short
- * or leaves a seal that leads nowhere, so that these are damage even when all marks are gone.
+ * Decides between torn and damaged. No power cut spoils the header of a segment, cuts a segment
+ * short or leaves a seal that leads nowhere, so that these are damage even when all marks are gone.
  */
 static enum im_err
 judge_end(struct store *s, const struct recovery *r)
@@ -493,7 +493,10 @@ make_index_room(struct store *s, uint64_t tx)
 	return err;
 }
 
-/* Before the checkpoint the log was not judged when it was read: the index takes only what it can hold. */
+/*
+ * Before the checkpoint the log was not judged when it was read: the index takes only what it can
+ * hold.
+ */
 static enum im_err
 judge_replayed(
     struct store *s, const struct recovery *r, const struct logscan_record *rec, uint64_t expected)
@@ -600,8 +603,9 @@ forget_base(struct store *s, struct recovery *r)
 }
 
 /*
- * A part of the log that the checkpoint let us skip is read only when the index has to be made from it. If
- * it is damaged, everything is read again, so that the store is read-only up to there like any other.
+ * A part of the log that the checkpoint let us skip is read only when the index has to be made from
+ * it. If it is damaged, everything is read again, so that the store is read-only up to there like
+ * any other.
  */
 enum im_err
 engine_recover(struct store *s)

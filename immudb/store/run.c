@@ -1,8 +1,8 @@
 /*
  * Open runs: what is kept of a run in memory, finding and reading its blocks.
  *
- * Neighbours: run_write.c makes the files, run_cursor.c walks them, index_version.c holds the runs in
- * use, FORMAT.md ("Index") has the bytes.
+ * Neighbours: run_write.c makes the files, run_cursor.c walks them, index_version.c holds the runs
+ * in use, FORMAT.md ("Index") has the bytes.
  *
  * Invariants:
  * 1. Everything read is checked by a CRC and then against its bounds before it is used.

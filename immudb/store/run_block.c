@@ -4,8 +4,8 @@
  * Neighbours: run_write.c fills blocks, run_cursor.c reads them. Nothing here does I/O.
  *
  * Invariants: the first entry of a group shares nothing. A group's keys, whole, fit in struct
- * run_group, whatever a file says. Bytes are checked here even though their CRC was right: a run made
- * by a broken or hostile writer may be refused, but never read out of bounds.
+ * run_group, whatever a file says. Bytes are checked here even though their CRC was right: a run
+ * made by a broken or hostile writer may be refused, but never read out of bounds.
  */
 #include "store/run_block.h"
 

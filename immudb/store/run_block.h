@@ -5,8 +5,8 @@
 
 /*
  * The blocks of a run: up to about 4 KiB of entries in the order of the index, each key without the
- * bytes that it shares with the one before. Every so many entries a key is whole: such a group can be
- * decoded by itself. FORMAT.md, "Index", has the bytes.
+ * bytes that it shares with the one before. Every so many entries a key is whole: such a group can
+ * be decoded by itself. FORMAT.md, "Index", has the bytes.
  */
 
 /* A block is closed once it has this many bytes; the last entry may pass it. */

@@ -241,7 +241,9 @@ run_cursor_prev(struct run_cursor *c)
 	return err == IM_OK ? group_last(c, c->view.groups - 1) : err;
 }
 
-/* Stands on the last group of the loaded block whose first entry is before the place, or group 0. */
+/*
+ * Stands on the last group of the loaded block whose first entry is before the place, or group 0.
+ */
 static enum im_err
 group_find(struct run_cursor *c, struct bytes key, uint64_t tx)
 {
@@ -304,7 +306,9 @@ run_cursor_seek_before(struct run_cursor *c, struct bytes key, uint64_t tx)
 	return err;
 }
 
-/* The last block that begins with a version of key whose ordinal is not below; *i is a lower bound. */
+/*
+ * The last block that begins with a version of key whose ordinal is not below; *i is a lower bound.
+ */
 static enum im_err
 ordinal_block(struct run_cursor *c, struct bytes key, uint64_t ordinal, uint64_t *i)
 {

@@ -22,10 +22,14 @@ struct run_cursor {
 	unsigned groups; /* of the block */
 	unsigned at;     /* entry of the group */
 	struct run_block view;
-	/* When not NULL, blocks are looked for and offered here: run_cursor_release() is then due. */
+	/*
+	 * When not NULL, blocks are looked for and offered here: run_cursor_release() is then due.
+	 */
 	struct hot_cache *hot;
 	struct hot_item *pinned; /* what view is in; NULL when that is data */
-	/* When not NULL, blocks come through this window of RUN_WINDOW_BYTES: for walks in order. */
+	/*
+	 * When not NULL, blocks come through this window of RUN_WINDOW_BYTES: for walks in order.
+	 */
 	uint8_t *window;
 	uint64_t window_offset;
 	size_t window_len;

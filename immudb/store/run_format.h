@@ -23,8 +23,8 @@ struct run_footer {
 };
 
 /*
- * Header of a run or a manifest: magic, version, CRC of both. It keeps this form in all versions, so
- * that a newer file is told from a damaged one.
+ * Header of a run or a manifest: magic, version, CRC of both. It keeps this form in all versions,
+ * so that a newer file is told from a damaged one.
  */
 void index_header_encode(uint8_t out[RUN_HEADER_BYTES], const char magic[8], uint32_t version);
 

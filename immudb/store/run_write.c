@@ -1,13 +1,13 @@
 /*
  * Writing a run: blocks as they fill, then the sparse index, the filter and the footer.
  *
- * Neighbours: index_maintain.c feeds it from a memtable, merge.c from other runs; run.c reads what is
- * written here.
+ * Neighbours: index_maintain.c feeds it from a memtable, merge.c from other runs; run.c reads what
+ * is written here.
  *
  * Invariants: versions are added in the order of the index, each key's ordinals descending to 1.
- * Nothing refers to the file before run_writer_finish() has synced it; an unfinished file is removed.
- * The file is synced every SYNC_BYTES on the way, so that a big run does not leave so many unwritten
- * pages that the syncs of the log wait for them.
+ * Nothing refers to the file before run_writer_finish() has synced it; an unfinished file is
+ * removed. The file is synced every SYNC_BYTES on the way, so that a big run does not leave so many
+ * unwritten pages that the syncs of the log wait for them.
  */
 #include "store/run_write.h"
 

@@ -32,16 +32,17 @@ struct slots {
 #define SLOTS_CLOSED ((struct slots){.file = VFS_FILE_CLOSED})
 
 /*
- * Opens the file if there is one, copying the options, and finds its states. A file that is absent, empty or damaged is no
- * error: it has fewer states. IM_ERR_VERSION, IM_ERR_IO, IM_ERR_NOMEM. Close with slots_close().
+ * Opens the file if there is one, copying the options, and finds its states. A file that is absent,
+ * empty or damaged is no error: it has fewer states. IM_ERR_VERSION, IM_ERR_IO, IM_ERR_NOMEM. Close
+ * with slots_close().
  */
 enum im_err slots_open(struct slots *s, const struct slots_options *options);
 
 void slots_close(struct slots *s);
 
 /*
- * Reads the newest state (age 0) or the one before (age 1) into out, cleared first. IM_ERR_NOT_FOUND
- * when there is none, IM_ERR_IO, IM_ERR_LIMIT or IM_ERR_NOMEM.
+ * Reads the newest state (age 0) or the one before (age 1) into out, cleared first.
+ * IM_ERR_NOT_FOUND when there is none, IM_ERR_IO, IM_ERR_LIMIT or IM_ERR_NOMEM.
  */
 enum im_err slots_read(const struct slots *s, int age, struct buf *out);
 

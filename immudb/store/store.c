@@ -210,7 +210,9 @@ checkpoint_at_close(struct store *s)
 	enum im_err err = IM_OK;
 	bool did;
 
-	/* A run that was found damaged is made anew by the next open, unless the manifest names it. */
+	/*
+	 * A run that was found damaged is made anew by the next open, unless the manifest names it.
+	 */
 	if (index_damaged(s->index))
 		err = index_flush(s->index, &did);
 	if (err != IM_OK)

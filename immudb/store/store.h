@@ -33,8 +33,8 @@ struct store;
 
 /* What opening or reading a store found and put right; see store_options.repaired. */
 enum store_repair {
-	STORE_REPAIR_DERIVED, /* a file that is made from the log was damaged or lost, and is made anew */
-	STORE_REPAIR_TORN_END /* what was being written when the process ended, never promised to anybody */
+	STORE_REPAIR_DERIVED, /* a file that is made from the log was damaged or lost: made anew */
+	STORE_REPAIR_TORN_END /* what was being written at the end of the process, not promised */
 };
 
 struct store_options {
@@ -56,7 +56,8 @@ struct store_options {
 	void (*answers_end)(void *ctx);
 	/*
 	 * Called for each repair, with one line that names the file, from the thread that meets the
-	 * damage; may be NULL. The log has it in any case, but for damage of the tree met by a reader.
+	 * damage; may be NULL. The log has it in any case, but for damage of the tree met by a
+	 * reader.
 	 */
 	void (*repaired)(void *ctx, enum store_repair kind, const char *text);
 	void *ctx;
@@ -159,8 +160,8 @@ struct store_condition {
 	enum store_condition_kind kind;
 	struct bytes key;
 	/*
-	 * With STORE_KEY_NOT_MODIFIED_AFTER_TX, > 0. With STORE_KEY_PLAIN: 0, or the transaction whose
-	 * version of the key is meant; IM_ERR_TX_NOT_FOUND when there is no such transaction.
+	 * With STORE_KEY_NOT_MODIFIED_AFTER_TX, > 0. With STORE_KEY_PLAIN: 0, or the transaction
+	 * whose version of the key is meant; IM_ERR_TX_NOT_FOUND when there is no such transaction.
 	 */
 	uint64_t tx;
 };
@@ -172,8 +173,8 @@ struct store_prepared; /* what store_write() computed ahead; private */
 
 /*
  * One transaction to write. The caller owns it and everything it points to, unchanged until done is
- * called. done is called exactly once, from the thread that commits: it must not wait, and it may free
- * the request. Within done, err_detail(w->err) is the text of a failure.
+ * called. done is called exactly once, from the thread that commits: it must not wait, and it may
+ * free the request. Within done, err_detail(w->err) is the text of a failure.
  */
 struct store_write {
 	/* In. */
@@ -185,8 +186,8 @@ struct store_write {
 	void (*done)(struct store_write *w);
 	void *ctx;
 	/*
-	 * The caller has more to queue and calls store_wake() soon, until when this may wait, so that
-	 * one write, and one sync, does for all.
+	 * The caller has more to queue and calls store_wake() soon, until when this may wait, so
+	 * that one write, and one sync, does for all.
 	 */
 	bool held;
 	/* Out, set before done. */
@@ -199,23 +200,25 @@ struct store_write {
 };
 
 /*
- * Validates the transaction, hashes its values and builds its tree in the calling thread, and queues
- * it. Transactions queued by one thread commit in that order; conditions are evaluated in it too: they
- * see what was queued before. When this returns IM_OK done is called later (perhaps before this
- * returns), with IM_OK or the error of a condition; otherwise done is never called. In an
- * unsynced store the calling thread may commit it itself, and others that wait.
+ * Validates the transaction, hashes its values and builds its tree in the calling thread, and
+ * queues it. Transactions queued by one thread commit in that order; conditions are evaluated in it
+ * too: they see what was queued before. When this returns IM_OK done is called later (perhaps
+ * before this returns), with IM_OK or the error of a condition; otherwise done is never called. In
+ * an unsynced store the calling thread may commit it itself, and others that wait.
  *
  * IM_ERR_NO_ENTRIES, IM_ERR_NULL_KEY, IM_ERR_KEY_LENGTH, IM_ERR_VALUE_LENGTH, IM_ERR_TX_ENTRIES,
  * IM_ERR_TX_SIZE, IM_ERR_DUPLICATE_KEY, IM_ERR_METADATA_UNSUPPORTED (version 0),
- * IM_ERR_BAD_PRECONDITION, IM_ERR_READ_ONLY, IM_ERR_NO_SPACE, IM_ERR_BUSY (queue full), IM_ERR_NOMEM
- * (arena or system), IM_ERR_WOULD_BLOCK never.
+ * IM_ERR_BAD_PRECONDITION, IM_ERR_READ_ONLY, IM_ERR_NO_SPACE, IM_ERR_BUSY (queue full),
+ * IM_ERR_NOMEM (arena or system), IM_ERR_WOULD_BLOCK never.
  */
 enum im_err store_write(struct store *s, struct store_write *w);
 
 /* What was queued with held is committed now, together. Never waits for the disk. */
 void store_wake(struct store *s);
 
-/* The same, waiting for the answer: for tools and tests. done and ctx of w are not used, nor held. */
+/*
+ * The same, waiting for the answer: for tools and tests. done and ctx of w are not used, nor held.
+ */
 enum im_err store_write_wait(struct store *s, struct store_write *w);
 
 /* ---- Reading entries ---- */
@@ -272,7 +275,9 @@ struct store_range {
 
 struct store_cursor;
 
-/* Starts a walk over the newest version of each key in the range. Free with store_cursor_close(). */
+/*
+ * Starts a walk over the newest version of each key in the range. Free with store_cursor_close().
+ */
 enum im_err store_scan(struct store *s, const struct store_range *range, struct store_cursor **out);
 
 /* The versions of one raw key, hidden ones included. */
@@ -327,13 +332,15 @@ struct store_tx {
 	const struct hash *tree; /* over the entries: the nodes as htree_build() makes them */
 };
 
-/* The header of a published transaction. IM_ERR_TX_NOT_FOUND, IM_ERR_CORRUPT, IM_ERR_WOULD_BLOCK. */
+/*
+ * The header of a published transaction. IM_ERR_TX_NOT_FOUND, IM_ERR_CORRUPT, IM_ERR_WOULD_BLOCK.
+ */
 enum im_err store_read_header(struct store *s, uint64_t tx, unsigned flags, struct tx_header *out);
 
 /*
- * A whole transaction, its entries' tree checked against the header (or known from a read that did),
- * its values (unless STORE_NO_VALUE) against their hashes. Errors as store_read_header(), and IM_ERR_DATA_LOSS naming
- * the entry.
+ * A whole transaction, its entries' tree checked against the header (or known from a read that
+ * did), its values (unless STORE_NO_VALUE) against their hashes. Errors as store_read_header(), and
+ * IM_ERR_DATA_LOSS naming the entry.
  */
 enum im_err store_read_tx(
     struct store *s, uint64_t tx, unsigned flags, struct arena *arena, struct store_tx *out);
@@ -362,14 +369,16 @@ enum im_err store_dual_proof(struct store *s, struct store_span span, unsigned f
 /* ---- The index ---- */
 
 /*
- * Writes what the index has in memory to disk, up to the newest transaction published before, and makes a
- * checkpoint there. Waits for it. IM_ERR_READ_ONLY, IM_ERR_NO_SPACE, IM_ERR_IO, IM_ERR_NOMEM.
+ * Writes what the index has in memory to disk, up to the newest transaction published before, and
+ * makes a checkpoint there. Waits for it. IM_ERR_READ_ONLY, IM_ERR_NO_SPACE, IM_ERR_IO,
+ * IM_ERR_NOMEM.
  */
 enum im_err store_flush_index(struct store *s);
 
 /*
- * The same, and merges all runs of the index into one; reads and writes go on meanwhile. IM_ERR_BUSY when
- * somebody does that already, IM_ERR_CORRUPT when a run is damaged (opening the database makes it anew).
+ * The same, and merges all runs of the index into one; reads and writes go on meanwhile.
+ * IM_ERR_BUSY when somebody does that already, IM_ERR_CORRUPT when a run is damaged (opening the
+ * database makes it anew).
  */
 enum im_err store_compact_index(struct store *s);
 
@@ -405,12 +414,12 @@ struct store_check {
 
 /*
  * Recomputes everything from the log: record checksums, entry trees, the chain of Alhs, tree roots,
- * values against their hashes, offsets, and that the index finds each entry; of a damaged log also where
- * it had to be left. The files are read, whatever memory has. Resumable, also after the database was
- * closed: what is in and out is all that has to be kept. Others may read and write meanwhile. Pages of
- * tree and offsets that are damaged are written again, from memory or from the log; nothing else is
- * changed. IM_OK also when faults were found; an error only when checking itself failed: from_tx is then
- * the transaction at which it did.
+ * values against their hashes, offsets, and that the index finds each entry; of a damaged log also
+ * where it had to be left. The files are read, whatever memory has. Resumable, also after the
+ * database was closed: what is in and out is all that has to be kept. Others may read and write
+ * meanwhile. Pages of tree and offsets that are damaged are written again, from memory or from the
+ * log; nothing else is changed. IM_OK also when faults were found; an error only when checking
+ * itself failed: from_tx is then the transaction at which it did.
  */
 enum im_err store_check(struct store *s, struct store_check *check);
 

@@ -1,10 +1,10 @@
 /*
- * The log as an archive has it: records of transactions one after another, without marks and seals, their
- * checksums without the salt of the segment, which nobody outside may know.
+ * The log as an archive has it: records of transactions one after another, without marks and seals,
+ * their checksums without the salt of the segment, which nobody outside may know.
  *
  * Neighbours: logscan.c reads the log and checks the checksums.
- * Invariants: the log is read once and takes no room in the page cache; what was published when the export began is all that is given out, so nothing is read of a
- * record that is being written.
+ * Invariants: the log is read once and takes no room in the page cache; what was published when the
+ * export began is all that is given out, so nothing is read of a record that is being written.
  */
 #include "store/store_export.h"
 
@@ -59,7 +59,9 @@ store_export_close(struct store_export *x)
 	free(x);
 }
 
-/* The record of the next transaction, with a checksum that needs no salt; it stays in the window. */
+/*
+ * The record of the next transaction, with a checksum that needs no salt; it stays in the window.
+ */
 static enum im_err
 next_record(struct store_export *x, struct bytes *out)
 {

@@ -4,9 +4,10 @@
 #include "store/store.h"
 
 /*
- * Transactions as an archive has them (FORMAT.md, "Archives"), read from the log in its order while the
- * store is in use: writes go on, and what is exported is what was published at the start. Values are
- * not looked at; who reads the archive does that. One thread uses an export, and the store outlives it.
+ * Transactions as an archive has them (FORMAT.md, "Archives"), read from the log in its order while
+ * the store is in use: writes go on, and what is exported is what was published at the start.
+ * Values are not looked at; who reads the archive does that. One thread uses an export, and the
+ * store outlives it.
  */
 struct store_export;
 

@@ -5,7 +5,8 @@
  * recover.c verifies the log and makes everything else from it.
  * Invariants:
  *   1. No transaction is committed to the store meanwhile: the log is this import's alone.
- *   2. The last record is a mark of the last transaction, written when that was synced: recovery need
+ *   2. The last record is a mark of the last transaction, written when that was synced: recovery
+ *   need
  *      not write the log once more to be sure of it.
  */
 #include "store/store_import.h"

@@ -5,12 +5,14 @@
  * keeps the tiles, slots the unfinished right edge; the committer appends, the maintenance thread
  * syncs, proofs read.
  *
- * A node (l, k) is the root of the perfect subtree of leaves k * 2^l + 1 .. (k + 1) * 2^l. It is kept
- * in tile level l / 8, height l % 8. The root of a tile is also the leaf of a tile one level up.
+ * A node (l, k) is the root of the perfect subtree of leaves k * 2^l + 1 .. (k + 1) * 2^l. It is
+ * kept in tile level l / 8, height l % 8. The root of a tile is also the leaf of a tile one level
+ * up.
  *
  * Invariants:
  *  1. A tile is on disk only when all its nodes are final; it is never changed after that.
- *  2. The tail of level v is in memory when the number of its leaves, (size >> 8v) mod 256, is not 0.
+ *  2. The tail of level v is in memory when the number of its leaves, (size >> 8v) mod 256, is not
+ *  0.
  *  3. Nodes are filled before size is published with release, and readers acquire size first.
  *  4. tree_sync(): full tiles are durable before the right edge that needs them is written, and an
  *     edge replaces the older of the two last ones. So each size that ever was durable, and is not
@@ -123,7 +125,9 @@ tree_reserve(struct tree *t, size_t leaves)
 	return pageset_reserve(t->tiles, (size_t)(all_tiles(size + leaves) - all_tiles(size)));
 }
 
-/* Puts node (l, index) of a completed subtree into its tile, and a tile's root into that tile too. */
+/*
+ * Puts node (l, index) of a completed subtree into its tile, and a tile's root into that tile too.
+ */
 static void
 put_node(struct tree *t, unsigned l, uint64_t index, const struct hash *h)
 {
@@ -311,7 +315,9 @@ tree_range_roots(
 	enum im_err err = IM_OK;
 
 	assert(n <= AHTREE_PATH_MAX);
-	/* The last ones of a proof are the longest, and hold the others that end at the same edge. */
+	/*
+	 * The last ones of a proof are the longest, and hold the others that end at the same edge.
+	 */
 	for (size_t i = n; err == IM_OK && i > 0; i--)
 		err = range_start(t, ranges[i - 1], nowait, &wanted, &out[i - 1]);
 	return err == IM_OK ? read_parts(t, wanted.parts, wanted.n, nowait) : err;

@@ -38,9 +38,10 @@ struct tree_options {
  * holds, or less than that. What the files hold beyond is ignored and written over. Size 0 starts
  * anew and always works on a healthy disk.
  *
- * IM_ERR_CORRUPT when the files do not hold size leaves, naming the file: the caller opens again with
- * size 0 and appends everything from the log. Damage inside older tiles shows only when they are
- * read; the caller compares tree_edge_root() with the blRoot of the header after the last leaf. IM_ERR_VERSION, IM_ERR_IO, IM_ERR_NOMEM. Free with tree_close().
+ * IM_ERR_CORRUPT when the files do not hold size leaves, naming the file: the caller opens again
+ * with size 0 and appends everything from the log. Damage inside older tiles shows only when they
+ * are read; the caller compares tree_edge_root() with the blRoot of the header after the last leaf.
+ * IM_ERR_VERSION, IM_ERR_IO, IM_ERR_NOMEM. Free with tree_close().
  */
 enum im_err tree_open(const struct tree_options *options, uint64_t size, struct tree **out);
 
@@ -80,9 +81,10 @@ uint64_t tree_size(const struct tree *t);
 
 /*
  * Any thread: the root of the leaves (lo, hi], where lo is a multiple of the smallest power of two
- * >= hi - lo: every range that proofs ask for. IM_ERR_ARGUMENT for other ranges or hi > tree_size();
- * with nowait, IM_ERR_WOULD_BLOCK instead of waiting for the disk; IM_ERR_CORRUPT naming file and
- * offset when the tile is damaged and cannot be made from the log; IM_ERR_IO, IM_ERR_NOMEM.
+ * >= hi - lo: every range that proofs ask for. IM_ERR_ARGUMENT for other ranges or hi >
+ * tree_size(); with nowait, IM_ERR_WOULD_BLOCK instead of waiting for the disk; IM_ERR_CORRUPT
+ * naming file and offset when the tile is damaged and cannot be made from the log; IM_ERR_IO,
+ * IM_ERR_NOMEM.
  */
 enum im_err
 tree_range_root(struct tree *t, uint64_t lo, uint64_t hi, bool nowait, struct hash *out);
@@ -98,8 +100,8 @@ enum im_err tree_range_roots(
 enum im_err tree_root(struct tree *t, uint64_t n, bool nowait, struct hash *out);
 
 /*
- * What the proof makers of crypto/ahtree.h read through: the tree as it was at size, with or without
- * waiting for the disk. The caller fills it in and keeps it while the reader is in use.
+ * What the proof makers of crypto/ahtree.h read through: the tree as it was at size, with or
+ * without waiting for the disk. The caller fills it in and keeps it while the reader is in use.
  */
 struct tree_view {
 	struct tree *tree;
@@ -114,10 +116,10 @@ struct ahtree_reader tree_view_reader(struct tree_view *view);
 #define TREE_HOLDING_MAX PAGESET_LEVELS_MAX
 
 /*
- * Any thread: reads from the files, past all memory, the full tiles that begin with leaf, or with within
- * all that hold it, and checks them: tiles[0..*n). Those that are damaged are written again by the next
- * tree_sync(), from memory or made anew from the log. IM_ERR_IO, IM_ERR_VERSION, IM_ERR_NOMEM, and what
- * tree_range_root() says when one cannot be made.
+ * Any thread: reads from the files, past all memory, the full tiles that begin with leaf, or with
+ * within all that hold it, and checks them: tiles[0..*n). Those that are damaged are written again
+ * by the next tree_sync(), from memory or made anew from the log. IM_ERR_IO, IM_ERR_VERSION,
+ * IM_ERR_NOMEM, and what tree_range_root() says when one cannot be made.
  */
 enum im_err tree_check_files(struct tree *t, uint64_t leaf, bool within,
     struct page_seen tiles[TREE_HOLDING_MAX], size_t *n);

@@ -4,12 +4,14 @@
  * Neighbours: commit.c appends, upkeep.c prepares, recover.c and reading.c read; bytes are made and
  * understood by record.c.
  * Invariants:
- *   1. Segments are numbered from 0 without a gap. Those below tail are sealed, tail is appended to,
+ *   1. Segments are numbered from 0 without a gap. Those below tail are sealed, tail is appended
+ *   to,
  *      at most one follows it (prepared: allocated, zero, synced, not yet used).
  *   2. A segment appears under its name only when its header and its space are durable.
  *   3. Bytes below end never change; bytes of tail behind end are zero.
  *   4. A segment's file stays open while refs > 0; the tail holds one reference for the writer.
- *   5. lock guards the table, refs and files; prepare_lock keeps two preparations apart. end and tail
+ *   5. lock guards the table, refs and files; prepare_lock keeps two preparations apart. end and
+ *   tail
  *      belong to the writer; txlog_sync() reads only the tail's file, under lock.
  */
 #include "store/txlog.h"
@@ -192,7 +194,9 @@ segment_open_file(struct txlog *log, uint32_t number, struct segment *seg)
 		err = vfs_file_open(&seg->file, log->vfs, log->dir, name, O_RDONLY);
 	if (err == IM_OK)
 		log->nopen++;
-	/* It was there when the log was opened; to readers "not found" would mean something else. */
+	/*
+	 * It was there when the log was opened; to readers "not found" would mean something else.
+	 */
 	return err == IM_ERR_NOT_FOUND ? err_set(IM_ERR_CORRUPT, "%s", err_detail(err)) : err;
 }
 
@@ -591,7 +595,9 @@ all_zero(const uint8_t *p, size_t n)
 	return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
 }
 
-/* Zeroes what is not zero behind offset; what was cut must not be read again after a later crash. */
+/*
+ * Zeroes what is not zero behind offset; what was cut must not be read again after a later crash.
+ */
 static enum im_err
 zero_rest(struct segment *seg, uint64_t offset)
 {
@@ -616,7 +622,9 @@ zero_rest(struct segment *seg, uint64_t offset)
 	return err;
 }
 
-/* Writes [offset, end) of a segment again, but for pieces that are all zero, and syncs the segment. */
+/*
+ * Writes [offset, end) of a segment again, but for pieces that are all zero, and syncs the segment.
+ */
 static enum im_err
 write_again(struct segment *seg, uint64_t offset, uint64_t end)
 {
@@ -725,7 +733,10 @@ txlog_sync(struct txlog *log)
 	struct segment *tail;
 	enum im_err err;
 
-	/* The writer syncs a segment before it leaves it, so the present one is all there is to sync. */
+	/*
+	 * The writer syncs a segment before it leaves it, so the present one is all there is to
+	 * sync.
+	 */
 	err = segment_acquire(log, TXLOG_SEGMENT(txlog_end(log)), &tail);
 	if (err != IM_OK)
 		return err;
@@ -762,7 +773,9 @@ txlog_next_segment(struct txlog *log, size_t need)
 	enum im_err err = ensure_next(log, next, need);
 	struct segment *tail;
 
-	/* No byte of the log was touched: whatever was in the way may be gone at the next attempt. */
+	/*
+	 * No byte of the log was touched: whatever was in the way may be gone at the next attempt.
+	 */
 	if (err != IM_OK)
 		return err == IM_ERR_NOMEM ? err : err_set(IM_ERR_NO_SPACE, "%s", err_detail(err));
 	record_seal_put(seal, next, log->tail->salt);

@@ -52,8 +52,9 @@ uint32_t txlog_segments(struct txlog *log);
 enum im_err txlog_segment_info(struct txlog *log, uint32_t segment, uint32_t *salt, uint64_t *size);
 
 /*
- * Whether a segment is there, its header holds, and its file is as long as the header says. As a segment
- * gets its name only when all that is durable, IM_ERR_CORRUPT is damage, whatever the power did. IM_ERR_IO.
+ * Whether a segment is there, its header holds, and its file is as long as the header says. As a
+ * segment gets its name only when all that is durable, IM_ERR_CORRUPT is damage, whatever the power
+ * did. IM_ERR_IO.
  */
 enum im_err txlog_check_segment(struct txlog *log, uint32_t segment);
 
@@ -81,15 +82,15 @@ void txlog_path(const struct txlog *log, uint32_t segment, char path[VFS_PATH_MA
 /* ---- Writing ---- */
 
 /*
- * Makes what was read between two positions durable: writes it again and syncs it. A process that was
- * killed leaves bytes, seals included, that are in the page cache only, and one that a failed sync ended
- * leaves some that no later sync would write. IM_ERR_IO, IM_ERR_NO_SPACE, IM_ERR_NOMEM.
+ * Makes what was read between two positions durable: writes it again and syncs it. A process that
+ * was killed leaves bytes, seals included, that are in the page cache only, and one that a failed
+ * sync ended leaves some that no later sync would write. IM_ERR_IO, IM_ERR_NO_SPACE, IM_ERR_NOMEM.
  */
 enum im_err txlog_settle(struct txlog *log, uint64_t from, uint64_t to);
 
 /*
- * Makes pos the end of the log: removes later segments, and overwrites with zeroes, synced, whatever
- * stands behind pos in its segment. Before the first append.
+ * Makes pos the end of the log: removes later segments, and overwrites with zeroes, synced,
+ * whatever stands behind pos in its segment. Before the first append.
  */
 enum im_err txlog_start(struct txlog *log, uint64_t pos);
 
@@ -104,15 +105,15 @@ uint32_t txlog_salt(const struct txlog *log);
 
 /*
  * Seals and syncs the present segment and goes on in the next one, which has room for need bytes;
- * prepares it here when txlog_prepare() did not. IM_ERR_NO_SPACE when it cannot be prepared, for want
- * of space or of anything else, IM_ERR_NOMEM (the log is as before); IM_ERR_IO when the seal cannot be
- * written or synced.
+ * prepares it here when txlog_prepare() did not. IM_ERR_NO_SPACE when it cannot be prepared, for
+ * want of space or of anything else, IM_ERR_NOMEM (the log is as before); IM_ERR_IO when the seal
+ * cannot be written or synced.
  */
 enum im_err txlog_next_segment(struct txlog *log, size_t need);
 
 /*
- * Appends the pieces, total bytes that fit txlog_room(), and returns where they start. iov is used up.
- * IM_ERR_IO or IM_ERR_NO_SPACE: what reached the disk is unknown.
+ * Appends the pieces, total bytes that fit txlog_room(), and returns where they start. iov is used
+ * up. IM_ERR_IO or IM_ERR_NO_SPACE: what reached the disk is unknown.
  */
 enum im_err
 txlog_append(struct txlog *log, struct iovec *iov, size_t count, size_t total, uint64_t *pos);
@@ -121,12 +122,14 @@ txlog_append(struct txlog *log, struct iovec *iov, size_t count, size_t total, u
 enum im_err txlog_sync(struct txlog *log);
 
 /*
- * Whether it is time for txlog_prepare(): true once for each segment, when half of it is used, so that
- * a database that is hardly written to stays small. By the writer only.
+ * Whether it is time for txlog_prepare(): true once for each segment, when half of it is used, so
+ * that a database that is hardly written to stays small. By the writer only.
  */
 bool txlog_wants_next(struct txlog *log);
 
-/* Prepares the segment behind the present one, if that is not done yet. IM_ERR_NO_SPACE, IM_ERR_IO. */
+/*
+ * Prepares the segment behind the present one, if that is not done yet. IM_ERR_NO_SPACE, IM_ERR_IO.
+ */
 enum im_err txlog_prepare(struct txlog *log);
 
 /* Bytes of all segments on disk, and how many of them lie before the end of the log. */

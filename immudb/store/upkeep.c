@@ -2,11 +2,11 @@
  * What a store does beside committing, in two threads that start with the first write.
  *
  * The syncer prepares log segments ahead of use, syncs the log once a second in an unsynced store,
- * and the durable mark after a quiet second; it sleeps without a timer when nothing was written. The
- * indexer makes checkpoints and merges runs, and may be busy for long.
+ * and the durable mark after a quiet second; it sleeps without a timer when nothing was written.
+ * The indexer makes checkpoints and merges runs, and may be busy for long.
  *
- * Neighbours: commit.c says what is wanted; txlog.c, tree.c, offsets.c, index.c and durable.c do it.
- * Invariants:
+ * Neighbours: commit.c says what is wanted; txlog.c, tree.c, offsets.c, index.c and durable.c do
+ * it. Invariants:
  *   1. A checkpoint is written only when log, tree, offsets and index are durable up to it.
  *   2. durable never passes what a sync that began later has covered, and never falls.
  *   3. No lock is held while waiting for the disk, but durable_lock for a write of the mark.

@@ -31,9 +31,15 @@ struct vfs {
 	int (*mkdir)(void *ctx, const char *path, mode_t mode);
 	/* Makes creations, renames and removals in the folder durable. */
 	int (*sync_dir)(void *ctx, const char *path);
-	/* Takes an exclusive lock that ends with the process or the descriptor; EWOULDBLOCK if taken. */
+	/*
+	 * Takes an exclusive lock that ends with the process or the descriptor; EWOULDBLOCK if
+	 * taken.
+	 */
 	int (*lock)(void *ctx, int fd);
-	/* Calls entry for each name in the folder but "." and ".."; a non-zero result ends it early. */
+	/*
+	 * Calls entry for each name in the folder but "." and ".."; a non-zero result ends it
+	 * early.
+	 */
 	int (*list)(
 	    void *ctx, const char *path, int (*entry)(void *arg, const char *name), void *arg);
 };
@@ -49,7 +55,9 @@ extern const struct vfs vfs_posix;
 /* The error that an errno of these calls stands for, other than ENOENT. */
 enum im_err vfs_errno_err(int e);
 
-/* An open file with the name that error texts use. Owned by one structure; reads from any thread. */
+/*
+ * An open file with the name that error texts use. Owned by one structure; reads from any thread.
+ */
 struct vfs_file {
 	const struct vfs *vfs;
 	char *path; /* owned */
@@ -71,8 +79,8 @@ void vfs_file_close(struct vfs_file *f);
 enum im_err vfs_read(const struct vfs_file *f, void *data, size_t n, uint64_t offset);
 
 /*
- * Like vfs_read(), of what nobody will read again soon: it takes no room in the page cache from what
- * is read all the time, where the system can do that.
+ * Like vfs_read(), of what nobody will read again soon: it takes no room in the page cache from
+ * what is read all the time, where the system can do that.
  */
 enum im_err vfs_read_once(const struct vfs_file *f, void *data, size_t n, uint64_t offset);
 
@@ -91,13 +99,16 @@ enum im_err vfs_sync(const struct vfs_file *f);
 /* The size in bytes. IM_ERR_IO. */
 enum im_err vfs_size(const struct vfs_file *f, uint64_t *size);
 
-/* Reads a whole file into out (cleared first). IM_ERR_NOT_FOUND, IM_ERR_LIMIT (out->max), IM_ERR_IO. */
+/*
+ * Reads a whole file into out (cleared first). IM_ERR_NOT_FOUND, IM_ERR_LIMIT (out->max),
+ * IM_ERR_IO.
+ */
 enum im_err
 vfs_read_file(const struct vfs *vfs, const char *dir, const char *name, struct buf *out);
 
 /*
- * Replaces dir/name by data, durably and atomically: a temporary file is written and synced, renamed
- * over the name, and the folder is synced.
+ * Replaces dir/name by data, durably and atomically: a temporary file is written and synced,
+ * renamed over the name, and the folder is synced.
  */
 enum im_err
 vfs_replace_file(const struct vfs *vfs, const char *dir, const char *name, struct bytes data);

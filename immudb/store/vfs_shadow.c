@@ -1,11 +1,13 @@
 /*
  * Changes of files kept in memory, over files that are only read.
  *
- * Neighbours: vfs.c is what lies underneath; the checking of a stopped data folder opens stores on this.
+ * Neighbours: vfs.c is what lies underneath; the checking of a stopped data folder opens stores on
+ * this.
  *
  * Invariants:
  *   1. Nothing but O_RDONLY reaches the base's open, and no call of it that changes anything.
- *   2. A file is reached by its path until it is unlinked or renamed, and by its descriptors as long as
+ *   2. A file is reached by its path until it is unlinked or renamed, and by its descriptors as
+ *   long as
  *      they are open. A path that was taken away stays in the list, as a file that is gone.
  *   3. Bytes at base_size and behind come from changed pages only, or are zeroes.
  *   4. Everything is under the one lock; the engine opens and checks with one thread.

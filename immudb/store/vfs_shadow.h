@@ -4,11 +4,11 @@
 #include "store/vfs.h"
 
 /*
- * Files that can be changed without changing them: what is written, created, renamed and removed through
- * this table stays in memory and is seen by whoever reads through it; the folders underneath are only
- * read. So a store can be opened, with all that recovery does, on files that must stay as they are.
- * Locks are real ones, so that nobody else opens the files meanwhile; a lock file that is not there is
- * not made. A changed file costs the memory of its changed pages.
+ * Files that can be changed without changing them: what is written, created, renamed and removed
+ * through this table stays in memory and is seen by whoever reads through it; the folders
+ * underneath are only read. So a store can be opened, with all that recovery does, on files that
+ * must stay as they are. Locks are real ones, so that nobody else opens the files meanwhile; a lock
+ * file that is not there is not made. A changed file costs the memory of its changed pages.
  */
 struct vfs_shadow;
 

@@ -1,9 +1,9 @@
 /*
  * The append-only tree: which ranges a proof is made of, fetching them, and checking proofs.
  *
- * Neighbours: readers (ahtree_log.c, the store's tree file) hold the hashes; proof_make.c puts tree proofs
- * into dual proofs. Maker and checker share the range arithmetic, so that a checker knows the exact
- * number of terms a proof must have.
+ * Neighbours: readers (ahtree_log.c, the store's tree file) hold the hashes; proof_make.c puts tree
+ * proofs into dual proofs. Maker and checker share the range arithmetic, so that a checker knows
+ * the exact number of terms a proof must have.
  *
  * A proof walks from the root of (0, j] down: at each range of more than one leaf it splits at lo +
  * the largest power of two below the length, takes the side where leaf i is, and notes the other.

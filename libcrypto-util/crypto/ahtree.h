@@ -15,7 +15,8 @@
  * reader's matter, so that the same code runs over files and over memory.
  *
  * R(lo, hi] is the root over leaves lo+1..hi. The proofs only need ranges where lo is a multiple of
- * the smallest power of two that is >= hi - lo: perfect subtrees, and ragged ones at the right edge.
+ * the smallest power of two that is >= hi - lo: perfect subtrees, and ragged ones at the right
+ * edge.
  */
 
 /* A path has at most one range a bit of the size, and a consistency proof one more. */
@@ -75,8 +76,8 @@ size_t
 ahtree_consistency_ranges(uint64_t i, uint64_t j, struct ahtree_range ranges[AHTREE_PATH_MAX]);
 
 /*
- * For readers that keep the roots of perfect subtrees only: node (level l, index k) is the root over
- * leaves k * 2^l + 1 .. (k + 1) * 2^l.
+ * For readers that keep the roots of perfect subtrees only: node (level l, index k) is the root
+ * over leaves k * 2^l + 1 .. (k + 1) * 2^l.
  */
 struct ahtree_node {
 	uint32_t level;
@@ -104,9 +105,9 @@ struct ahtree_edge {
 };
 
 /*
- * ahtree_edge_append: adds the leaf hash of leaf size + 1. The subtrees that it completes are levels
- * 0 (the leaf itself) to the returned number minus 1; their roots go to completed, and the one of
- * level l has index (size >> l) - 1 with the new size.
+ * ahtree_edge_append: adds the leaf hash of leaf size + 1. The subtrees that it completes are
+ * levels 0 (the leaf itself) to the returned number minus 1; their roots go to completed, and the
+ * one of level l has index (size >> l) - 1 with the new size.
  */
 size_t ahtree_edge_append(
     struct ahtree_edge *edge, const struct hash *leaf, struct hash completed[AHTREE_NODES_MAX]);

@@ -5,12 +5,12 @@
 
 /*
  * The append-only tree in memory as a flat log of digests, in which the root of every aligned range
- * of every past size is one look-up. Large (12 digests a leaf at a million leaves): for tests, tools
- * and small trees. Not thread-safe.
+ * of every past size is one look-up. Large (12 digests a leaf at a million leaves): for tests,
+ * tools and small trees. Not thread-safe.
  *
- * Leaf n appends 1 + popcount(n - 1) digests D: the leaf hash, then for each set bit l of n - 1 from
- * low to high h = node(root of the perfect subtree of 2^l leaves that ends at ((n-1) >> l) << l, h).
- * With base(n) = the number of digests for leaves 1..n-1:
+ * Leaf n appends 1 + popcount(n - 1) digests D: the leaf hash, then for each set bit l of n - 1
+ * from low to high h = node(root of the perfect subtree of 2^l leaves that ends at ((n-1) >> l) <<
+ * l, h). With base(n) = the number of digests for leaves 1..n-1:
  *
  *	R(lo, hi] = D[base(hi) + popcount(hi - 1 - lo)]
  */

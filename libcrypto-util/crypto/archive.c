@@ -2,15 +2,16 @@
  * Headers and trailers of archives, as bytes.
  *
  * Neighbours: record.c has what stands between them, archive_reader.c puts the parts together.
- * Invariant: what is read here has its checksum right and its unused bytes zero, so that no byte of it
- * can be changed unnoticed, even before the digest is compared.
+ * Invariant: what is read here has its checksum right and its unused bytes zero, so that no byte of
+ * it can be changed unnoticed, even before the digest is compared.
  *
  * Layout of a header: 0 magic, 8 format u32, 12 crc u32, 16 from u64, 24 to u64, 32 made_at i64,
  *   40 header_version u16, 42 synced u8, 43 zero u8, 44 zero u32, 48 prevAlh, 80 server, 104
  *   database_len u8, 105 database, 233 zero.
- * Layout of a trailer: 0 length u32, 4 crc u32, 8 kind u8, 9 signature_len u8, 10 key_len u8, 11 zero,
- *   16 tx u64, 24 txs u64, 32 entries u64, 40 bytes u64, 48 Alh, 80 signature, 152 key, 217 zero, 224
- *   digest.
+ * Layout of a trailer: 0 length u32, 4 crc u32, 8 kind u8, 9 signature_len u8, 10 key_len u8, 11
+ * zero,
+ *   16 tx u64, 24 txs u64, 32 entries u64, 40 bytes u64, 48 Alh, 80 signature, 152 key, 217 zero,
+ *   224 digest.
  */
 #include "crypto/archive.h"
 

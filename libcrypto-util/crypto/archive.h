@@ -7,9 +7,10 @@
 #include "crypto/sign.h"
 
 /*
- * Archives: the transactions of one database as a stream of bytes from which every hash can be computed
- * again (immudb/store/FORMAT.md, "Archives"). An archive is one part or several, each of which goes on
- * where the one before ended: a header, transactions as records of the log, a trailer.
+ * Archives: the transactions of one database as a stream of bytes from which every hash can be
+ * computed again (immudb/store/FORMAT.md, "Archives"). An archive is one part or several, each of
+ * which goes on where the one before ended: a header, transactions as records of the log, a
+ * trailer.
  *
  * Here are the parts as bytes, and the reader, which is also the check: what it gives out has been
  * verified. Nothing here reads a file. One thread uses a reader.
@@ -108,8 +109,8 @@ enum im_err archive_reader_new(const struct archive_sink *sink, struct archive_r
 void archive_reader_free(struct archive_reader *r);
 
 /*
- * At the end of an archive: the parts that follow now have no digests yet, which the reader makes. What
- * was not finished at its end is given up.
+ * At the end of an archive: the parts that follow now have no digests yet, which the reader makes.
+ * What was not finished at its end is given up.
  */
 void archive_reader_make_digests(struct archive_reader *r);
 
@@ -117,12 +118,12 @@ void archive_reader_make_digests(struct archive_reader *r);
 void archive_reader_set_sink(struct archive_reader *r, const struct archive_sink *sink);
 
 /*
- * Takes the next bytes, cut anywhere; what follows a part that was not finished is passed over. Of each
- * transaction checksums, the hashes of values and entries, the chain of Alhs and, if it is known, the root of
- * the tree are verified; of a trailer the state, the signature by the key that stands beside it, the counts
- * and the digest. IM_ERR_ARCHIVE with
- * byte and transaction in the detail, IM_ERR_STATE_FORKED when a part does not continue the one before,
- * IM_ERR_VERSION, IM_ERR_NOMEM, errors of the sink.
+ * Takes the next bytes, cut anywhere; what follows a part that was not finished is passed over. Of
+ * each transaction checksums, the hashes of values and entries, the chain of Alhs and, if it is
+ * known, the root of the tree are verified; of a trailer the state, the signature by the key that
+ * stands beside it, the counts and the digest. IM_ERR_ARCHIVE with
+ * byte and transaction in the detail, IM_ERR_STATE_FORKED when a part does not continue the one
+ * before, IM_ERR_VERSION, IM_ERR_NOMEM, errors of the sink.
  */
 enum im_err archive_reader_feed(struct archive_reader *r, struct bytes in);
 

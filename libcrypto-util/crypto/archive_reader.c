@@ -4,13 +4,15 @@
  *   header --(record of a transaction)*--> trailer --> header of the next part, or the end
  *                                                  --> zeroes: a part that was not finished
  *
- * Neighbours: archive.c and record.c understand the bytes; entry.h, htree.h, header.h and ahtree.h have
- * the hashes. immuadmin checks archives with this, the server what it is to restore.
+ * Neighbours: archive.c and record.c understand the bytes; entry.h, htree.h, header.h and ahtree.h
+ * have the hashes. immuadmin checks archives with this, the server what it is to restore.
  * Invariants:
  *   1. Nothing goes to the sink that is not verified, and after an error nothing at all.
  *   2. No more is held than one record that is not complete, and of that only what has come.
- *   3. The digest is over headers and trailers; what is between them the Alh in the trailer stands for, because
- *      a record has one form only (record.c). In a part of format 1 it is over the transactions as well.
+ *   3. The digest is over headers and trailers; what is between them the Alh in the trailer stands
+ *   for, because
+ *      a record has one form only (record.c). In a part of format 1 it is over the transactions as
+ *      well.
  *   4. The root of the tree is known (has_edge) in an archive that begins with transaction 1.
  */
 #include <stdlib.h>
@@ -418,7 +420,10 @@ archive_reader_feed(struct archive_reader *r, struct bytes in)
 	return err;
 }
 
-/* What was appended and not finished may be shorter than a header, and is zero as far as its magic goes. */
+/*
+ * What was appended and not finished may be shorter than a header, and is zero as far as its magic
+ * goes.
+ */
 static bool
 ends_unfinished(const struct archive_reader *r)
 {

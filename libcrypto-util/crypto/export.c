@@ -1,8 +1,8 @@
 /*
  * Exported transactions: a whole transaction as bytes.
  *
- * Neighbours: header.c serialises the header. The decoder trusts no length: the number of entries is
- * compared with the bytes that are there before memory is taken for them.
+ * Neighbours: header.c serialises the header. The decoder trusts no length: the number of entries
+ * is compared with the bytes that are there before memory is taken for them.
  */
 #include "crypto/export.h"
 

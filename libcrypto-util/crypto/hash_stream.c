@@ -1,7 +1,8 @@
 /*
  * SHA-256 in pieces, by OpenSSL. Neighbour: hash.h, for whole messages.
  *
- * Invariant: with a context that could be made, a digest of memory cannot fail; that it does is a bug.
+ * Invariant: with a context that could be made, a digest of memory cannot fail; that it does is a
+ * bug.
  */
 #include "crypto/hash_stream.h"
 

@@ -4,8 +4,8 @@
 #include "crypto/hash.h"
 
 /*
- * SHA-256 of a message that comes in pieces, such as a file that is larger than memory. For whole messages
- * crypto/hash.h is faster. One owner at a time.
+ * SHA-256 of a message that comes in pieces, such as a file that is larger than memory. For whole
+ * messages crypto/hash.h is faster. One owner at a time.
  */
 struct hash_stream;
 

@@ -1,8 +1,8 @@
 /*
  * Transaction headers: range checks, hashes and the serialised form.
  *
- * Neighbours: proof_check.c checks every foreign header here first, so that no field escapes the hash:
- * version 0 hashes neither metadata nor the high half of nentries.
+ * Neighbours: proof_check.c checks every foreign header here first, so that no field escapes the
+ * hash: version 0 hashes neither metadata nor the high half of nentries.
  */
 #include "crypto/header.h"
 

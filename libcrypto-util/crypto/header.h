@@ -16,9 +16,9 @@
  *	                          || eh || u64 blTxID || blRoot)
  *	Alh             : SHA-256(u64 id || prevAlh || inner)
  *
- * prevAlh of transaction 1 is SHA-256 of no bytes, of n > 1 it is the Alh of n-1. blTxID is a size of
- * the append-only tree (leaf n is the Alh of transaction n) and blRoot its root at that size, zero
- * for size 0. Transactions written here have blTxID = id - 1; foreign ones may lag.
+ * prevAlh of transaction 1 is SHA-256 of no bytes, of n > 1 it is the Alh of n-1. blTxID is a size
+ * of the append-only tree (leaf n is the Alh of transaction n) and blRoot its root at that size,
+ * zero for size 0. Transactions written here have blTxID = id - 1; foreign ones may lag.
  */
 #define TX_HEADER_VERSION_MAX 1
 #define TX_HEADER_MIN 124
@@ -49,15 +49,17 @@ enum im_err tx_header_check(const struct tx_header *h);
 void tx_header_inner(const struct tx_header *h, struct hash *out);
 void tx_header_alh(const struct tx_header *h, struct hash *out);
 
-/* tx_header_step: one link of the chain: SHA-256(u64 id || prev_alh || inner). out may be either. */
+/*
+ * tx_header_step: one link of the chain: SHA-256(u64 id || prev_alh || inner). out may be either.
+ */
 void tx_header_step(
     uint64_t id, const struct hash *prev_alh, const struct hash *inner, struct hash *out);
 
 /*
- * tx_header_encode: writes the serialised header, as in exported transactions, to out and its length
- * to len: u64 id || prevAlh || i64 ts || u16 version || (v0: u16 nentries | v1: u16 len(md) || md ||
- * u32 nentries) || eh || u64 blTxID || blRoot. IM_ERR_METADATA_UNSUPPORTED for version 0 with
- * metadata, IM_ERR_FORMAT for any other that tx_header_check() refuses.
+ * tx_header_encode: writes the serialised header, as in exported transactions, to out and its
+ * length to len: u64 id || prevAlh || i64 ts || u16 version || (v0: u16 nentries | v1: u16 len(md)
+ * || md || u32 nentries) || eh || u64 blTxID || blRoot. IM_ERR_METADATA_UNSUPPORTED for version 0
+ * with metadata, IM_ERR_FORMAT for any other that tx_header_check() refuses.
  */
 enum im_err tx_header_encode(const struct tx_header *h, uint8_t out[TX_HEADER_MAX], size_t *len);
 

@@ -1,4 +1,7 @@
-/* HMAC over the hash module. Neighbour: hash. Invariant: nothing derived from the key is left behind. */
+/*
+ * HMAC over the hash module. Neighbour: hash. Invariant: nothing derived from the key is left
+ * behind.
+ */
 #include "crypto/hmac.h"
 
 #include <assert.h>

@@ -1,8 +1,8 @@
 /*
  * The tree of one transaction, computed level by level in the caller's scratch memory.
  *
- * Neighbours: entry.c makes the digests, header.c carries the root, proof_check.c binds the width of a
- * proof to the header. Invariant of a level: nodes 0..n-1 are in scratch, left to right.
+ * Neighbours: entry.c makes the digests, header.c carries the root, proof_check.c binds the width
+ * of a proof to the header. Invariant of a level: nodes 0..n-1 are in scratch, left to right.
  */
 #include "crypto/htree.h"
 

@@ -11,8 +11,8 @@
 
 /*
  * The tree of one transaction over the digests of its entries, in their order, leaves numbered from
- * 0: neighbours are paired level by level and an odd last node moves up unchanged, which is the tree
- * of RFC 6962, section 2.1. No entries: the root is SHA-256 of no bytes.
+ * 0: neighbours are paired level by level and an odd last node moves up unchanged, which is the
+ * tree of RFC 6962, section 2.1. No entries: the root is SHA-256 of no bytes.
  */
 
 /* Proof that a digest is leaf number leaf of a tree of width leaves; nearest sibling first. */
@@ -23,8 +23,8 @@ struct inclusion_proof {
 };
 
 /*
- * htree_root: the root over n digests. scratch is room for n hashes and may be digests itself, which
- * are then overwritten.
+ * htree_root: the root over n digests. scratch is room for n hashes and may be digests itself,
+ * which are then overwritten.
  */
 void htree_root(const struct hash *digests, size_t n, struct hash *scratch, struct hash *out);
 
@@ -37,8 +37,8 @@ enum im_err htree_prove(struct hash_list digests, size_t leaf, struct hash *scra
 
 /*
  * htree_nodes, htree_build: all nodes of the tree over n digests, of which many proofs can be made:
- * leaves first, level by level, the root last. Their number, 0 without digests; nodes must not overlap
- * the digests.
+ * leaves first, level by level, the root last. Their number, 0 without digests; nodes must not
+ * overlap the digests.
  */
 size_t htree_nodes(size_t n);
 void htree_build(const struct hash *digests, size_t n, struct hash *nodes);

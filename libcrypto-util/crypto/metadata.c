@@ -1,8 +1,8 @@
 /*
  * Metadata of entries and transactions: attributes one after the other, in a fixed order.
  *
- * Neighbours: entry.c and header.c hash what is encoded here. Whatever decodes, encodes again to the
- * one canonical form.
+ * Neighbours: entry.c and header.c hash what is encoded here. Whatever decodes, encodes again to
+ * the one canonical form.
  */
 #include "crypto/metadata.h"
 

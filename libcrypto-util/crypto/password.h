@@ -16,8 +16,9 @@
 #define PASSWORD_LEN_MAX 1024
 
 /*
- * Sets up what hashing needs of OpenSSL. A program that hashes in one thread while another one uses OpenSSL
- * as well calls this first, alone: a set-up that fails is told to one of them only. IM_ERR_INTERNAL.
+ * Sets up what hashing needs of OpenSSL. A program that hashes in one thread while another one uses
+ * OpenSSL as well calls this first, alone: a set-up that fails is told to one of them only.
+ * IM_ERR_INTERNAL.
  */
 enum im_err password_prepare(void);
 
@@ -48,9 +49,9 @@ uint64_t password_runs(void);
 #define PASSWORD_CHOSEN_MAX 32
 
 /*
- * Whether somebody may choose this password: PASSWORD_CHOSEN_MIN to PASSWORD_CHOSEN_MAX ASCII letters,
- * digits and punctuation marks, one or more of them an upper-case letter, one a digit and one a mark.
- * IM_OK or IM_ERR_WEAK_PASSWORD. Pure.
+ * Whether somebody may choose this password: PASSWORD_CHOSEN_MIN to PASSWORD_CHOSEN_MAX ASCII
+ * letters, digits and punctuation marks, one or more of them an upper-case letter, one a digit and
+ * one a mark. IM_OK or IM_ERR_WEAK_PASSWORD. Pure.
  */
 enum im_err password_check_choice(struct bytes password);
 

@@ -17,10 +17,10 @@
  * Proofs that tie transactions to one another, made by a server and checked by whoever does not
  * trust it. Makers and checkers stand in pairs.
  *
- * The checkers are strict: exact numbers of terms, integers in range, fields that are not used empty
- * or zero, so that no single bit of a proof can be changed without its being refused. They never
- * read out of bounds nor loop long on hostile input: the work is bounded by the number of terms given.
- * IM_ERR_PROOF is returned with the step that failed as its detail.
+ * The checkers are strict: exact numbers of terms, integers in range, fields that are not used
+ * empty or zero, so that no single bit of a proof can be changed without its being refused. They
+ * never read out of bounds nor loop long on hostile input: the work is bounded by the number of
+ * terms given. IM_ERR_PROOF is returned with the step that failed as its detail.
  *
  * Not authenticated by any proof, and therefore to be shown as unproven or compared otherwise:
  *
@@ -126,7 +126,9 @@ enum im_err proof_check_entry(
 enum im_err proof_check_linear(
     const struct linear_proof *p, const struct tx_point *from, const struct tx_point *to);
 
-/* What a linear-advance proof is checked against: end is the Alh of span.to, root that of the tree. */
+/*
+ * What a linear-advance proof is checked against: end is the Alh of span.to, root that of the tree.
+ */
 struct advance_claim {
 	struct advance_span span;
 	struct hash end;

@@ -3,8 +3,8 @@
  *
  * Neighbours: proof_make.c is the other half; ahtree.c and htree.c check the parts about trees.
  * Everything here runs on input made by somebody who wants to be believed: numbers of terms are
- * compared with what the ids demand before a term is looked at, and what a case does not use must be
- * empty, so that no part of a proof that holds is without meaning.
+ * compared with what the ids demand before a term is looked at, and what a case does not use must
+ * be empty, so that no part of a proof that holds is without meaning.
  */
 #include "crypto/proof.h"
 

@@ -3,8 +3,8 @@
  *
  * Neighbours: proof_check.c is the other half; ahtree.c makes the parts about the tree. A database
  * written here has blTxID = id - 1 throughout, where a dual proof costs two headers and some twenty
- * tree look-ups, because the target's header has the Alh of the transaction before it; the rest is for
- * histories that lag.
+ * tree look-ups, because the target's header has the Alh of the transaction before it; the rest is
+ * for histories that lag.
  */
 #include "crypto/proof.h"
 
@@ -53,8 +53,8 @@ read_alh(
 }
 
 /*
- * Alh(first), inner(first+1) .. inner(last): the terms of both kinds of linear proof. last is a header
- * that was read.
+ * Alh(first), inner(first+1) .. inner(last): the terms of both kinds of linear proof. last is a
+ * header that was read.
  */
 static enum im_err
 make_chain(const struct proof_source *src, uint64_t first, const struct tx_header *last,

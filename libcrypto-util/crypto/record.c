@@ -9,8 +9,8 @@
  *   0 length u32, 4 crc u32, 8 kind u8, 9 zero u8, 10 version u16, 12 nentries u32, 16 id u64,
  *   24 ts i64, 32 blTxId u64, 40 entries_len u32, 44 entries_crc u32, 48 metadata_len u16, 50 zero
  *   u16, 52 zero u32, 56 prevAlh, 88 eH, 120 blRoot, 152 metadata, entries, long values.
- * Bytes that are zero are looked at too: a record has one form only, so that who has verified its hashes
- * knows each of its bytes.
+ * Bytes that are zero are looked at too: a record has one form only, so that who has verified its
+ * hashes knows each of its bytes.
  *
  * Layout of an entry: 0 key_len u16, 2 metadata_len u8, 3 zero u8, 4 value_len u32, 8 value_offset
  *   u32, 12 hval, 44 key, metadata, value if inline.

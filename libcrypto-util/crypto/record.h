@@ -82,8 +82,8 @@ size_t record_entry_put(uint8_t *out, const struct record_entry *e);
 size_t record_tx_put(uint8_t *out, const struct record_tx *r, uint32_t salt);
 
 /*
- * Puts the checksum that a head read with record_tx_get() has under another salt, in place. head_len is
- * that of the record_tx.
+ * Puts the checksum that a head read with record_tx_get() has under another salt, in place.
+ * head_len is that of the record_tx.
  */
 void record_tx_reseal(uint8_t *head, size_t head_len, uint32_t salt);
 

@@ -1,8 +1,9 @@
 /*
- * Restore notices: their signed bytes, and which states they speak of. sign.c has the signatures; the
- * server makes notices, auditors and readers of evidence check them.
+ * Restore notices: their signed bytes, and which states they speak of. sign.c has the signatures;
+ * the server makes notices, auditors and readers of evidence check them.
  *
- * Invariant: two different notices have different payloads, as every text in them stands behind its length.
+ * Invariant: two different notices have different payloads, as every text in them stands behind its
+ * length.
  */
 #include "crypto/restore_notice.h"
 

@@ -5,8 +5,8 @@
 #include "crypto/sign.h"
 
 /*
- * What a server says of a restore: that one of its databases was put from one state to another by its
- * operator. It is signed with the key of the server's states. The signed payload is
+ * What a server says of a restore: that one of its databases was put from one state to another by
+ * its operator. It is signed with the key of the server's states. The signed payload is
  *
  *	"immudb restore notice 1\n"
  *	u32 len(server id) || server id
@@ -14,8 +14,8 @@
  *	u64 from tx || from hash || u64 to tx || to hash
  *	i64 at || u32 len(actor) || actor				(big-endian)
  *
- * and cannot be that of a state: read as one, the first four bytes would be the length of a database
- * name far above SIGN_DATABASE_MAX.
+ * and cannot be that of a state: read as one, the first four bytes would be the length of a
+ * database name far above SIGN_DATABASE_MAX.
  */
 #define RESTORE_NOTICE_TITLE "immudb restore notice 1\n"
 #define RESTORE_NOTICE_ACTOR_MAX 127
@@ -30,8 +30,8 @@ struct restore_notice {
 };
 
 /*
- * restore_notice_payload: appends the signed bytes. IM_ERR_LIMIT (a server id, database or actor that is
- * too long), IM_ERR_NOMEM.
+ * restore_notice_payload: appends the signed bytes. IM_ERR_LIMIT (a server id, database or actor
+ * that is too long), IM_ERR_NOMEM.
  */
 enum im_err restore_notice_payload(const struct restore_notice *notice, struct buf *out);
 
@@ -44,9 +44,10 @@ enum im_err restore_notice_check(
     const struct sign_public_key *key, const struct restore_notice *notice, struct bytes der);
 
 /*
- * restore_notice_covers: whether this restore took back the state: it stood after what was put there and
- * not after what was there before, and is what was there before when it is of that transaction. Of an
- * unknown past any newer state may be. Says nothing of signatures, nor of what is there now. Pure.
+ * restore_notice_covers: whether this restore took back the state: it stood after what was put
+ * there and not after what was there before, and is what was there before when it is of that
+ * transaction. Of an unknown past any newer state may be. Says nothing of signatures, nor of what
+ * is there now. Pure.
  */
 bool restore_notice_covers(const struct restore_notice *notice, const struct tx_point *state);
 

@@ -455,7 +455,10 @@ digest_check(const struct sign_public_key *key, const struct hash *digest, struc
 
 	ready = ctx && EVP_PKEY_verify_init(ctx) == 1;
 	result = ready ? EVP_PKEY_verify(ctx, der.data, der.len, digest->b, HASH_SIZE) : -1;
-	/* Negative: not compared. Unless it is no signature at all, that says nothing of the signer. */
+	/*
+	 * Negative: not compared. Unless it is no signature at all, that says nothing of the
+	 * signer.
+	 */
 	starved = result < 0 && (!ready || is_encoded(der) || is_starved());
 	EVP_PKEY_CTX_free(ctx);
 	ERR_clear_error();

@@ -73,9 +73,9 @@ enum im_err
 sign_check(const struct sign_public_key *key, const struct sign_state *state, struct bytes der);
 
 /*
- * sign_make_payload, sign_check_payload: the same for other bytes than a state's. They must begin with
- * something that no state's payload and no other kind of payload begins with, or one could pose as the
- * other.
+ * sign_make_payload, sign_check_payload: the same for other bytes than a state's. They must begin
+ * with something that no state's payload and no other kind of payload begins with, or one could
+ * pose as the other.
  */
 enum im_err sign_make_payload(const struct sign_private_key *key, struct bytes payload,
     uint8_t der[SIGN_DER_MAX], size_t *len);

@@ -45,8 +45,8 @@ struct arena_mark {
 struct arena_mark arena_mark(const struct arena *a);
 
 /*
- * Releases everything that came from the arena since the mark was taken. Marks taken after it are void;
- * it may be used again.
+ * Releases everything that came from the arena since the mark was taken. Marks taken after it are
+ * void; it may be used again.
  */
 void arena_rewind(struct arena *a, const struct arena_mark *mark);
 

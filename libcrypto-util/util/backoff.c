@@ -1,4 +1,6 @@
-/* Growing pauses. Neighbours: supervise, the auditor's alerts. Keeps nothing but what it is given. */
+/*
+ * Growing pauses. Neighbours: supervise, the auditor's alerts. Keeps nothing but what it is given.
+ */
 #include "util/backoff.h"
 
 #include <stdint.h>

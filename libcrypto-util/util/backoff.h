@@ -2,8 +2,9 @@
 #define UTIL_BACKOFF_H
 
 /*
- * Pauses between attempts: each twice as long as the one before, up to a maximum, and each up to a quarter
- * shorter or longer at random, so that many who lost the same server do not return at the same moment.
+ * Pauses between attempts: each twice as long as the one before, up to a maximum, and each up to a
+ * quarter shorter or longer at random, so that many who lost the same server do not return at the
+ * same moment.
  */
 struct backoff {
 	unsigned int first_ms, max_ms;

@@ -151,7 +151,9 @@ buf_printf(struct buf *b, const char *fmt, ...)
 	uint8_t *p;
 	int n;
 
-	/* Mostly it fits into what is there. One more byte than is kept: vsnprintf ends with a NUL. */
+	/*
+	 * Mostly it fits into what is there. One more byte than is kept: vsnprintf ends with a NUL.
+	 */
 	va_start(ap, fmt);
 	n = vsnprintf(room ? (char *)b->data + b->len : NULL, room, fmt, ap);
 	va_end(ap);

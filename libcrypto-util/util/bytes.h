@@ -122,8 +122,8 @@ struct buf {
 void buf_init(struct buf *b, size_t max);
 
 /*
- * An empty buffer in memory of the caller, of which it uses size bytes and never more: for what must
- * be said when there is no other memory. Not to be released.
+ * An empty buffer in memory of the caller, of which it uses size bytes and never more: for what
+ * must be said when there is no other memory. Not to be released.
  */
 void buf_init_in(struct buf *b, void *memory, size_t size);
 

@@ -38,8 +38,8 @@ char *clock_format_s(int64_t unix_s, char out[CLOCK_TEXT_SIZE]);
 char *clock_format_ms(struct timespec at, char out[CLOCK_TEXT_SIZE]);
 
 /*
- * Reads a time as clock_format_s() writes it, "2024-02-29T12:00:00Z", into seconds since 1970. False for
- * anything else.
+ * Reads a time as clock_format_s() writes it, "2024-02-29T12:00:00Z", into seconds since 1970.
+ * False for anything else.
  */
 bool clock_parse_s(const char *text, int64_t *unix_s);
 

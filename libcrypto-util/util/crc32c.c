@@ -3,8 +3,8 @@
  * tables.
  *
  * The instruction takes three cycles but one can start in each, so that long data runs as three
- * streams: twice as fast from 1 KiB on. A checksum is a polynomial modulo P; moving it over the bytes
- * that follow multiplies it by a power of x, which takes one carry-less product and one more
+ * streams: twice as fast from 1 KiB on. A checksum is a polynomial modulo P; moving it over the
+ * bytes that follow multiplies it by a power of x, which takes one carry-less product and one more
  * instruction that reduces it.
  *
  * Neighbours: every file format of the engine. The tables are built once, at first use; nothing

@@ -1,7 +1,7 @@
 /*
- * A daemon and the system around it. Neighbours: daemon_pidfile (who runs), daemon_guard (signals while
- * nobody waits for them), supervise (the parent of a daemon that is somebody's child), log (opened again
- * on SIGHUP and SIGUSR1); used by daemon_main, which is the life of every daemon.
+ * A daemon and the system around it. Neighbours: daemon_pidfile (who runs), daemon_guard (signals
+ * while nobody waits for them), supervise (the parent of a daemon that is somebody's child), log
+ * (opened again on SIGHUP and SIGUSR1); used by daemon_main, which is the life of every daemon.
  *
  * Invariants: forking happens before any thread exists; the stop signals are blocked in every
  * thread, so they arrive only through the signal descriptor.
@@ -164,7 +164,9 @@ daemon_detach(const char *program)
 		daemon_parent(program, fds[0]);
 	}
 	close(fds[0]);
-	/* A session of its own, and not its leader, so that no terminal can become its own again. */
+	/*
+	 * A session of its own, and not its leader, so that no terminal can become its own again.
+	 */
 	if (setsid() < 0)
 		_exit(IM_EXIT_ERROR);
 	pid = fork();
@@ -388,7 +390,9 @@ daemon_is_orphan(void)
 	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }
 
-/* A supervisor asks in two ways, by a signal and then by the socket: that is not a second signal. */
+/*
+ * A supervisor asks in two ways, by a signal and then by the socket: that is not a second signal.
+ */
 static void
 daemon_forget_term(void)
 {

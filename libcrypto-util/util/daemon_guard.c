@@ -2,8 +2,8 @@
  * Signals to stop while the daemon starts or stops, when its main thread does not wait for them.
  * Neighbours: daemon (which blocks the signals and waits for them in between), daemon_main.
  *
- * Invariants: one guard at a time, begun and ended by the main thread; a signal that comes when it is
- * being ended is left for daemon_wait_stop(), or ends the process: it is never lost.
+ * Invariants: one guard at a time, begun and ended by the main thread; a signal that comes when it
+ * is being ended is left for daemon_wait_stop(), or ends the process: it is never lost.
  */
 #include <errno.h>
 #include <poll.h>
@@ -68,8 +68,8 @@ guard_left_ms(void)
 }
 
 /*
- * A signal has come and is not taken yet. True when what is guarded has ended in the meantime: then the
- * signal is left for daemon_wait_stop().
+ * A signal has come and is not taken yet. True when what is guarded has ended in the meantime: then
+ * the signal is left for daemon_wait_stop().
  */
 static bool
 guard_has_grace(void)

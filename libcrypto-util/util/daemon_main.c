@@ -1,9 +1,11 @@
 /*
- * The life of a daemon. Neighbours: daemon (signals, background, service manager), daemon_guard (signals
- * at start and stop), log, options; above are the main.c of immudb, the auditor and the gateway.
+ * The life of a daemon. Neighbours: daemon (signals, background, service manager), daemon_guard
+ * (signals at start and stop), log, options; above are the main.c of immudb, the auditor and the
+ * gateway.
  *
- * Invariants: what is wrong with the options is said before anything is done; nothing is left of a start
- * that failed; a reload that fails leaves what it was about as it was, and never ends the daemon.
+ * Invariants: what is wrong with the options is said before anything is done; nothing is left of a
+ * start that failed; a reload that fails leaves what it was about as it was, and never ends the
+ * daemon.
  */
 #include "util/daemon_main.h"
 
@@ -15,7 +17,10 @@
 
 #define MAIN_PATH_MAX 8192u
 #define MAIN_TEXT_MAX 1024u
-/* An answer may take this part of the time after which the service manager wants to hear of us again. */
+/*
+ * An answer may take this part of the time after which the service manager wants to hear of us
+ * again.
+ */
 #define MAIN_ANSWER_PART 2u
 
 /* A daemon that runs. */
@@ -121,7 +126,9 @@ comparison_tell(void *arg, const char *name, const char *was, const char *is)
 		log_warn("%s stays \"%s\"; \"%s\" needs a restart", name, was, is);
 }
 
-/* What has changed since the last reload, and what has changed since the start and is not in force. */
+/*
+ * What has changed since the last reload, and what has changed since the start and is not in force.
+ */
 static void
 life_compare(const struct life *l, const struct options *fresh)
 {

@@ -1,9 +1,9 @@
 /*
  * The pid file: who runs. Neighbours: daemon (signals, readiness), file (folders).
  *
- * Invariants: the lock on the file, not its content, says that its writer lives, and who that is; it lives
- * as long as the process, and only its holder removes the file. A signal goes to the process that holds the
- * lock at that moment, never to a number that was read somewhere.
+ * Invariants: the lock on the file, not its content, says that its writer lives, and who that is;
+ * it lives as long as the process, and only its holder removes the file. A signal goes to the
+ * process that holds the lock at that moment, never to a number that was read somewhere.
  */
 #include "util/daemon.h"
 
@@ -47,8 +47,8 @@ pidfile_is(int fd, const char *path)
 }
 
 /*
- * Locks an open file: one lock keeps others out for as long as the descriptor is open, the other tells
- * those who ask whose it is. 0 or the errno.
+ * Locks an open file: one lock keeps others out for as long as the descriptor is open, the other
+ * tells those who ask whose it is. 0 or the errno.
  */
 static int
 pidfile_take(int fd)

@@ -32,8 +32,8 @@ enum im_err file_read_line(const char *path, size_t max_bytes, struct buf *out);
 /*
  * Replaces a file's content in one durable step: a temporary file of mode 0600 in the same folder,
  * synced, renamed over path, the folder synced. At any moment, power cuts included, path holds the
- * old content or the new. The folder must exist. IM_ERR_IO also for a path that is a device, a pipe, a
- * socket or a folder.
+ * old content or the new. The folder must exist. IM_ERR_IO also for a path that is a device, a
+ * pipe, a socket or a folder.
  */
 enum im_err file_replace(const char *path, struct bytes content);
 
@@ -58,17 +58,18 @@ enum im_err file_lock(const char *path, bool wait, int *fd);
 void file_unlock(int *fd);
 
 /*
- * Whether path belongs to the user who runs this; so does what is not there. IM_ERR_PERMISSION with the path and
- * both user ids, IM_ERR_IO.
+ * Whether path belongs to the user who runs this; so does what is not there. IM_ERR_PERMISSION with
+ * the path and both user ids, IM_ERR_IO.
  */
 enum im_err file_check_owner(const char *path);
 
 /*
- * Whether a daemon may make its files in a folder. Names, NULL-terminated, are files that it makes there: one of
- * them tells whose the folder is in use by, and has to be ours, for root, too, who would leave files behind that
- * the other user cannot open. Without any the owner of the folder tells. A folder of another user that we may
- * write to all the same, as a member of its group, is good for anybody but root. Makes nothing. IM_ERR_PERMISSION
- * with path, both user ids and what to do; IM_ERR_IO.
+ * Whether a daemon may make its files in a folder. Names, NULL-terminated, are files that it makes
+ * there: one of them tells whose the folder is in use by, and has to be ours, for root, too, who
+ * would leave files behind that the other user cannot open. Without any the owner of the folder
+ * tells. A folder of another user that we may write to all the same, as a member of its group, is
+ * good for anybody but root. Makes nothing. IM_ERR_PERMISSION with path, both user ids and what to
+ * do; IM_ERR_IO.
  */
 enum im_err file_check_folder_owner(const char *folder, const char *const *names);
 

@@ -42,7 +42,10 @@ void log_close(void);
 /* Opens the log file again under its name, after it was moved away (SIGHUP). Nothing on stderr. */
 enum im_err log_reopen(void);
 
-/* The path of the log file; "" while the log is on stderr. Valid until the next log_open() or log_close(). */
+/*
+ * The path of the log file; "" while the log is on stderr. Valid until the next log_open() or
+ * log_close().
+ */
 const char *log_path(void);
 
 /* Reads "error", "warn" (or "warning"), "info", "debug", in any case; false for another word. */

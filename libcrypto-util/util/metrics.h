@@ -23,7 +23,10 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 #define METRIC_DEFAULT_SERIES 1000
 /* Label values are cut to this many bytes. */
 #define METRIC_MAX_LABEL_BYTES 256
-/* Every label of the series that takes the updates of those beyond the limit; no name looks like it. */
+/*
+ * Every label of the series that takes the updates of those beyond the limit; no name looks like
+ * it.
+ */
 #define METRIC_OVERFLOW "(other)"
 
 struct metric_desc {
@@ -107,8 +110,9 @@ enum im_err metrics_on_collect(struct metrics *m, void (*collect)(void *arg), vo
 void metrics_off_collect(struct metrics *m, void (*collect)(void *arg), void *arg);
 
 /*
- * Calls render(arg, out) at the end of every rendering: it appends families of its own, whose figures it
- * has when they are asked for, and whose names no other family has. IM_ERR_LIMIT when there is one.
+ * Calls render(arg, out) at the end of every rendering: it appends families of its own, whose
+ * figures it has when they are asked for, and whose names no other family has. IM_ERR_LIMIT when
+ * there is one.
  */
 enum im_err
 metrics_on_render(struct metrics *m, void (*render)(void *arg, struct buf *out), void *arg);
@@ -121,8 +125,8 @@ enum im_err metrics_add_process(struct metrics *m);
 enum im_err metrics_render(struct metrics *m, struct buf *out);
 
 /*
- * For those who render figures of their own: appends a text as it stands in a HELP line or, with quote, as
- * a label value between its quotes. Bytes that are not UTF-8 become U+FFFD.
+ * For those who render figures of their own: appends a text as it stands in a HELP line or, with
+ * quote, as a label value between its quotes. Bytes that are not UTF-8 become U+FFFD.
  */
 void metrics_append_escaped(struct buf *out, const char *text, bool quote);
 

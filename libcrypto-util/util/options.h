@@ -11,10 +11,11 @@
  *
  * Precedence: flag, environment, file, default. An empty value in the environment or a file means
  * not set. Files are told apart by extension (.toml, .yaml, .yml); --config FILE (or PREFIX_CONFIG)
- * names one that must exist, else /etc/immudb/PROGRAM.toml, then .yaml, is read when there, and without
- * one the file of the program's fallback if we may read it. Keys are the option names. An unknown key or a bad value is an error with file, line and key; unknown
- * PREFIX_* variables only warn, and so does an address such as tcp://10.0.0.1:3322 where an integer
- * belongs (Kubernetes sets such variables): it counts as not set.
+ * names one that must exist, else /etc/immudb/PROGRAM.toml, then .yaml, is read when there, and
+ * without one the file of the program's fallback if we may read it. Keys are the option names. An
+ * unknown key or a bad value is an error with file, line and key; unknown PREFIX_* variables only
+ * warn, and so does an address such as tcp://10.0.0.1:3322 where an integer belongs (Kubernetes
+ * sets such variables): it counts as not set.
  *
  * Secrets: wiped from argv once read, never shown, kept in memory that is wiped. "enc:" in front
  * means standard base64. An OPTION_SECRET_FILE option names a file whose first line is the value of
@@ -40,7 +41,7 @@ enum option_origin {
 	OPTION_FROM_DEFAULT,
 	OPTION_FROM_FILE,
 	OPTION_FROM_ENV,
-	OPTION_FROM_EARLIER, /* options_load_line() only: by whatever source when the program started */
+	OPTION_FROM_EARLIER, /* options_load_line() only: what counted when the program started */
 	OPTION_FROM_FLAG
 };
 
@@ -109,8 +110,8 @@ struct command_call {
 struct options_check;
 
 /*
- * The file of another program that serves one without a file of its own: what of it is taken, under which
- * name. Whether its other keys are right is for that program to say.
+ * The file of another program that serves one without a file of its own: what of it is taken, under
+ * which name. Whether its other keys are right is for that program to say.
  */
 struct options_fallback {
 	const char *program;                     /* whose file */
@@ -120,14 +121,19 @@ struct options_fallback {
 
 struct options_fallback_key {
 	const char *key, *option;
-	/* A value that means something else here, in pairs of what stands there and what it means; NULL-ended. */
+	/*
+	 * A value that means something else here, in pairs of what stands there and what it means;
+	 * NULL-ended.
+	 */
 	const char *const *meanings;
 };
 
 /* A program: its root command and what only a whole program has. */
 struct program {
 	const struct command *root;
-	/* Says by options_check_add() which values cannot be or do not go together. NULL: all do. */
+	/*
+	 * Says by options_check_add() which values cannot be or do not go together. NULL: all do.
+	 */
 	void (*check)(const struct options *o, struct options_check *to);
 	const char *env_prefix;                  /* "IMMUDB_" */
 	const char *version;                     /* printed by --version, put into the man page */
@@ -161,15 +167,15 @@ enum im_err options_load(
 
 /*
  * Reads one more command line of the same program, as an interactive shell has them: what argv does
- * not set is as in earlier, which must outlive *out. Environment and files are not read again. Errors
- * and *out as options_load().
+ * not set is as in earlier, which must outlive *out. Environment and files are not read again.
+ * Errors and *out as options_load().
  */
 enum im_err
 options_load_line(const struct options *earlier, int argc, char **argv, struct options **out);
 
 /*
- * Reads the configuration file and the secret files again; what command line and environment said stays, as
- * does a secret whose file they named if that is none that can be read again (a pipe).
+ * Reads the configuration file and the secret files again; what command line and environment said
+ * stays, as does a secret whose file they named if that is none that can be read again (a pipe).
  * earlier must outlive *out. Errors and *out as options_load().
  */
 enum im_err options_reload(const struct options *earlier, struct options **out);
@@ -188,8 +194,8 @@ void options_each_change(const struct options *before, const struct options *aft
 enum im_err options_check(const struct options *o);
 
 /*
- * For a program's check: one more fault, about the option of that name; the text begins with where its
- * value comes from: "FILE:3: port: ".
+ * For a program's check: one more fault, about the option of that name; the text begins with where
+ * its value comes from: "FILE:3: port: ".
  */
 void options_check_add(struct options_check *to, const char *name, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
@@ -232,22 +238,23 @@ bool options_is_set(const struct options *o, const char *name);
 enum option_origin options_origin(const struct options *o, const char *name);
 
 /*
- * --check-config: every fault of environment and files that loading found and of options_check(), each
- * with its source, FILE:LINE: KEY for a file. False when there is one; say is called for each.
+ * --check-config: every fault of environment and files that loading found and of options_check(),
+ * each with its source, FILE:LINE: KEY for a file. False when there is one; say is called for each.
  */
 bool
 options_check_all(const struct options *o, void (*say)(void *arg, const char *fault), void *arg);
 
 /*
- * --print-config: a TOML line for each option with its origin as comment; secrets as "***". In columns for
- * people: names, values and origins stand below one another.
+ * --print-config: a TOML line for each option with its origin as comment; secrets as "***". In
+ * columns for people: names, values and origins stand below one another.
  */
 void options_print_config(const struct options *o, bool in_columns, FILE *to);
 
 /*
- * A configuration file for the whole program (TOML) with its settings as they are in o: every option of the
- * root command with its help as a comment; a line for what is set, a comment for what is not. Secrets are
- * in it. Options that files do not take, and those of the list (names, NULL-terminated), are left out.
+ * A configuration file for the whole program (TOML) with its settings as they are in o: every
+ * option of the root command with its help as a comment; a line for what is set, a comment for what
+ * is not. Secrets are in it. Options that files do not take, and those of the list (names,
+ * NULL-terminated), are left out.
  */
 enum im_err
 options_write_file(const struct options *o, const char *const *left_out, struct buf *out);
@@ -266,8 +273,8 @@ void options_print_man(const struct program *program, FILE *to);
 void options_print_file_man(const struct program *program, FILE *to);
 
 /*
- * The words of the whole program's command line, for completion by shells: a line each, fields ended by
- * tabs. PATH is "/" for the program, "/user/list/" for a command.
+ * The words of the whole program's command line, for completion by shells: a line each, fields
+ * ended by tabs. PATH is "/" for the program, "/user/list/" for a command.
  *
  *	option	PATH	--name or -n	flag, file, text, or the words that may follow: "a,b"	help
  *	command	PATH of what it is below	name	name	summary
@@ -282,7 +289,10 @@ void options_print_words(const struct program *program, FILE *to);
  */
 int program_main(const struct program *program, int argc, char **argv, void *context);
 
-/* The command "version" of a program that prints text only: name, version, commit, time of building. */
+/*
+ * The command "version" of a program that prints text only: name, version, commit, time of
+ * building.
+ */
 int program_version(struct command_call *call);
 
 /*

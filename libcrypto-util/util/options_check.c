@@ -1,6 +1,7 @@
 /*
- * Options as a whole: whether they go together, what is wrong with all of them, and how they change when
- * the file is read again. Neighbours: options (values), options_sources (which find faults), daemon_main.
+ * Options as a whole: whether they go together, what is wrong with all of them, and how they change
+ * when the file is read again. Neighbours: options (values), options_sources (which find faults),
+ * daemon_main.
  *
  * Invariant: no text holds a secret.
  */
@@ -89,7 +90,9 @@ options_check_all(const struct options *o, void (*say)(void *arg, const char *fa
 
 	for (size_t i = 0; i < o->faults.count; i++)
 		say(arg, o->faults.data[i]);
-	/* Values that could not be read are their defaults now, which says nothing of the others. */
+	/*
+	 * Values that could not be read are their defaults now, which says nothing of the others.
+	 */
 	if (!o->faults.count && o->program->check)
 		o->program->check(o, &to);
 	return !o->faults.count && !to.count;

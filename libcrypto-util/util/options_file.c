@@ -1,6 +1,6 @@
 /*
- * Writing a configuration file from the options of a program. Neighbours: options_help (how values look),
- * options_sources (which reads such files), service_command (which installs one).
+ * Writing a configuration file from the options of a program. Neighbours: options_help (how values
+ * look), options_sources (which reads such files), service_command (which installs one).
  *
  * Invariant: what is written is read back as the same values, whatever the working folder is then.
  */

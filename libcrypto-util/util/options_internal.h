@@ -6,8 +6,8 @@
 
 /*
  * Between options.c (values), options_args.c (command line), options_sources.c (environment and
- * files), options_check.c (faults), options_help.c, options_man.c, options_file.c and options_words.c. Not
- * for programs.
+ * files), options_check.c (faults), options_help.c, options_man.c, options_file.c and
+ * options_words.c. Not for programs.
  */
 
 #define OPTIONS_MAX_DEPTH 4
@@ -93,8 +93,8 @@ enum im_err option_set(struct options *o, struct option_value *v, enum option_or
     const char *text, const char *where);
 
 /*
- * After a failed step of loading: with --check-config the detail is kept and loading goes on, IM_OK;
- * otherwise, and without memory, err.
+ * After a failed step of loading: with --check-config the detail is kept and loading goes on,
+ * IM_OK; otherwise, and without memory, err.
  */
 enum im_err options_fault(struct options *o, enum im_err err);
 

@@ -1,6 +1,6 @@
 /*
- * The manual pages of a program and of its configuration file, in troff with the man macros, from the same
- * tables as --help.
+ * The manual pages of a program and of its configuration file, in troff with the man macros, from
+ * the same tables as --help.
  *
  * Invariant: text from the tables can start no request and no escape: backslashes, leading dots and
  * quotes are written so that they stand for themselves.

@@ -319,8 +319,8 @@ file_read_config(struct options *o)
 }
 
 /*
- * Finds a program's file in the folder: its path in o->config_file, NULL there if there is none that access()
- * grants what is wanted of.
+ * Finds a program's file in the folder: its path in o->config_file, NULL there if there is none
+ * that access() grants what is wanted of.
  */
 static enum im_err
 file_find(struct options *o, const char *name, int wanted)
@@ -347,7 +347,9 @@ options_read_file(struct options *o)
 	const char *named = o->values[OPTION_BUILTIN_CONFIG].text;
 	enum im_err err = IM_OK;
 
-	/* One that is there but cannot be read is an error, not silence; another program's is not. */
+	/*
+	 * One that is there but cannot be read is an error, not silence; another program's is not.
+	 */
 	if (named[0])
 		o->config_file = named;
 	else

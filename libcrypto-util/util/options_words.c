@@ -1,8 +1,10 @@
 /*
  * The words of a program's command line as a table, from which the completions of shells are made.
- * Neighbours: options_help and options_man (the same tables for people), packaging/completions (the shells).
+ * Neighbours: options_help and options_man (the same tables for people), packaging/completions (the
+ * shells).
  *
- * Invariants: nothing hidden is shown; a field has neither tab nor line end, so that a row is a line.
+ * Invariants: nothing hidden is shown; a field has neither tab nor line end, so that a row is a
+ * line.
  */
 #include "util/options_internal.h"
 
@@ -16,7 +18,9 @@ words_field(FILE *to, const char *text)
 		fputc(*text == '\t' || *text == '\n' ? ' ' : *text, to);
 }
 
-/* What follows an option: "flag" is nothing, "file" a file, "text" anything, else one of the words. */
+/*
+ * What follows an option: "flag" is nothing, "file" a file, "text" anything, else one of the words.
+ */
 static const char *
 words_kind(const struct option_def *def)
 {

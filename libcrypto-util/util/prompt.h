@@ -20,8 +20,9 @@
 enum im_err prompt_password(const char *prompt, struct buf *out);
 
 /*
- * Asks for a line on stderr when stdin is a terminal, and puts it into out, without its end and echoed as
- * it is typed. IM_ERR_FORMAT at the end of input or when stdin is not a terminal, IM_ERR_LIMIT, IM_ERR_IO.
+ * Asks for a line on stderr when stdin is a terminal, and puts it into out, without its end and
+ * echoed as it is typed. IM_ERR_FORMAT at the end of input or when stdin is not a terminal,
+ * IM_ERR_LIMIT, IM_ERR_IO.
  */
 enum im_err prompt_line(const char *question, struct buf *out);
 

@@ -1,8 +1,9 @@
 /*
- * The user of the services. Neighbours: service_install (when it is made), service_control (whom a daemon
- * runs as).
+ * The user of the services. Neighbours: service_install (when it is made), service_control (whom a
+ * daemon runs as).
  *
- * Invariant: numbers come from the root's own list of users, never from that of the system around it.
+ * Invariant: numbers come from the root's own list of users, never from that of the system around
+ * it.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,9 +1,9 @@
 /*
- * The command "service" of every daemon. Neighbours: service_install and service_control (the work),
- * options_file (settings of a new service).
+ * The command "service" of every daemon. Neighbours: service_install and service_control (the
+ * work), options_file (settings of a new service).
  *
- * Invariants: which service is meant is the program's; nothing is asked when standard input is no terminal;
- * data are removed only when somebody has said so.
+ * Invariants: which service is meant is the program's; nothing is asked when standard input is no
+ * terminal; data are removed only when somebody has said so.
  */
 #include "util/service_command.h"
 

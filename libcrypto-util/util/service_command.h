@@ -4,8 +4,9 @@
 #include "util/options.h"
 
 /*
- * The command "service" with its verbs: install, uninstall, start, stop, restart, status. Every daemon has it
- * for itself; other programs have the same rows with a handler of their own, which runs the daemon's.
+ * The command "service" with its verbs: install, uninstall, start, stop, restart, status. Every
+ * daemon has it for itself; other programs have the same rows with a handler of their own, which
+ * runs the daemon's.
  */
 extern const struct option_def service_install_options[];
 extern const struct option_def service_uninstall_options[];
@@ -63,7 +64,10 @@ extern const struct option_def service_stop_options[];
 	.option_count = SERVICE_START_OPTIONS_COUNT, \
 	.run = handler},
 
-/* The row of the command in the table of a daemon; the word "install" is as the summaries there begin. */
+/*
+ * The row of the command in the table of a daemon; the word "install" is as the summaries there
+ * begin.
+ */
 #define SERVICE_COMMAND(install) \
     {.name = "service", \
 	.summary = install ", remove, start and stop the service of this program", \

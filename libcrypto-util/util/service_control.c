@@ -1,9 +1,10 @@
 /*
- * Whether services run, starting and stopping them: by systemd, or below a root by the command line of the
- * unit and the locked pid file. Neighbours: service_unit (what a unit says), daemon_pidfile (who runs).
+ * Whether services run, starting and stopping them: by systemd, or below a root by the command line
+ * of the unit and the locked pid file. Neighbours: service_unit (what a unit says), daemon_pidfile
+ * (who runs).
  *
- * Invariants: what is started below a root has no path outside of it; a signal goes to the holder of the pid
- * file's lock only; the daemon gets the environment of a service, not ours.
+ * Invariants: what is started below a root has no path outside of it; a signal goes to the holder
+ * of the pid file's lock only; the daemon gets the environment of a service, not ours.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -123,8 +124,8 @@ control_describe(const struct service_place *p, const struct service_exec *e, co
 /* ---- by pid file ---- */
 
 /*
- * A name by which the pid file is reached from its folder, whatever links are on the way. The descriptor is
- * that of the folder.
+ * A name by which the pid file is reached from its folder, whatever links are on the way. The
+ * descriptor is that of the folder.
  */
 static enum im_err
 control_open_pidfile(
@@ -251,7 +252,9 @@ control_prepare(struct control_start *s, const struct service_place *p,
 	return err ? err : control_push(s, p, bytes_str("--detached"), "");
 }
 
-/* Runs the command line as the unit's user, if we are root; it comes back when the daemon is ready. */
+/*
+ * Runs the command line as the unit's user, if we are root; it comes back when the daemon is ready.
+ */
 static enum im_err
 control_spawn(const struct service_place *p, struct bytes unit, const char *const *argv)
 {

@@ -2,9 +2,9 @@
  * Installing a service and removing it. Neighbours: service_place (files that can be taken back),
  * service_account (the user), service_control (systemctl, stopping).
  *
- * Invariants: what must be so is checked before anything is written; what was written is taken back when
- * anything behind it fails; what is somebody else's is replaced on request only, and never removed; data are
- * removed on request only.
+ * Invariants: what must be so is checked before anything is written; what was written is taken back
+ * when anything behind it fails; what is somebody else's is replaced on request only, and never
+ * removed; data are removed on request only.
  */
 #include <assert.h>
 #include <errno.h>
@@ -148,7 +148,10 @@ install_check_unit(struct install *i)
 	return err == IM_ERR_NOT_FOUND ? IM_OK : err;
 }
 
-/* Whether any unit of ours says that this path is a copy made for it, the service left out excepted. */
+/*
+ * Whether any unit of ours says that this path is a copy made for it, the service left out
+ * excepted.
+ */
 static bool
 install_is_copy(const struct service_place *p, const char *path, const struct service_def *left_out)
 {

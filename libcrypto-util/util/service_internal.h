@@ -5,9 +5,9 @@
 #include "util/service.h"
 
 /*
- * Between service_table.c (what services there are), service_unit.c (unit files), service_place.c (files
- * under a root), service_account.c (the user), service_control.c (running), service_install.c and
- * service_command.c (the commands). Not for programs.
+ * Between service_table.c (what services there are), service_unit.c (unit files), service_place.c
+ * (files under a root), service_account.c (the user), service_control.c (running),
+ * service_install.c and service_command.c (the commands). Not for programs.
  */
 
 #define SERVICE_PROGRAMS_MAX 2
@@ -30,7 +30,9 @@
 
 struct service_def {
 	const char *name; /* of the unit, and of its folders below /var/lib and /var/log */
-	/* The program, and one that it starts, which it looks for beside itself; NULL-terminated. */
+	/*
+	 * The program, and one that it starts, which it looks for beside itself; NULL-terminated.
+	 */
 	const char *programs[SERVICE_PROGRAMS_MAX + 1];
 	const char
 	    *question; /* asked before an installation; yes is what is expected; NULL: none */
@@ -60,8 +62,8 @@ struct service_exec {
 };
 
 /*
- * Appends the unit file of a service whose programs are in folder, with our mark, and with the paths of what
- * was copied for it (a NULL-terminated list).
+ * Appends the unit file of a service whose programs are in folder, with our mark, and with the
+ * paths of what was copied for it (a NULL-terminated list).
  */
 enum im_err service_unit_write(
     const struct service_def *def, const char *folder, const char *const *copies, struct buf *out);
@@ -73,16 +75,16 @@ bool service_unit_is_ours(struct bytes unit);
 bool service_unit_has_copy(struct bytes unit, const char *path);
 
 /*
- * The value of a setting of the section [Service], as the last line of that name has it, without the
- * blanks around it; NUL-terminated in out. IM_ERR_NOT_FOUND, IM_ERR_FORMAT for one that is continued on
- * another line, or too long.
+ * The value of a setting of the section [Service], as the last line of that name has it, without
+ * the blanks around it; NUL-terminated in out. IM_ERR_NOT_FOUND, IM_ERR_FORMAT for one that is
+ * continued on another line, or too long.
  */
 enum im_err service_unit_value(struct bytes unit, const char *key, char *out, size_t size);
 
 /*
- * Splits the command line of ExecStart by the rules of systemd: blanks, quotes of both kinds, escapes with
- * backslashes, %% for %. IM_ERR_FORMAT for anything that depends on the service manager: other specifiers,
- * variables, marks before the path.
+ * Splits the command line of ExecStart by the rules of systemd: blanks, quotes of both kinds,
+ * escapes with backslashes, %% for %. IM_ERR_FORMAT for anything that depends on the service
+ * manager: other specifiers, variables, marks before the path.
  */
 enum im_err service_unit_exec(struct bytes unit, struct service_exec *out);
 
@@ -103,8 +105,8 @@ struct service_owner {
 enum service_undo_kind { SERVICE_UNDO_FOLDER, SERVICE_UNDO_FILE, SERVICE_UNDO_REPLACED };
 
 /*
- * A root and what was done there, so that it can be undone. Paths are absolute and mean what they would mean
- * if the root were "/"; links lead nowhere else. A file is never written through a link.
+ * A root and what was done there, so that it can be undone. Paths are absolute and mean what they
+ * would mean if the root were "/"; links lead nowhere else. A file is never written through a link.
  */
 struct service_place {
 	int fd;
@@ -131,8 +133,8 @@ service_place_inside(const struct service_place *p, const char *path, char out[P
 enum im_err service_place_parent(const struct service_place *p, const char *path, int *fd);
 
 /*
- * Makes a folder of this mode and owner, and missing ones above it (0755). One that is there is left as it
- * is; wants_owner: IM_ERR_ARGUMENT when it is another user's.
+ * Makes a folder of this mode and owner, and missing ones above it (0755). One that is there is
+ * left as it is; wants_owner: IM_ERR_ARGUMENT when it is another user's.
  */
 enum im_err service_place_folder(struct service_place *p, const char *path, mode_t mode,
     struct service_owner owner, bool wants_owner);
@@ -161,8 +163,8 @@ enum im_err service_place_remove(const struct service_place *p, const char *path
 void service_place_remove_empty(const struct service_place *p, const char *path);
 
 /*
- * Removes a folder with all that is in it, and follows no link. IM_ERR_ARGUMENT when it is a link itself, or
- * another file system lies in it.
+ * Removes a folder with all that is in it, and follows no link. IM_ERR_ARGUMENT when it is a link
+ * itself, or another file system lies in it.
  */
 enum im_err service_place_remove_tree(const struct service_place *p, const char *path);
 
@@ -192,7 +194,9 @@ bool service_systemd_runs(void);
 /* Runs "systemctl VERB NAME.service" (without a name if it is NULL). IM_ERR_IO when it fails. */
 enum im_err service_systemctl(const char *verb, const char *name);
 
-/* IM_OK when what changes services may be done: we are root and systemd runs, or there is a root. */
+/*
+ * IM_OK when what changes services may be done: we are root and systemd runs, or there is a root.
+ */
 enum im_err service_may_change(const char *root);
 
 /* Where the unit file of a service is, below the root, and its content. IM_ERR_NOT_FOUND. */
@@ -217,8 +221,8 @@ struct service_install {
 };
 
 /*
- * Installs a service: user, folders, program, settings, unit, and makes it start with the system. Started
- * it is not. Everything or nothing, but for the user, who stays.
+ * Installs a service: user, folders, program, settings, unit, and makes it start with the system.
+ * Started it is not. Everything or nothing, but for the user, who stays.
  */
 enum im_err service_install(struct service_install *in);
 
@@ -229,8 +233,8 @@ struct service_uninstall {
 };
 
 /*
- * IM_OK when a service can be removed; IM_ERR_NOT_FOUND, IM_ERR_EXISTS when it was not service_install() that
- * installed it. data, as others see it.
+ * IM_OK when a service can be removed; IM_ERR_NOT_FOUND, IM_ERR_EXISTS when it was not
+ * service_install() that installed it. data, as others see it.
  */
 enum im_err service_uninstall_check(const struct service_uninstall *un, char data[PATH_MAX]);
 

@@ -1,10 +1,10 @@
 /*
- * Files below a root, made so that they can be taken back. Neighbours: service_install (what is made),
- * service_remove (trees), service_control (which reads and starts what lies there).
+ * Files below a root, made so that they can be taken back. Neighbours: service_install (what is
+ * made), service_remove (trees), service_control (which reads and starts what lies there).
  *
- * Invariants: every path is resolved by the kernel with the root as "/", so that no link leads out of it; a
- * file is replaced in one step and the one before is kept until the whole work is done; nothing is written
- * through a link, and what is neither file nor folder is left alone.
+ * Invariants: every path is resolved by the kernel with the root as "/", so that no link leads out
+ * of it; a file is replaced in one step and the one before is kept until the whole work is done;
+ * nothing is written through a link, and what is neither file nor folder is left alone.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,9 @@
 /*
  * Removing files below a root. Neighbours: service_place (making them).
  *
- * Invariants: everything is removed by its name in a folder that is open, so that nobody who may write there
- * can have us remove something elsewhere; no link is followed and no other file system entered.
+ * Invariants: everything is removed by its name in a folder that is open, so that nobody who may
+ * write there can have us remove something elsewhere; no link is followed and no other file system
+ * entered.
  */
 #include <dirent.h>
 #include <errno.h>

@@ -1,6 +1,7 @@
 /*
- * Unit files: writing them from templates, and reading what they say. Neighbours: service_table (the
- * templates), service_control (which starts by the command line of a unit where no systemd does).
+ * Unit files: writing them from templates, and reading what they say. Neighbours: service_table
+ * (the templates), service_control (which starts by the command line of a unit where no systemd
+ * does).
  *
  * Invariant: a command line is read as systemd reads it, or refused; never read differently.
  */
@@ -203,7 +204,9 @@ exec_split(const char *line, struct service_exec *out)
 		    (line[0] == ';' && (!line[1] || isspace((unsigned char)line[1]))))
 			return false;
 		out->words[out->count] = to;
-		/* A word is never longer than what it is made of, with the blank or end behind it. */
+		/*
+		 * A word is never longer than what it is made of, with the blank or end behind it.
+		 */
 		if (!exec_word(&line, &to))
 			return false;
 		out->count++;

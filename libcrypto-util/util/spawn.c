@@ -2,9 +2,9 @@
  * Running another program. Neighbours: supervise (keeps one running), the auditor's alerts and
  * immuclient (which hand over data by descriptors).
  *
- * Invariants: between fork and exec the child makes only calls that are safe there, so that threads of
- * the parent may hold any lock; no descriptor reaches the program that was not named; the parent knows
- * whether the program was executed before it goes on.
+ * Invariants: between fork and exec the child makes only calls that are safe there, so that threads
+ * of the parent may hold any lock; no descriptor reaches the program that was not named; the parent
+ * knows whether the program was executed before it goes on.
  */
 #include "util/spawn.h"
 

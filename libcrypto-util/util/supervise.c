@@ -1,15 +1,15 @@
 /*
- * Keeping a child program running. Neighbours: spawn (starts it), backoff (pauses), daemon (the child's
- * side of the socket).
+ * Keeping a child program running. Neighbours: spawn (starts it), backoff (pauses), daemon (the
+ * child's side of the socket).
  *
  *	STARTING --ready: supervise_take_word()--> RUNNING
  *	    |                                         |
  *	    +---ends, or is not ready in time---------+--> PAUSING --supervise_pause()--> STARTING
  *	any, by supervise_stop() --> STOPPED
  *
- * Invariants: the thread that forks lives as long as the child, or the kernel would kill the child with it;
- * the state is written by that thread only and read under the lock; a child is always reaped before the
- * next is started and before the thread ends.
+ * Invariants: the thread that forks lives as long as the child, or the kernel would kill the child
+ * with it; the state is written by that thread only and read under the lock; a child is always
+ * reaped before the next is started and before the thread ends.
  */
 #include "util/supervise.h"
 
@@ -324,8 +324,8 @@ supervise_note_end(struct supervise *s, int status)
 }
 
 /*
- * Asks the child to end, then makes it. Closing the socket is the second way of asking. Whatever ended the
- * child, what it leaves running in its group goes with it.
+ * Asks the child to end, then makes it. Closing the socket is the second way of asking. Whatever
+ * ended the child, what it leaves running in its group goes with it.
  */
 static void
 supervise_end_child(struct supervise *s)

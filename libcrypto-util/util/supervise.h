@@ -6,16 +6,16 @@
 #include "util/bytes.h"
 
 /*
- * A parent that keeps a child program running: starts it, waits until it is ready, starts it again with
- * growing pauses when it ends, and ends it when the parent stops. All of it is done by one thread of its
- * own, which only forks to execute, so that it may be started before or after any other thread and before
- * the first nng call; a child that is started again later is no worse off.
+ * A parent that keeps a child program running: starts it, waits until it is ready, starts it again
+ * with growing pauses when it ends, and ends it when the parent stops. All of it is done by one
+ * thread of its own, which only forks to execute, so that it may be started before or after any
+ * other thread and before the first nng call; a child that is started again later is no worse off.
  *
- * No orphan: the kernel kills the child when the parent is gone, however that happened; and the child has
- * one end of a socket whose other end only the parent has, so that a child for which the kernel does not
- * do that (a set-user-id program) sees it too. It has a process group of its own, of which nothing is left
- * running when it has ended. A child made with util/daemon.h says by that socket that it
- * is ready (daemon_ready()) and stops when it is closed (daemon_wait_stop()).
+ * No orphan: the kernel kills the child when the parent is gone, however that happened; and the
+ * child has one end of a socket whose other end only the parent has, so that a child for which the
+ * kernel does not do that (a set-user-id program) sees it too. It has a process group of its own,
+ * of which nothing is left running when it has ended. A child made with util/daemon.h says by that
+ * socket that it is ready (daemon_ready()) and stops when it is closed (daemon_wait_stop()).
  */
 struct supervise;
 
@@ -63,9 +63,9 @@ struct supervise_state {
 };
 
 /*
- * Copies the options, starts the thread and, in it, the child. That the program cannot be executed is seen
- * in the state and the log, and tried again. IM_ERR_ARGUMENT for inputs that cannot be, IM_ERR_NOMEM,
- * IM_ERR_IO.
+ * Copies the options, starts the thread and, in it, the child. That the program cannot be executed
+ * is seen in the state and the log, and tried again. IM_ERR_ARGUMENT for inputs that cannot be,
+ * IM_ERR_NOMEM, IM_ERR_IO.
  */
 enum im_err supervise_start(const struct supervise_options *options, struct supervise **out);
 
@@ -76,14 +76,15 @@ void supervise_get_state(struct supervise *s, struct supervise_state *out);
 bool supervise_wait_ready(struct supervise *s, unsigned int timeout_ms);
 
 /*
- * Passes a signal on that does not end a daemon (SIGHUP, SIGUSR1): to the child that is ready, or as soon as it
- * is. One that has ended does not need it: whoever is started afterwards reads everything anew. From any thread.
+ * Passes a signal on that does not end a daemon (SIGHUP, SIGUSR1): to the child that is ready, or
+ * as soon as it is. One that has ended does not need it: whoever is started afterwards reads
+ * everything anew. From any thread.
  */
 void supervise_signal(struct supervise *s, int number);
 
 /*
- * Ends the child (SIGTERM, after the deadline SIGKILL to its whole process group), waits for that, and
- * releases everything. NULL is accepted.
+ * Ends the child (SIGTERM, after the deadline SIGKILL to its whole process group), waits for that,
+ * and releases everything. NULL is accepted.
  */
 void supervise_stop(struct supervise *s);
 

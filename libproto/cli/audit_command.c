@@ -1,9 +1,9 @@
 /*
- * The command line of an auditor. Neighbours: cli/audit_options.h (the table that both programs have),
- * immuclient's audit-mode (which executes it).
+ * The command line of an auditor. Neighbours: cli/audit_options.h (the table that both programs
+ * have), immuclient's audit-mode (which executes it).
  *
- * Invariants: no secret is ever part of an argument; what the auditor is told means the same there as here,
- * because names and types are the same table's.
+ * Invariants: no secret is ever part of an argument; what the auditor is told means the same there
+ * as here, because names and types are the same table's.
  */
 #include "cli/audit_command.h"
 

@@ -5,10 +5,11 @@
 #include "util/options.h"
 
 /*
- * The command line with which a program runs the auditor, or another daemon: one that lies beside it, or else
- * on the PATH or in a folder for daemons. Settings are handed over as flags of the same names (cli/audit_options.h); a secret is content for a
- * descriptor, to which "--NAME-file=/dev/fd/N" points, so that neither arguments nor environment show it.
- * Whoever executes the command makes the descriptors: by spawn_content_fd() before exec, or as inputs of
+ * The command line with which a program runs the auditor, or another daemon: one that lies beside
+ * it, or else on the PATH or in a folder for daemons. Settings are handed over as flags of the same
+ * names (cli/audit_options.h); a secret is content for a descriptor, to which
+ * "--NAME-file=/dev/fd/N" points, so that neither arguments nor environment show it. Whoever
+ * executes the command makes the descriptors: by spawn_content_fd() before exec, or as inputs of
  * util/supervise.h. Everything lies in the arena; wipe it when the command is not needed any more.
  */
 #define AUDIT_COMMAND_ARGS_MAX 1024
@@ -40,8 +41,8 @@ enum im_err audit_command_add_word(struct audit_command *c, const char *word);
 enum im_err audit_command_add(struct audit_command *c, const char *name, const char *value);
 
 /*
- * A setting of ours, unless it is a default, whatever its source was. Of a secret the value counts, wherever
- * it came from; the option for its file adds nothing. IM_ERR_LIMIT, IM_ERR_NOMEM.
+ * A setting of ours, unless it is a default, whatever its source was. Of a secret the value counts,
+ * wherever it came from; the option for its file adds nothing. IM_ERR_LIMIT, IM_ERR_NOMEM.
  */
 enum im_err audit_command_add_setting(
     struct audit_command *c, const struct options *o, const struct option_def *def);

@@ -4,10 +4,11 @@
 #include "util/daemon_main.h"
 
 /*
- * The options of auditing, for the table of `auditor` and for that of `immuclient audit-mode`, which hands
- * what is set to the auditor under the same names: elements of an array of struct option_def, the last one
- * with its comma. The server's address and the key are options of each program's own: immudb-address,
- * immudb-port, immudb-socket, timeout, max-recv-msg-size, server-signing-pub-key (several with commas).
+ * The options of auditing, for the table of `auditor` and for that of `immuclient audit-mode`,
+ * which hands what is set to the auditor under the same names: elements of an array of struct
+ * option_def, the last one with its comma. The server's address and the key are options of each
+ * program's own: immudb-address, immudb-port, immudb-socket, timeout, max-recv-msg-size,
+ * server-signing-pub-key (several with commas).
  */
 /* clang-format off */
 #define AUDIT_OPTIONS \

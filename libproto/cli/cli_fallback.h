@@ -4,8 +4,8 @@
 #include "util/options.h"
 
 /*
- * The daemon's file for clients that have none of their own: where the server is, and how TLS is spoken
- * with it.
+ * The daemon's file for clients that have none of their own: where the server is, and how TLS is
+ * spoken with it.
  */
 extern const struct options_fallback cli_server_file;
 

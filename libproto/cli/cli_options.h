@@ -5,8 +5,8 @@
 #include "util/options.h"
 
 /*
- * The options that session.c reads, for the table of a program's root command: elements of an array of
- * struct option_def, the last one with its comma.
+ * The options that session.c reads, for the table of a program's root command: elements of an array
+ * of struct option_def, the last one with its comma.
  */
 /* clang-format off */
 #define CLI_OPTIONS \

@@ -1,6 +1,6 @@
 /*
- * What people see of an offline proof or evidence. Neighbours: client/immu_proof.h (the check), show.c
- * (entries), and the commands "verify" of immuclient and the auditor.
+ * What people see of an offline proof or evidence. Neighbours: client/immu_proof.h (the check),
+ * show.c (entries), and the commands "verify" of immuclient and the auditor.
  */
 #include "cli/cli_proof.h"
 

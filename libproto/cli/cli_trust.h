@@ -7,13 +7,13 @@
 #include "util/output.h"
 
 /*
- * The work of the commands "trust list, show, export, import, forget" of every program that has a folder
- * of trusted states. Errors are those of client/immu_trust.h.
+ * The work of the commands "trust list, show, export, import, forget" of every program that has a
+ * folder of trusted states. Errors are those of client/immu_trust.h.
  */
 
 /*
- * The server that the options immudb-address, immudb-port and immudb-socket name, as it is pinned, and a
- * NUL: "127.0.0.1:3322", "[::1]:3322", "unix:PATH". The error of out.
+ * The server that the options immudb-address, immudb-port and immudb-socket name, as it is pinned,
+ * and a NUL: "127.0.0.1:3322", "[::1]:3322", "unix:PATH". The error of out.
  */
 enum im_err cli_trust_address(const struct options *o, struct buf *out);
 

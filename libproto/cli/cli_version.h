@@ -3,7 +3,9 @@
 
 #include "util/options.h"
 
-/* The command "version" of a program, named by its root command: version, commit, time of building. */
+/*
+ * The command "version" of a program, named by its root command: version, commit, time of building.
+ */
 int cli_version(struct command_call *call);
 
 #endif

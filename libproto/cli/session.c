@@ -437,7 +437,10 @@ lost_user(const struct session *s)
 	return NULL;
 }
 
-/* The stored session goes on where it was; when that is gone, whoever names another one does not need it. */
+/*
+ * The stored session goes on where it was; when that is gone, whoever names another one does not
+ * need it.
+ */
 static enum im_err
 return_to_stored(struct session *s, const char *database)
 {
@@ -448,7 +451,10 @@ return_to_stored(struct session *s, const char *database)
 	return err ? err : session_store(s);
 }
 
-/* The session has expired: begins another one on the same database, and does the work again where it belongs. */
+/*
+ * The session has expired: begins another one on the same database, and does the work again where
+ * it belongs.
+ */
 static enum im_err
 renew(struct session *s, const char *user, session_work *work)
 {

@@ -26,8 +26,8 @@ struct session {
 #define SESSION_DATABASE_MAX 128
 
 /*
- * A connection and who uses it: of one command, or of all commands of a shell. A shell gives its own
- * as the context of its commands.
+ * A connection and who uses it: of one command, or of all commands of a shell. A shell gives its
+ * own as the context of its commands.
  */
 struct session_link {
 	struct immu *c;      /* NULL: not connected */
@@ -39,7 +39,9 @@ struct session_link {
 	char told[SESSION_DATABASE_MAX + 1];
 };
 
-/* A link that is not connected; session_link_close() releases it and says what immu_close() does. */
+/*
+ * A link that is not connected; session_link_close() releases it and says what immu_close() does.
+ */
 enum im_err session_link_init(struct session_link *link, bool is_shell);
 enum im_err session_link_close(struct session_link *link);
 
@@ -47,8 +49,8 @@ enum session_need {
 	SESSION_OFFLINE,   /* no server at all */
 	SESSION_CONNECTED, /* the server is there */
 	/*
-	 * With the stored session, unless it is not that of --username; else by --username, and what is
-	 * stored of another user stays.
+	 * With the stored session, unless it is not that of --username; else by --username, and
+	 * what is stored of another user stays.
 	 */
 	SESSION_LOGGED_IN
 };
@@ -63,7 +65,10 @@ typedef enum im_err session_work(struct session *s);
  */
 int session_run(struct command_call *call, enum session_need need, session_work *work);
 
-/* Connects by the options: for a SESSION_OFFLINE command that finds out by itself that it needs the server. */
+/*
+ * Connects by the options: for a SESSION_OFFLINE command that finds out by itself that it needs the
+ * server.
+ */
 enum im_err session_connect(struct session *s);
 
 /* Logs in as the user, with the password of the options or asked for, and stores the session. */

@@ -4,8 +4,8 @@
 #include "util/bytes.h"
 
 /*
- * The stored session: one file, a title and four lines "name value". It holds a secret: mode 0600, wiped from
- * memory by session_record_free().
+ * The stored session: one file, a title and four lines "name value". It holds a secret: mode 0600,
+ * wiped from memory by session_record_free().
  */
 #define SESSION_FILE_MAX 8192
 

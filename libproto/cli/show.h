@@ -5,8 +5,8 @@
 #include "util/output.h"
 
 /*
- * How results look; the same fields as text blocks and as JSON. verified is shown only if it is true.
- * Each function prints one record, at the top level or in a list that is open.
+ * How results look; the same fields as text blocks and as JSON. verified is shown only if it is
+ * true. Each function prints one record, at the top level or in a list that is open.
  */
 
 /* One version of a key, as get and scan find it; if through a reference, which. */

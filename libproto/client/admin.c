@@ -1,5 +1,6 @@
 /*
- * Administration calls: one request, one answer each. Neighbours: connect.c (client_ask()), immu_admin.h.
+ * Administration calls: one request, one answer each. Neighbours: connect.c (client_ask()),
+ * immu_admin.h.
  *
  * Invariant: nothing here touches the trusted state; what a server says about users, databases and
  * sessions is shown, and never proven.

@@ -5,8 +5,8 @@
 
 /*
  * From decoded messages to the public structures of immu.h. Byte views point into the messages;
- * arrays come from the arena. Nothing is proven here. IM_ERR_NOMEM; IM_ERR_PROOF for what is missing or
- * does not fit together.
+ * arrays come from the arena. Nothing is proven here. IM_ERR_NOMEM; IM_ERR_PROOF for what is
+ * missing or does not fit together.
  */
 
 /* A list of public structures that an arena holds. */
@@ -35,8 +35,8 @@ enum im_err fill_zentries(
     struct arena *arena, Immudb__Schema__ZEntry **m, size_t len, struct fill_zentries *out);
 
 /*
- * The entries of a transaction that spec shows, raw and taken apart. A value that comes along is the
- * one that was hashed, or else IM_ERR_PROOF.
+ * The entries of a transaction that spec shows, raw and taken apart. A value that comes along is
+ * the one that was hashed, or else IM_ERR_PROOF.
  */
 enum im_err fill_tx_entries(struct arena *arena, const Immudb__Schema__Tx *m,
     const struct immu_tx_spec *spec, struct fill_tx_entries *out);

@@ -107,7 +107,9 @@ call_finish(struct call *call, enum im_err err)
 	call_free(call);
 }
 
-/* Goes on with the key that the proven reference stands for, from the state that it was proven in. */
+/*
+ * Goes on with the key that the proven reference stands for, from the state that it was proven in.
+ */
 static enum im_err
 follow_reference(struct call *call)
 {

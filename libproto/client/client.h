@@ -135,8 +135,8 @@ struct rpc_call
 client_rpc_call(const struct immu *c, enum rpc_method_id method, const ProtobufCMessage *request);
 
 /*
- * Sends a request that is not one of struct immu_request, and waits. The answer is from the arena, of the
- * type that the method has.
+ * Sends a request that is not one of struct immu_request, and waits. The answer is from the arena,
+ * of the type that the method has.
  */
 enum im_err client_ask(struct immu *c, enum rpc_method_id method, const ProtobufCMessage *request,
     struct arena *arena, ProtobufCMessage **answer);

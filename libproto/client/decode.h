@@ -25,8 +25,8 @@ enum im_err decode_hash(const char *what, ProtobufCBinaryData data, struct hash 
 enum im_err decode_header(const Immudb__Schema__TxHeader *m, struct tx_header *out);
 
 /*
- * A notice of a restore, which borrows the message's texts. IM_ERR_PROOF when a name is too long or a hash
- * is missing, not one, or not wanted.
+ * A notice of a restore, which borrows the message's texts. IM_ERR_PROOF when a name is too long or
+ * a hash is missing, not one, or not wanted.
  */
 enum im_err
 decode_restore_notice(const Immudb__Schema__RestoreNotice *m, struct restore_notice *out);

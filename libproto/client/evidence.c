@@ -1,9 +1,10 @@
 /*
- * Evidence of a server's fault: which sections there are. Neighbours: offline_sections.c (packs them),
- * evidence_check.c (reads and judges them), PROOF_FORMAT.md.
+ * Evidence of a server's fault: which sections there are. Neighbours: offline_sections.c (packs
+ * them), evidence_check.c (reads and judges them), PROOF_FORMAT.md.
  *
- * Invariant: whatever a hostile server has answered, a file comes out that can be read again: what does not
- * fit, or takes too much memory, is left out, least important first, and the two states always fit.
+ * Invariant: whatever a hostile server has answered, a file comes out that can be read again: what
+ * does not fit, or takes too much memory, is left out, least important first, and the two states
+ * always fit.
  */
 #include "client/evidence.h"
 
@@ -145,7 +146,9 @@ collect(struct offline_sections *s, const struct evidence_source *source, enum e
 		offline_add_message(s, OFFLINE_NOTICE, &source->notice->base);
 }
 
-/* IM_ERR_LIMIT when a checker cannot read the file, for want of the memory that it takes for one. */
+/*
+ * IM_ERR_LIMIT when a checker cannot read the file, for want of the memory that it takes for one.
+ */
 static enum im_err
 check_readable(const struct immu_bytes *file)
 {

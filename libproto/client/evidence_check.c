@@ -1,10 +1,11 @@
 /*
  * Judging evidence: does what was recorded fail as the verdict says, and whom does it convince?
- * Neighbours: evidence.c (makes it), offline_check.c (reads the file), verify.c (the checks repeated).
+ * Neighbours: evidence.c (makes it), offline_check.c (reads the file), verify.c (the checks
+ * repeated).
  *
- * Invariants: IMMU_EVIDENCE_SIGNED is given only when both states are signed by a key of the reader and
- * the contradiction between them follows from these states alone, or from a proof that holds; whatever
- * the file says without a signature is listed as not proven.
+ * Invariants: IMMU_EVIDENCE_SIGNED is given only when both states are signed by a key of the reader
+ * and the contradiction between them follows from these states alone, or from a proof that holds;
+ * whatever the file says without a signature is listed as not proven.
  */
 #include "client/offline_check.h"
 
@@ -188,8 +189,8 @@ contradicts(const struct tx_point *a, const struct tx_point *b)
 }
 
 /*
- * IM_OK when a transaction is of one history with a state, and is neither of the two states with another
- * hash; IM_ERR_NOMEM says neither.
+ * IM_OK when a transaction is of one history with a state, and is neither of the two states with
+ * another hash; IM_ERR_NOMEM says neither.
  */
 static enum im_err
 hold_from(struct offline_check *k, const struct tx_point *from,
@@ -374,7 +375,10 @@ check_rolled_back(struct offline_check *k)
 	    k->evidence.has_seen && k->seen.id < k->trusted.id);
 }
 
-/* The notice is of this server and database and explains what is gone; of what is shown it says no less. */
+/*
+ * The notice is of this server and database and explains what is gone; of what is shown it says no
+ * less.
+ */
 static bool
 is_explained(const struct offline_check *k)
 {

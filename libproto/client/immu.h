@@ -85,8 +85,8 @@ struct immu_options {
 	size_t max_message_bytes;        /* largest answer accepted; 32 MiB */
 	size_t max_in_flight;            /* IMMU_DEFAULT_IN_FLIGHT, at most IMMU_MAX_IN_FLIGHT */
 	/*
-	 * TLS 1.3, not over unix_path. With tls the server must show a certificate, with mtls we show one,
-	 * too; without either the files are not looked at. All are PEM.
+	 * TLS 1.3, not over unix_path. With tls the server must show a certificate, with mtls we
+	 * show one, too; without either the files are not looked at. All are PEM.
 	 */
 	bool tls;
 	bool mtls;
@@ -291,7 +291,8 @@ struct immu_result {
  * Connects, and checks that the server is the one first seen at this address. On success *out is
  * a connection to release with immu_close().
  * IM_ERR_UNREACHABLE, IM_ERR_TIMEOUT, IM_ERR_TLS, IM_ERR_PROTOCOL, IM_ERR_IDENTITY_CHANGED,
- * IM_ERR_STATE_CORRUPT, IM_ERR_KEY_FILE, IM_ERR_CERTIFICATE, IM_ERR_CONFIG, IM_ERR_ARGUMENT, IM_ERR_IO.
+ * IM_ERR_STATE_CORRUPT, IM_ERR_KEY_FILE, IM_ERR_CERTIFICATE, IM_ERR_CONFIG, IM_ERR_ARGUMENT,
+ * IM_ERR_IO.
  */
 enum im_err immu_connect(const struct immu_options *options, struct immu **out);
 
@@ -315,9 +316,9 @@ immu_login(struct immu *c, const char *user, const char *password, const char **
 enum im_err immu_logout(struct immu *c);
 
 /*
- * Selects a database. That begins a session of its own with a token of its own; the one before stays
- * valid for whoever else uses it. Waits for requests in flight first. IM_ERR_DATABASE_NOT_FOUND,
- * IM_ERR_DATABASE_PERMISSION.
+ * Selects a database. That begins a session of its own with a token of its own; the one before
+ * stays valid for whoever else uses it. Waits for requests in flight first.
+ * IM_ERR_DATABASE_NOT_FOUND, IM_ERR_DATABASE_PERMISSION.
  */
 enum im_err immu_use(struct immu *c, const char *database);
 
@@ -383,8 +384,8 @@ enum im_err immu_get_all(
     struct immu *c, const struct immu_bytes *keys, size_t keys_len, struct immu_result **out);
 
 /*
- * Writes a reference: out->header. IM_ERR_KEY_NOT_FOUND (no such target), IM_ERR_REFERENCE_TARGET (the
- * target is a reference), IM_ERR_REFERENCE_KEY (the key holds a value).
+ * Writes a reference: out->header. IM_ERR_KEY_NOT_FOUND (no such target), IM_ERR_REFERENCE_TARGET
+ * (the target is a reference), IM_ERR_REFERENCE_KEY (the key holds a value).
  */
 enum im_err immu_set_reference(
     struct immu *c, const struct immu_reference *reference, struct immu_result **out);
@@ -404,9 +405,9 @@ enum im_err
 immu_verified_zadd(struct immu *c, const struct immu_zadd *zadd, struct immu_result **out);
 
 /*
- * Does all writes in one transaction or none of them: 1 to 1,024, out->header. A reference or member
- * may name a key that an earlier one of them sets, and be bound to it with IMMU_THIS_TX. Errors of
- * immu_set(), immu_set_reference() and immu_zadd().
+ * Does all writes in one transaction or none of them: 1 to 1,024, out->header. A reference or
+ * member may name a key that an earlier one of them sets, and be bound to it with IMMU_THIS_TX.
+ * Errors of immu_set(), immu_set_reference() and immu_zadd().
  */
 enum im_err immu_exec_all(
     struct immu *c, const struct immu_write *writes, size_t writes_len, struct immu_result **out);
@@ -435,9 +436,9 @@ struct immu_scan {
 enum im_err immu_list(struct immu *c, const struct immu_scan *scan, struct immu_result **out);
 
 /*
- * Which members of a set to list: those with min_score <= score <= max_score, in numeric order, then
- * by key. With a seek_key the list starts after the member (seek_score, seek_key, seek_at_tx), or at
- * it; that member need not exist.
+ * Which members of a set to list: those with min_score <= score <= max_score, in numeric order,
+ * then by key. With a seek_key the list starts after the member (seek_score, seek_key, seek_at_tx),
+ * or at it; that member need not exist.
  */
 struct immu_zscan {
 	struct immu_bytes set;
@@ -634,13 +635,13 @@ size_t immu_in_flight(const struct immu *c);
 /* ---- Long lists and large values ------------------------------------------------------------ */
 
 /*
- * Each walks through any number of results in constant memory: it asks for one page after the other,
- * the next one while fn is given the one before. limit is that of the whole walk here, 0 for none; a
- * page that would be too large for an answer is asked for in smaller pieces. fn returns false to
- * stop, which is no error. What it is given lives until it returns. It may make other calls on the
- * connection, but not log in or out, select a database or close. Each page shows the database as it
- * is when it is read: what is written meanwhile may be seen or not. A server whose pages do not go
- * on where the last one ended is IM_ERR_PROTOCOL.
+ * Each walks through any number of results in constant memory: it asks for one page after the
+ * other, the next one while fn is given the one before. limit is that of the whole walk here, 0 for
+ * none; a page that would be too large for an answer is asked for in smaller pieces. fn returns
+ * false to stop, which is no error. What it is given lives until it returns. It may make other
+ * calls on the connection, but not log in or out, select a database or close. Each page shows the
+ * database as it is when it is read: what is written meanwhile may be seen or not. A server whose
+ * pages do not go on where the last one ended is IM_ERR_PROTOCOL.
  */
 typedef bool immu_entry_fn(void *arg, const struct immu_entry *entry);
 typedef bool immu_zentry_fn(void *arg, const struct immu_zentry *entry);
@@ -713,8 +714,8 @@ enum im_err immu_trust(struct immu *c);
  * Writes the trusted state to its file, merged with what other processes wrote there meanwhile.
  * Done by immu_close(), and by any call that finds a state that was not written for a second. Call
  * it before telling someone that a result is verified, if that must survive a crash. May ask the
- * server for the proof that a merge needs, and wait for it. IM_ERR_STATE_FORKED, IM_ERR_STATE_CORRUPT,
- * IM_ERR_IO.
+ * server for the proof that a merge needs, and wait for it. IM_ERR_STATE_FORKED,
+ * IM_ERR_STATE_CORRUPT, IM_ERR_IO.
  */
 enum im_err immu_persist(struct immu *c);
 

@@ -3,10 +3,10 @@
 
 /*
  * Administration of a server: users and their permissions, databases, sessions. Every call needs a
- * session (immu_login()), sends one request and waits for the answer. Beside what it names a call may
- * fail with IM_ERR_PERMISSION, IM_ERR_NOT_LOGGED_IN, IM_ERR_TOKEN_EXPIRED, IM_ERR_MAINTENANCE, transport
- * errors and IM_ERR_NOMEM. Strings are NUL-terminated and borrowed for the call; what a callback is given
- * lives until it returns, and a callback must not make calls on the connection.
+ * session (immu_login()), sends one request and waits for the answer. Beside what it names a call
+ * may fail with IM_ERR_PERMISSION, IM_ERR_NOT_LOGGED_IN, IM_ERR_TOKEN_EXPIRED, IM_ERR_MAINTENANCE,
+ * transport errors and IM_ERR_NOMEM. Strings are NUL-terminated and borrowed for the call; what a
+ * callback is given lives until it returns, and a callback must not make calls on the connection.
  */
 #include "immu.h"
 
@@ -45,15 +45,15 @@ struct immu_user {
 typedef bool immu_user_fn(void *arg, const struct immu_user *user);
 
 /*
- * Gives every user that the caller may see, in order of name, until fn returns false: a sysadmin sees
- * all, an admin of the selected database those who have a permission on it, others themselves.
+ * Gives every user that the caller may see, in order of name, until fn returns false: a sysadmin
+ * sees all, an admin of the selected database those who have a permission on it, others themselves.
  */
 enum im_err immu_each_user(struct immu *c, immu_user_fn *fn, void *arg);
 
 /*
- * Creates a user with a first permission. IM_ERR_USER_EXISTS, IM_ERR_USER_NAME, IM_ERR_WEAK_PASSWORD,
- * IM_ERR_DATABASE_NOT_FOUND, IM_ERR_BAD_PERMISSION, IM_ERR_NOT_ADMIN (of any database),
- * IM_ERR_DATABASE_ADMIN (not of this one), IM_ERR_DATABASE_ASSIGNED (the system's).
+ * Creates a user with a first permission. IM_ERR_USER_EXISTS, IM_ERR_USER_NAME,
+ * IM_ERR_WEAK_PASSWORD, IM_ERR_DATABASE_NOT_FOUND, IM_ERR_BAD_PERMISSION, IM_ERR_NOT_ADMIN (of any
+ * database), IM_ERR_DATABASE_ADMIN (not of this one), IM_ERR_DATABASE_ASSIGNED (the system's).
  */
 struct immu_new_user {
 	const char *name;
@@ -63,9 +63,9 @@ struct immu_new_user {
 enum im_err immu_create_user(struct immu *c, const struct immu_new_user *user);
 
 /*
- * Changes a password; all sessions of that user end, this one too if it is one of them. old_password is
- * needed for one's own, else NULL or "". IM_ERR_OLD_PASSWORD (it is wrong), IM_ERR_WEAK_PASSWORD,
- * IM_ERR_USER_NOT_FOUND, IM_ERR_NOT_CREATOR, IM_ERR_THROTTLED.
+ * Changes a password; all sessions of that user end, this one too if it is one of them.
+ * old_password is needed for one's own, else NULL or "". IM_ERR_OLD_PASSWORD (it is wrong),
+ * IM_ERR_WEAK_PASSWORD, IM_ERR_USER_NOT_FOUND, IM_ERR_NOT_CREATOR, IM_ERR_THROTTLED.
  */
 struct immu_new_password {
 	const char *user;
@@ -75,14 +75,17 @@ struct immu_new_password {
 enum im_err immu_change_password(struct immu *c, const struct immu_new_password *change);
 
 /*
- * Grants a level, which replaces the one held before and activates the user, or revokes the level held.
- * The sessions of that user end. IM_ERR_USER_NOT_FOUND, IM_ERR_DATABASE_NOT_FOUND,
+ * Grants a level, which replaces the one held before and activates the user, or revokes the level
+ * held. The sessions of that user end. IM_ERR_USER_NOT_FOUND, IM_ERR_DATABASE_NOT_FOUND,
  * IM_ERR_BAD_PERMISSION, IM_ERR_PERMISSION_NOT_HELD (to be revoked, and not held).
  */
 enum im_err immu_grant(struct immu *c, const char *user, const struct immu_grant *grant);
 enum im_err immu_revoke(struct immu *c, const char *user, const struct immu_grant *grant);
 
-/* Activates or deactivates a user, whose sessions then end. IM_ERR_USER_NOT_FOUND, IM_ERR_OWN_STATUS. */
+/*
+ * Activates or deactivates a user, whose sessions then end. IM_ERR_USER_NOT_FOUND,
+ * IM_ERR_OWN_STATUS.
+ */
 enum im_err immu_set_active(struct immu *c, const char *user, bool active);
 
 /* ---- Databases ---- */
@@ -115,7 +118,8 @@ struct immu_settings_change {
 };
 
 /*
- * Creates a database. IM_ERR_DATABASE_EXISTS, IM_ERR_DATABASE_NAME, IM_ERR_LIMIT (too many). settings may be NULL.
+ * Creates a database. IM_ERR_DATABASE_EXISTS, IM_ERR_DATABASE_NAME, IM_ERR_LIMIT (too many).
+ * settings may be NULL.
  */
 enum im_err
 immu_create_database(struct immu *c, const char *name, const struct immu_settings_change *settings);
@@ -126,7 +130,8 @@ immu_update_database(struct immu *c, const char *name, const struct immu_setting
 
 /*
  * Loads, unloads or deletes a database. Deleting needs it unloaded before, and is for ever.
- * IM_ERR_DATABASE_NOT_FOUND, IM_ERR_DATABASE_LOADED, IM_ERR_DATABASE_NOT_LOADED, IM_ERR_DATABASE_RESERVED.
+ * IM_ERR_DATABASE_NOT_FOUND, IM_ERR_DATABASE_LOADED, IM_ERR_DATABASE_NOT_LOADED,
+ * IM_ERR_DATABASE_RESERVED.
  */
 enum im_err immu_load_database(struct immu *c, const char *name);
 enum im_err immu_unload_database(struct immu *c, const char *name);
@@ -141,10 +146,10 @@ enum im_err immu_compact_index(struct immu *c);
 typedef enum im_err immu_part_fn(void *arg, struct immu_bytes part);
 
 /*
- * Gives the transactions of the selected database from from_tx (0: the first one) to the newest one as a
- * part of an archive (immudb/store/FORMAT.md), piece by piece, until fn returns an error. What is given is not
- * verified, and the digest of its trailer is zero. IM_ERR_STATE_OLDER (the database does not reach
- * to from_tx - 1), IM_ERR_PROTOCOL, what fn returns.
+ * Gives the transactions of the selected database from from_tx (0: the first one) to the newest one
+ * as a part of an archive (immudb/store/FORMAT.md), piece by piece, until fn returns an error. What
+ * is given is not verified, and the digest of its trailer is zero. IM_ERR_STATE_OLDER (the database
+ * does not reach to from_tx - 1), IM_ERR_PROTOCOL, what fn returns.
  */
 enum im_err immu_hot_backup(struct immu *c, uint64_t from_tx, immu_part_fn *fn, void *arg);
 
@@ -181,8 +186,8 @@ struct immu_scrub_info {
 typedef bool immu_scrub_fn(void *arg, const struct immu_scrub_info *scrub);
 
 /*
- * Begins a scrub; one that is under way goes on at the new rate, in bytes a second; 0 is the server's.
- * IM_ERR_DATABASE_NOT_FOUND, IM_ERR_DATABASE_NOT_LOADED, IM_ERR_ARGUMENT (rate).
+ * Begins a scrub; one that is under way goes on at the new rate, in bytes a second; 0 is the
+ * server's. IM_ERR_DATABASE_NOT_FOUND, IM_ERR_DATABASE_NOT_LOADED, IM_ERR_ARGUMENT (rate).
  */
 enum im_err immu_scrub_begin(struct immu *c, const char *database, uint64_t rate);
 
@@ -190,8 +195,8 @@ enum im_err immu_scrub_begin(struct immu *c, const char *database, uint64_t rate
 enum im_err immu_scrub_stop(struct immu *c, const char *database);
 
 /*
- * Gives how it stands with a database, or with NULL all that the caller administers, until fn returns
- * false. IM_ERR_DATABASE_NOT_FOUND.
+ * Gives how it stands with a database, or with NULL all that the caller administers, until fn
+ * returns false. IM_ERR_DATABASE_NOT_FOUND.
  */
 enum im_err immu_each_scrub(struct immu *c, const char *database, immu_scrub_fn *fn, void *arg);
 
@@ -208,10 +213,11 @@ struct immu_restored {
 };
 
 /*
- * Restores a database from the bytes of an archive: begin, write from the first byte to the last in any
- * pieces, finish. Nothing is seen of it before that succeeds; a restore that fails, or whose connection
- * ends, leaves nothing. IM_ERR_DATABASE_EXISTS, IM_ERR_DATABASE_NOT_FOUND, IM_ERR_ARCHIVE (it does not
- * verify), IM_ERR_STATE_FORKED, IM_ERR_STATE_OLDER, IM_ERR_NO_SPACE, IM_ERR_BUSY.
+ * Restores a database from the bytes of an archive: begin, write from the first byte to the last in
+ * any pieces, finish. Nothing is seen of it before that succeeds; a restore that fails, or whose
+ * connection ends, leaves nothing. IM_ERR_DATABASE_EXISTS, IM_ERR_DATABASE_NOT_FOUND,
+ * IM_ERR_ARCHIVE (it does not verify), IM_ERR_STATE_FORKED, IM_ERR_STATE_OLDER, IM_ERR_NO_SPACE,
+ * IM_ERR_BUSY.
  */
 enum im_err immu_restore_begin(struct immu *c, const char *database, enum immu_restore_mode mode);
 enum im_err immu_restore_write(struct immu *c, uint64_t offset, struct immu_bytes part);

@@ -2,10 +2,10 @@
 #define IMMU_PROOF_H
 
 /*
- * Offline proofs: one self-contained file that shows to anyone, without the server, that an entry or
- * a transaction is in the history of a database. PROOF_FORMAT.md describes the file. A verified get,
- * set, reference, zadd or transaction makes one when keep_proof is set (struct immu_request); its
- * bytes are result->proof.
+ * Offline proofs: one self-contained file that shows to anyone, without the server, that an entry
+ * or a transaction is in the history of a database. PROOF_FORMAT.md describes the file. A verified
+ * get, set, reference, zadd or transaction makes one when keep_proof is set (struct immu_request);
+ * its bytes are result->proof.
  *
  * What a proof is worth depends on what its reader knows. It leads from the content to a state of
  * the database. Whoever has the server's public key sees that the server has signed that state;
@@ -50,9 +50,9 @@ struct immu_proof_step {
 
 /* What evidence is worth to its reader, the least first. */
 enum immu_evidence_worth {
-	IMMU_EVIDENCE_CLAIM, /* the word of who wrote it: nothing in it can be checked again */
-	IMMU_EVIDENCE_REPEATED, /* what was recorded fails as the verdict says; the record is not signed */
-	IMMU_EVIDENCE_SIGNED /* the server has signed, with the given key, two states that contradict */
+	IMMU_EVIDENCE_CLAIM,    /* the word of who wrote it: nothing in it can be checked again */
+	IMMU_EVIDENCE_REPEATED, /* what was recorded fails as the verdict says, but is not signed */
+	IMMU_EVIDENCE_SIGNED    /* the server has signed two states that contradict, by that key */
 };
 
 /* What IMMU_PROOF_EVIDENCE says. */
@@ -89,7 +89,10 @@ struct immu_proof_report {
 	const char *program;       /* that wrote the file; not proven */
 	int64_t written_at;        /* Unix seconds; not proven */
 	struct immu_state trusted; /* what the writer trusted before; tx 0: nothing */
-	/* The state that the proof leads to and that may be signed; of evidence, what the server showed. */
+	/*
+	 * The state that the proof leads to and that may be signed; of evidence, what the server
+	 * showed.
+	 */
 	struct immu_state newer;
 	bool signature_checked;    /* by a public key of the options; of evidence, of both states */
 	struct immu_header header; /* of the transaction that holds the entry */
@@ -102,13 +105,13 @@ struct immu_proof_report {
 };
 
 /*
- * Checks a file; evidence holds when what it records fails as its verdict says. Always gives a report,
- * which also tells what fails (the only exception is IM_ERR_NOMEM, with *out NULL), and returns its err:
- * IM_ERR_PROOF (damaged, or does not hold), IM_ERR_FORMAT (not such a file at all), IM_ERR_VERSION (also
- * of a verdict that is not known), IM_ERR_LIMIT, IM_ERR_SIGNATURE_MISSING,
- * IM_ERR_SIGNATURE, IM_ERR_KEY_FILE, IM_ERR_STATE_FORKED (not the state that the reader trusts),
- * IM_ERR_IDENTITY_CHANGED (another server), IM_ERR_ARGUMENT. No option: a function of the bytes
- * alone. Threads: any.
+ * Checks a file; evidence holds when what it records fails as its verdict says. Always gives a
+ * report, which also tells what fails (the only exception is IM_ERR_NOMEM, with *out NULL), and
+ * returns its err: IM_ERR_PROOF (damaged, or does not hold), IM_ERR_FORMAT (not such a file at
+ * all), IM_ERR_VERSION (also of a verdict that is not known), IM_ERR_LIMIT,
+ * IM_ERR_SIGNATURE_MISSING, IM_ERR_SIGNATURE, IM_ERR_KEY_FILE, IM_ERR_STATE_FORKED (not the state
+ * that the reader trusts), IM_ERR_IDENTITY_CHANGED (another server), IM_ERR_ARGUMENT. No option: a
+ * function of the bytes alone. Threads: any.
  */
 enum im_err immu_proof_check(struct immu_bytes file, const struct immu_proof_options *options,
     struct immu_proof_report **out);
@@ -121,8 +124,8 @@ enum im_err immu_proof_check_file(
 void immu_proof_report_free(struct immu_proof_report *report);
 
 /*
- * Writes result->proof to a file in one durable step, mode 0600; what is a pipe, a device or a link is
- * written into instead. IM_ERR_ARGUMENT if there is none.
+ * Writes result->proof to a file in one durable step, mode 0600; what is a pipe, a device or a link
+ * is written into instead. IM_ERR_ARGUMENT if there is none.
  */
 enum im_err immu_proof_save(const struct immu_result *result, const char *path);
 

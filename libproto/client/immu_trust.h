@@ -3,12 +3,13 @@
 
 /*
  * The files of trusted states (see immu.h), looked at and changed by hand: which servers and
- * databases this user trusts and how far, a state taken to or from another machine, and how to go on
- * after a server was legitimately restored from a backup or replaced. Nothing here connects to a
- * server. Verified calls of connections that are open meanwhile go on with what they have in memory.
+ * databases this user trusts and how far, a state taken to or from another machine, and how to go
+ * on after a server was legitimately restored from a backup or replaced. Nothing here connects to a
+ * server. Verified calls of connections that are open meanwhile go on with what they have in
+ * memory.
  *
- * folder is the state folder of struct immu_options; NULL or "" is the default one. Functions may be
- * called from any thread and any number of processes.
+ * folder is the state folder of struct immu_options; NULL or "" is the default one. Functions may
+ * be called from any thread and any number of processes.
  */
 #include "immu.h"
 
@@ -17,8 +18,8 @@ extern "C" {
 #endif
 
 /*
- * One file of the state folder. Strings live until the callback that is given it returns. Of a damaged
- * state server and database are those that its file's name says.
+ * One file of the state folder. Strings live until the callback that is given it returns. Of a
+ * damaged state server and database are those that its file's name says.
  */
 struct immu_trusted {
 	const char *path;
@@ -55,8 +56,8 @@ struct immu_trust_name {
 enum im_err immu_trust_show(const struct immu_trust_name *name, immu_trusted_fn *fn, void *arg);
 
 /*
- * Writes a trusted state as text to buffer and its length to *len: the bytes of its file, which carry
- * a checksum. At most IMMU_TRUST_TEXT_MAX bytes. Errors as immu_trust_show().
+ * Writes a trusted state as text to buffer and its length to *len: the bytes of its file, which
+ * carry a checksum. At most IMMU_TRUST_TEXT_MAX bytes. Errors as immu_trust_show().
  */
 #define IMMU_TRUST_TEXT_MAX 2048
 enum im_err immu_trust_export(
@@ -73,8 +74,8 @@ enum immu_trust_replace {
 };
 
 /*
- * Trusts a state that immu_trust_export() wrote; server and database are those in the text. fn (may be
- * NULL) is given what is trusted now. IM_ERR_STATE_CORRUPT (the text is damaged), IM_ERR_EXISTS,
+ * Trusts a state that immu_trust_export() wrote; server and database are those in the text. fn (may
+ * be NULL) is given what is trusted now. IM_ERR_STATE_CORRUPT (the text is damaged), IM_ERR_EXISTS,
  * IM_ERR_STATE_OLDER, IM_ERR_STATE_FORKED (the same transaction with another hash), IM_ERR_IO.
  */
 struct immu_trust_import {

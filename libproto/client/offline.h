@@ -16,7 +16,9 @@ struct offline_source {
 	const char *database;
 	const char *address;
 	struct tx_point trusted; /* what was trusted when the first answer was asked for */
-	/* IMMU_PROOF_ENTRY: the answer, and the one that proves the reference behind it, or NULL. */
+	/*
+	 * IMMU_PROOF_ENTRY: the answer, and the one that proves the reference behind it, or NULL.
+	 */
 	const Immudb__Schema__VerifiableEntry *entry;
 	const Immudb__Schema__VerifiableEntry *via;
 	/* IMMU_PROOF_TX: the answer, with all entries. */

@@ -1,7 +1,7 @@
 /*
  * Checking offline proof files: a function of the bytes and of what the reader trusts. The proofs
- * themselves are checked by verify.c, exactly as those of a live answer; what is particular to evidence
- * is in evidence_check.c.
+ * themselves are checked by verify.c, exactly as those of a live answer; what is particular to
+ * evidence is in evidence_check.c.
  *
  * Invariants: a report names the first thing that does not hold; nothing is said to hold that was
  * not checked; whatever of a file is not covered by a proof is in the list of what is not proven.
@@ -374,7 +374,9 @@ anchor_at(const struct offline_check *k, const struct tx_point *from)
 	return (struct verify_anchor){.from = *from, .database = k->public.database};
 }
 
-/* The reference is in a transaction that belongs to the trusted state; k->middle is the newer one. */
+/*
+ * The reference is in a transaction that belongs to the trusted state; k->middle is the newer one.
+ */
 static enum im_err
 prove_reference(struct offline_check *k)
 {
@@ -523,7 +525,10 @@ compare_names(struct offline_check *k)
 	return err;
 }
 
-/* The reader's state must be one that the proof shows: trusted, in between, the content's or newest. */
+/*
+ * The reader's state must be one that the proof shows: trusted, in between, the content's or
+ * newest.
+ */
 static enum im_err
 find_trusted(const struct offline_check *k)
 {

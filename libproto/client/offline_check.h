@@ -6,8 +6,8 @@
 #include "client/verify.h"
 
 /*
- * Between offline_check.c, which reads files and checks proofs, and evidence_check.c, which does what is
- * particular to evidence. immu_proof.h is the public side.
+ * Between offline_check.c, which reads files and checks proofs, and evidence_check.c, which does
+ * what is particular to evidence. immu_proof.h is the public side.
  */
 #define OFFLINE_CHECKS_MAX 16
 #define OFFLINE_NOT_PROVEN_MAX 16
@@ -49,7 +49,10 @@ void offline_note_unproven(struct offline_check *k, const char *text);
 /* A copy of a text that lives as long as the report. */
 const char *offline_keep_text(struct offline_check *k, const char *text);
 
-/* Puts the section of that type into the report and in front of the detail of err, which it returns. */
+/*
+ * Puts the section of that type into the report and in front of the detail of err, which it
+ * returns.
+ */
 enum im_err offline_blame(struct offline_check *k, uint16_t type, enum im_err err);
 
 /* What a section holds; empty if there is none. */
@@ -67,14 +70,20 @@ enum im_err offline_read_section(struct offline_check *k, const struct offline_s
 	offline_read_section((k), offline_find(&(k)->container, (section_type)), \
 	    &immudb__schema__##name##__descriptor, (out))
 
-/* An entry or reference and its transaction, which out has room for: the four sections from type on. */
+/*
+ * An entry or reference and its transaction, which out has room for: the four sections from type
+ * on.
+ */
 enum im_err
 offline_read_entry(struct offline_check *k, uint16_t type, Immudb__Schema__VerifiableEntry *out);
 
 /* The sections of a transaction; out has room for its content. */
 enum im_err offline_read_tx(struct offline_check *k, Immudb__Schema__VerifiableTx *out);
 
-/* Whether one of the keys has signed a state; there is at least one key. Errors of verify_signature(). */
+/*
+ * Whether one of the keys has signed a state; there is at least one key. Errors of
+ * verify_signature().
+ */
 enum im_err offline_check_signature(const struct offline_check *k, const struct tx_point *point,
     const Immudb__Schema__Signature *m);
 

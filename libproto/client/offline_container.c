@@ -2,8 +2,8 @@
  * Offline proof files as sequences of sections: writing and taking apart. What sections mean is in
  * offline_make.c and offline_check.c.
  *
- * Invariants: each byte of a file is under exactly one checksum, so that a changed byte is found and
- * the part that it belongs to is named; heads have sums of their own, so that a changed type or
+ * Invariants: each byte of a file is under exactly one checksum, so that a changed byte is found
+ * and the part that it belongs to is named; heads have sums of their own, so that a changed type or
  * length is not mistaken for a change of what follows. The sums find accidents; what somebody
  * changes together with its sum is found by the proof.
  */

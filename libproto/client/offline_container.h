@@ -5,9 +5,9 @@
 #include "util/bytes.h"
 
 /*
- * The container of offline proofs and evidence (PROOF_FORMAT.md): a head, and sections with a type, a
- * length and checksums. This module knows the form and the names of sections, not what is in them.
- * Pure; every length is checked before it is used.
+ * The container of offline proofs and evidence (PROOF_FORMAT.md): a head, and sections with a type,
+ * a length and checksums. This module knows the form and the names of sections, not what is in
+ * them. Pure; every length is checked before it is used.
  */
 
 #define OFFLINE_VERSION 1
@@ -17,7 +17,9 @@
 #define OFFLINE_SECTIONS_MAX 4096
 #define OFFLINE_TEXT_MAX 4096
 
-/* Types of sections, in the order in which they stand in a file. Never reused for something else. */
+/*
+ * Types of sections, in the order in which they stand in a file. Never reused for something else.
+ */
 enum offline_type {
 	OFFLINE_SERVER = 0x0101,
 	OFFLINE_DATABASE = 0x0102,
@@ -78,8 +80,8 @@ const char *offline_type_name(uint16_t type);
 void offline_name(const struct offline_section *section, struct offline_fault *out);
 
 /*
- * Takes a file apart: checksums, ascending types, nothing behind the last section. Contents are views
- * of the file. IM_ERR_FORMAT (the first bytes are not those of such a file), IM_ERR_VERSION,
+ * Takes a file apart: checksums, ascending types, nothing behind the last section. Contents are
+ * views of the file. IM_ERR_FORMAT (the first bytes are not those of such a file), IM_ERR_VERSION,
  * IM_ERR_PROOF (damaged or cut; *fault says where and the detail how), IM_ERR_NOMEM.
  */
 enum im_err offline_parse(struct bytes file, struct arena *arena, struct offline_container *out,

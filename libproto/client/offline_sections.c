@@ -1,9 +1,9 @@
 /*
- * The sections of a file, packed and put together. What they mean is the business of offline_make.c and
- * evidence.c; offline_container.c has the form of the file.
+ * The sections of a file, packed and put together. What they mean is the business of offline_make.c
+ * and evidence.c; offline_container.c has the form of the file.
  *
- * Invariant: messages are packed without unknown fields, so that packing what was read from them gives
- * the same bytes; the checker insists on that.
+ * Invariant: messages are packed without unknown fields, so that packing what was read from them
+ * gives the same bytes; the checker insists on that.
  */
 #include "client/offline_sections.h"
 

@@ -6,8 +6,8 @@
 #include "client/offline_container.h"
 
 /*
- * The sections of a file that is being made: offline_make.c and evidence.c add them in the order of their
- * types. The first failure is kept in err; what is added after it is of no consequence.
+ * The sections of a file that is being made: offline_make.c and evidence.c add them in the order of
+ * their types. The first failure is kept in err; what is added after it is of no consequence.
  */
 struct offline_sections {
 	struct arena *arena; /* of what is packed here */
@@ -19,7 +19,9 @@ struct offline_sections {
 /* A section whose content is borrowed. */
 void offline_add(struct offline_sections *s, uint16_t type, struct bytes content);
 
-/* A message, without what its type does not have, which is also taken out of m. NULL adds nothing. */
+/*
+ * A message, without what its type does not have, which is also taken out of m. NULL adds nothing.
+ */
 void offline_add_message(struct offline_sections *s, uint16_t type, const ProtobufCMessage *m);
 
 /* A transaction and its hash; that of transaction 0 is the one of no bytes. */

@@ -1,15 +1,17 @@
 /*
  * Long lists: one page after the other, the next one on its way while the caller looks at this one.
  *
- * Invariants: at most two pages are in memory; each item stands behind the one before it, so that no
- * server can make a walk go round in circles; the request of the next page is made from the last item
- * of this one, never from a count of items that others may have changed (but for histories, where
- * nothing is ever taken out).
+ * Invariants: at most two pages are in memory; each item stands behind the one before it, so that
+ * no server can make a walk go round in circles; the request of the next page is made from the last
+ * item of this one, never from a count of items that others may have changed (but for histories,
+ * where nothing is ever taken out).
  */
 #include "client/client.h"
 #include "crypto/rawkey.h"
 
-/* Items asked for at a time. A page too large for an answer is asked for again in smaller pieces. */
+/*
+ * Items asked for at a time. A page too large for an answer is asked for again in smaller pieces.
+ */
 #define PAGE_ITEMS 1000u
 #define PAGE_SHRINK 8u
 
@@ -67,7 +69,10 @@ place_key(const struct walk *w, const struct immu_result *page, size_t i, struct
 	struct immu_bytes key = scanned_key(&page->entries[i]);
 
 	(void)w;
-	/* An item without a place would stand behind any other one, and so would the same one again. */
+	/*
+	 * An item without a place would stand behind any other one, and so would the same one
+	 * again.
+	 */
 	if (key.len == 0)
 		return IM_ERR_PROTOCOL;
 	buf_append(out, key.data, key.len);

@@ -9,7 +9,9 @@
 #include "crypto/rawkey.h"
 #include "rpc/message.h"
 
-/* Messages of one request: at most 1,024 operations and as many preconditions, without their data. */
+/*
+ * Messages of one request: at most 1,024 operations and as many preconditions, without their data.
+ */
 #define SCRATCH_MAX (8u << 20)
 
 static enum im_err

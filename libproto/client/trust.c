@@ -11,9 +11,10 @@
  *	5. otherwise     v and t both extend k, but may be two branches: hold the result, ask for a
  *	                 proof between v and t; v < t: report; v > t: trust v, report
  *
- * In 5 only the newest held result asks for a proof that moves t, so that one round moves t past all
- * of them and the next links the others. If t has moved while a proof from t to v was on its way,
- * the call is judged again. Each round moves t up or ends the call; t never passes v without end.
+ * In 5 only the newest held result asks for a proof that moves t, so that one round moves t past
+ * all of them and the next links the others. If t has moved while a proof from t to v was on its
+ * way, the call is judged again. Each round moves t up or ends the call; t never passes v without
+ * end.
  *
  * The file is merged by the same idea: it may only be replaced while it holds `base`, a state that
  * ours is linked to; if another process has written something else, that is linked to ours first.

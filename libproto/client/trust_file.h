@@ -45,24 +45,24 @@ struct trust_address {
 };
 
 /*
- * Reads a state. IM_ERR_NOT_FOUND; IM_ERR_STATE_CORRUPT (damaged, or of another server or database);
- * IM_ERR_ARGUMENT for names that cannot be part of a file name; IM_ERR_IO.
+ * Reads a state. IM_ERR_NOT_FOUND; IM_ERR_STATE_CORRUPT (damaged, or of another server or
+ * database); IM_ERR_ARGUMENT for names that cannot be part of a file name; IM_ERR_IO.
  */
 enum im_err trust_file_read(const struct trust_name *name, struct trust_state *out);
 
 /*
- * Compare and swap under the lock: if the file holds expected's point (NULL: if there is no file), it
- * is replaced by desired, which must not be older; *swapped is then true. Otherwise nothing changes,
- * *swapped is false and *found is what the file holds. A file that somebody removed is written
- * again. Errors as trust_file_read().
+ * Compare and swap under the lock: if the file holds expected's point (NULL: if there is no file),
+ * it is replaced by desired, which must not be older; *swapped is then true. Otherwise nothing
+ * changes, *swapped is false and *found is what the file holds. A file that somebody removed is
+ * written again. Errors as trust_file_read().
  */
 enum im_err trust_file_swap(const struct trust_name *name, const struct trust_state *expected,
     const struct trust_state *desired, struct trust_state *found, bool *swapped);
 
 /*
  * Checks that server_id is the server that was first seen at this address, and remembers it when
- * none was (*first is then true). IM_ERR_IDENTITY_CHANGED with the file to remove if that is wanted;
- * IM_ERR_STATE_CORRUPT, IM_ERR_IO.
+ * none was (*first is then true). IM_ERR_IDENTITY_CHANGED with the file to remove if that is
+ * wanted; IM_ERR_STATE_CORRUPT, IM_ERR_IO.
  */
 enum im_err trust_file_pin(const struct trust_address *address, const char *server_id, bool *first);
 
@@ -93,7 +93,9 @@ bool trust_file_is_database(const char *name);
 enum im_err trust_file_state_path(const struct trust_name *name, struct buf *out);
 enum im_err trust_file_identity_path(const struct trust_address *address, struct buf *out);
 
-/* Appends a file's text; one that is too long is IM_ERR_STATE_CORRUPT. IM_ERR_NOT_FOUND, IM_ERR_IO. */
+/*
+ * Appends a file's text; one that is too long is IM_ERR_STATE_CORRUPT. IM_ERR_NOT_FOUND, IM_ERR_IO.
+ */
 enum im_err trust_file_text(const char *path, struct buf *out);
 
 #define TRUST_LOCK_NAME "lock"

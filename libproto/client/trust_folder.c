@@ -1,9 +1,9 @@
 /*
- * The state folder looked at and changed by hand (immu_trust.h). trust_file.c knows the files; here is
- * which of them there are, and what may be done with them without a server.
+ * The state folder looked at and changed by hand (immu_trust.h). trust_file.c knows the files; here
+ * is which of them there are, and what may be done with them without a server.
  *
- * Invariant: a file is replaced or removed under the lock of its folder, after it was read under that
- * same lock.
+ * Invariant: a file is replaced or removed under the lock of its folder, after it was read under
+ * that same lock.
  */
 #include <ctype.h>
 #include <dirent.h>

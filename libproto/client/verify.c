@@ -3,8 +3,8 @@
  * decode.c takes messages apart, crypto/proof.h checks proofs, trust.c keeps the trusted state.
  *
  * Invariants: an outcome is filled only when every check has passed; its state is never older than
- * the anchor; and each thing that the caller shows was either compared with what was asked or hashed
- * into a root that the history proof covers.
+ * the anchor; and each thing that the caller shows was either compared with what was asked or
+ * hashed into a root that the history proof covers.
  */
 #include "client/verify.h"
 

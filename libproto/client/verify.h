@@ -28,12 +28,15 @@ struct verify_outcome {
 	    state;               /* the newer of this and the anchor, with the answer's signature */
 	struct tx_header newest; /* the header of that state */
 	/*
-	 * If the transaction is the newer one: the Alh of transaction newest.bl_tx_id, and the root of
-	 * the tree without it, both as proven to be under newest.bl_root.
+	 * If the transaction is the newer one: the Alh of transaction newest.bl_tx_id, and the root
+	 * of the tree without it, both as proven to be under newest.bl_root.
 	 */
 	struct hash before_alh;
 	struct hash before_root;
-	/* Of an entry: the key it names; of a reference, which it stands for and where it was found. */
+	/*
+	 * Of an entry: the key it names; of a reference, which it stands for and where it was
+	 * found.
+	 */
 	bool is_reference;
 	struct bytes target;
 	uint64_t target_tx; /* what the server says of it; not proven */
@@ -55,8 +58,8 @@ enum im_err verify_signature(const struct verify_anchor *anchor, const Immudb__S
     struct trust_state *out);
 
 /*
- * A state that the server claims. It must be of the anchor's database and not contradict the anchor;
- * that it extends the anchor is not proven here.
+ * A state that the server claims. It must be of the anchor's database and not contradict the
+ * anchor; that it extends the anchor is not proven here.
  */
 enum im_err verify_state(const struct verify_anchor *anchor,
     const Immudb__Schema__ImmutableState *m, struct trust_state *out);
@@ -70,8 +73,8 @@ enum im_err verify_tx(const struct verify_anchor *anchor, uint64_t id,
 
 /*
  * A known transaction and the anchor are of one history. m is the answer to a request for that
- * transaction with a proof since the anchor; entries are not looked at. Since both are known, what is
- * wrong is IM_ERR_STATE_FORKED here.
+ * transaction with a proof since the anchor; entries are not looked at. Since both are known, what
+ * is wrong is IM_ERR_STATE_FORKED here.
  */
 enum im_err verify_link(const struct verify_anchor *anchor, const struct tx_point *point,
     const Immudb__Schema__VerifiableTx *m, struct arena *arena, struct verify_outcome *out);
@@ -83,7 +86,8 @@ struct verify_written {
 };
 
 /*
- * A write of any kind: a new transaction, after the anchor, with exactly these entries in this order.
+ * A write of any kind: a new transaction, after the anchor, with exactly these entries in this
+ * order.
  */
 enum im_err verify_set(const struct verify_anchor *anchor, const struct verify_written *written,
     const Immudb__Schema__VerifiableTx *m, struct arena *arena, struct verify_outcome *out);
@@ -96,8 +100,8 @@ struct verify_wanted {
 };
 
 /*
- * One step: the entry of m is the one wanted, and is hashed into the transaction of out; m->entry is
- * there.
+ * One step: the entry of m is the one wanted, and is hashed into the transaction of out; m->entry
+ * is there.
  */
 enum im_err verify_entry(const struct verify_wanted *wanted,
     const Immudb__Schema__VerifiableEntry *m, struct arena *arena, struct verify_outcome *out);
@@ -110,9 +114,10 @@ enum im_err verify_get(const struct verify_anchor *anchor, const struct verify_w
     const Immudb__Schema__VerifiableEntry *m, struct arena *arena, struct verify_outcome *out);
 
 /*
- * True when the outcome's transaction directly follows previous, a proven header: it names previous's
- * Alh as the one before it, its tree is previous's tree and that Alh, and nothing is between them.
- * Sound for an outcome whose own proof holds, because that covers before_alh and before_root.
+ * True when the outcome's transaction directly follows previous, a proven header: it names
+ * previous's Alh as the one before it, its tree is previous's tree and that Alh, and nothing is
+ * between them. Sound for an outcome whose own proof holds, because that covers before_alh and
+ * before_root.
  */
 bool verify_follows(const struct tx_header *previous, const struct verify_outcome *next);
 

@@ -148,7 +148,10 @@ exchange_put_field(struct buf *out, const char *name, const char *value)
 	buf_append_str(out, "\r\n");
 }
 
-/* Status line and headers; length < 0: in pieces. Of each answer: so it is formatted as little as can be. */
+/*
+ * Status line and headers; length < 0: in pieces. Of each answer: so it is formatted as little as
+ * can be.
+ */
 static void
 exchange_put_head(
     struct http_exchange *x, const struct http_head *head, int64_t length, struct buf *out)

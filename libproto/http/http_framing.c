@@ -1,7 +1,8 @@
 /*
- * Where a request ends. Civetweb decides that leniently: it takes the first of two lengths, "2,50" for 2,
- * and leaves out headers behind a folded line or behind the last that it has room for. A proxy that
- * decides otherwise would let one client write the next one's request. http_server.c asks first.
+ * Where a request ends. Civetweb decides that leniently: it takes the first of two lengths, "2,50"
+ * for 2, and leaves out headers behind a folded line or behind the last that it has room for. A
+ * proxy that decides otherwise would let one client write the next one's request. http_server.c
+ * asks first.
  */
 #include "http/http_framing.h"
 
@@ -15,8 +16,8 @@ is_digits(const char *text)
 }
 
 /*
- * Civetweb reads headers in place and stops without a word at what it takes for none. Each line that it
- * read ends in NUL; the next sign begins the empty line, or something was left out.
+ * Civetweb reads headers in place and stops without a word at what it takes for none. Each line
+ * that it read ends in NUL; the next sign begins the empty line, or something was left out.
  */
 static bool
 is_last_line(const char *value)

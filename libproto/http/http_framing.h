@@ -8,9 +8,9 @@
 /* Private to http/. */
 
 /*
- * Whether everybody between the client and here agrees on where the request ends (RFC 9112, 6.3): one
- * length in digits, or one "chunked" of version 1.1, and no header that was not read. What is not sound
- * must be refused and its connection closed: the rest may be another's request.
+ * Whether everybody between the client and here agrees on where the request ends (RFC 9112, 6.3):
+ * one length in digits, or one "chunked" of version 1.1, and no header that was not read. What is
+ * not sound must be refused and its connection closed: the rest may be another's request.
  */
 bool http_framing_is_sound(const struct mg_request_info *info);
 

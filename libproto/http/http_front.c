@@ -1,10 +1,10 @@
 /*
- * The loop of the front: accepts, waits for what can be read or written, and gives up who takes too long.
- * What becomes of the bytes is http_front_conn.c's business; how the server inside knows them,
- * http_server.c's.
+ * The loop of the front: accepts, waits for what can be read or written, and gives up who takes too
+ * long. What becomes of the bytes is http_front_conn.c's business; how the server inside knows
+ * them, http_server.c's.
  *
- * Invariants: connections are made and freed in the loop's thread only, and freed behind the events of
- * one wait, which may name them; the loop wakes up by itself only while there are connections.
+ * Invariants: connections are made and freed in the loop's thread only, and freed behind the events
+ * of one wait, which may name them; the loop wakes up by itself only while there are connections.
  */
 #include "http/http_front.h"
 

@@ -4,14 +4,15 @@
 #include "tls/tls.h"
 
 /*
- * What stands before civetweb where it can do neither TLS nor IPv6 (private to http/): it listens, and
- * carries the bytes of each connection to one of its own with the server inside, on a random port of the
- * loopback interface, and back. Each such connection begins with an introduction: a request that has a
- * secret of this process and says who the client is. The server inside answers HTTP_FRONT_ANSWER, which
- * stays here, and from then on serves what comes; who does not know the secret is refused.
+ * What stands before civetweb where it can do neither TLS nor IPv6 (private to http/): it listens,
+ * and carries the bytes of each connection to one of its own with the server inside, on a random
+ * port of the loopback interface, and back. Each such connection begins with an introduction: a
+ * request that has a secret of this process and says who the client is. The server inside answers
+ * HTTP_FRONT_ANSWER, which stays here, and from then on serves what comes; who does not know the
+ * secret is refused.
  *
- * One thread. A connection has two buffers of bounded size, and is not read while the one is full; a
- * client costs a thread of the server inside only when it has sent something that can be read.
+ * One thread. A connection has two buffers of bounded size, and is not read while the one is full;
+ * a client costs a thread of the server inside only when it has sent something that can be read.
  */
 struct http_front;
 
@@ -33,8 +34,8 @@ struct http_front_options {
 };
 
 /*
- * Listens and carries. IM_ERR_ARGUMENT (no such address), IM_ERR_IO (the port cannot be had; the detail
- * names it), IM_ERR_NOMEM.
+ * Listens and carries. IM_ERR_ARGUMENT (no such address), IM_ERR_IO (the port cannot be had; the
+ * detail names it), IM_ERR_NOMEM.
  */
 enum im_err http_front_start(const struct http_front_options *options, struct http_front **out);
 
@@ -44,7 +45,9 @@ uint16_t http_front_port(const struct http_front *f);
 /* Accepts no more; what has begun goes on. Once, before the server inside is stopped. */
 void http_front_stop_listening(struct http_front *f);
 
-/* Waits a moment until what the server inside has said is with the clients, and ends. NULL is fine. */
+/*
+ * Waits a moment until what the server inside has said is with the clients, and ends. NULL is fine.
+ */
 void http_front_stop(struct http_front *f);
 
 #endif

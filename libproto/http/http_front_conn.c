@@ -1,13 +1,13 @@
 /*
- * A connection of the front: bytes from the client through TLS to the server inside, and back. No loop
- * and no waiting here: http_front.c says what can be read or written.
+ * A connection of the front: bytes from the client through TLS to the server inside, and back. No
+ * loop and no waiting here: http_front.c says what can be read or written.
  *
  *	waiting for the first words --(some came)--> introduced, carrying --(server inside ends)-->
  *	draining: the rest goes out, TLS says that it closes, the client hangs up --> dead
  *
- * Invariants: an end is read only while the queue to the other one is short, so that a queue never holds
- * more than FRONT_QUEUE_MAX and what one read adds; the introduction is the first thing that the server
- * inside gets, and its answer never reaches the client.
+ * Invariants: an end is read only while the queue to the other one is short, so that a queue never
+ * holds more than FRONT_QUEUE_MAX and what one read adds; the introduction is the first thing that
+ * the server inside gets, and its answer never reaches the client.
  */
 #include "http/http_front_conn.h"
 
@@ -55,8 +55,8 @@ queue_add(struct front_conn *c, struct front_queue *q, struct bytes data)
 }
 
 /*
- * Nobody takes what is in a queue any more. The server inside may refuse a request before it has read all
- * of it: its answer is worth reading.
+ * Nobody takes what is in a queue any more. The server inside may refuse a request before it has
+ * read all of it: its answer is worth reading.
  */
 static void
 conn_lose(struct front_conn *c, struct front_queue *q)
@@ -174,7 +174,9 @@ conn_read_outer(struct front_conn *c)
 	if (n < 0)
 		return;
 	if (n == 0) {
-		/* A request that was cut off is the server inside's business: it sees the end, too. */
+		/*
+		 * A request that was cut off is the server inside's business: it sees the end, too.
+		 */
 		c->outer_ended = true;
 	} else if (c->inner_shut) {
 		/* Nobody reads it any more. */

@@ -45,7 +45,10 @@ front_conn_new(const struct http_front_options *options, int fd, const char *pee
 /* Reads and writes what the events of one end say can be, and decides what follows. */
 void front_conn_run(struct front_conn *c, struct front_end *end, uint32_t events, int64_t now_ns);
 
-/* The events that an end waits for now; with none it must not be in epoll, which always tells errors. */
+/*
+ * The events that an end waits for now; with none it must not be in epoll, which always tells
+ * errors.
+ */
 uint32_t front_conn_wants(const struct front_conn *c, const struct front_end *end);
 
 /* Whether nothing is on its way to the client. */

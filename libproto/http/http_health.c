@@ -1,6 +1,6 @@
 /*
- * What every daemon shows over HTTP: metrics, liveness, readiness, version. http_server.c puts these
- * routes in front of the daemon's own.
+ * What every daemon shows over HTTP: metrics, liveness, readiness, version. http_server.c puts
+ * these routes in front of the daemon's own.
  */
 #include "http/http_health.h"
 

@@ -1,6 +1,6 @@
 /*
- * The HTTP side of the daemons: civetweb behind a table of routes. Daemons start one server each and
- * hand in routes; what all of them have (metrics, health, version) is in http_health.c.
+ * The HTTP side of the daemons: civetweb behind a table of routes. Daemons start one server each
+ * and hand in routes; what all of them have (metrics, health, version) is in http_health.c.
  *
  * Invariants:
  * 1. Every request is answered in http_begin_request(); civetweb never looks for a file.
@@ -77,8 +77,8 @@ http_is_crowded(const struct http_server *s)
 }
 
 /*
- * Whether the connection may carry another request. The body of this one is not read: its bytes must
- * not be taken for the next request.
+ * Whether the connection may carry another request. The body of this one is not read: its bytes
+ * must not be taken for the next request.
  */
 static bool
 http_keep_alive(struct mg_connection *conn, int status)
@@ -186,7 +186,9 @@ http_allow_add(char allow[HTTP_METHODS_MAX], const char *method)
 	    strcmp(method, "GET") == 0 ? ", HEAD" : "");
 }
 
-/* What of a path stands for the "*" of a route's, "" for a route without; NULL if it does not fit. */
+/*
+ * What of a path stands for the "*" of a route's, "" for a route without; NULL if it does not fit.
+ */
 static const char *
 http_match(const char *pattern, const char *path)
 {
@@ -197,7 +199,9 @@ http_match(const char *pattern, const char *path)
 	return strncmp(pattern, path, len - 1) == 0 ? path + len - 1 : NULL;
 }
 
-/* The route of the request, which gets its rest, or NULL; then allow names the methods of its path. */
+/*
+ * The route of the request, which gets its rest, or NULL; then allow names the methods of its path.
+ */
 static const struct http_route *
 http_find(const struct http_server *s, struct http_request *request, char allow[HTTP_METHODS_MAX])
 {
@@ -335,7 +339,9 @@ http_connection_closing(const struct mg_connection *conn)
 	mg_set_user_connection_data(conn, NULL);
 }
 
-/* Civetweb's complaints: in the thread that starts it the first is the reason, else a peer's doing. */
+/*
+ * Civetweb's complaints: in the thread that starts it the first is the reason, else a peer's doing.
+ */
 static _Thread_local char *http_start_error;
 
 static int
@@ -406,7 +412,10 @@ http_listen(struct http_server *s)
 	return IM_OK;
 }
 
-/* Where civetweb listens, and whether there is a front before it: for TLS, and for what is not IPv4. */
+/*
+ * Where civetweb listens, and whether there is a front before it: for TLS, and for what is not
+ * IPv4.
+ */
 static enum im_err
 http_prepare(struct http_server *s)
 {

@@ -12,8 +12,9 @@ struct tls_context;
 
 /*
  * The small HTTP side of a daemon: HTTP/1.1, a table of routes, nothing from the file system. Plain
- * and over IPv4 civetweb talks to clients itself; for TLS and IPv6 there is a front before it. Every server has /metrics (when there is a registry), /livez, /readyz and /version; GET
- * routes answer HEAD too. An unknown path is 404, a known path with another method 405 with Allow; routes
+ * and over IPv4 civetweb talks to clients itself; for TLS and IPv6 there is a front before it.
+ * Every server has /metrics (when there is a registry), /livez, /readyz and /version; GET routes
+ * answer HEAD too. An unknown path is 404, a known path with another method 405 with Allow; routes
  * do not see bodies. A program that needs more has a handler of its own (http_exchange.h).
  *
  * Handlers run on the server's own threads, several at a time, and may take a while.
@@ -58,28 +59,32 @@ struct http_options {
 	const char *program;     /* named by /version; borrowed */
 	struct metrics *metrics; /* shown at /metrics; NULL: no such path */
 	/*
-	 * IM_OK while the daemon can do its work; otherwise /readyz answers 503 with the detail text.
-	 * NULL: always ready. Called on the server's threads.
+	 * IM_OK while the daemon can do its work; otherwise /readyz answers 503 with the detail
+	 * text. NULL: always ready. Called on the server's threads.
 	 */
 	enum im_err (*ready)(void *arg);
 	void *ready_arg;
 	/*
-	 * What else a daemon that is ready has to say: appends members to the JSON object of /readyz, each
-	 * behind a comma. NULL: nothing. With ready_arg, on the server's threads.
+	 * What else a daemon that is ready has to say: appends members to the JSON object of
+	 * /readyz, each behind a comma. NULL: nothing. With ready_arg, on the server's threads.
 	 */
 	void (*ready_notes)(void *arg, struct buf *out);
 	const struct http_route *routes; /* borrowed; must outlive the server */
 	size_t route_count;
 	/*
-	 * Given every request whose path is in no route, instead of a 404; paths are then not decoded.
-	 * Request bodies and long answers are for it only. NULL: none.
+	 * Given every request whose path is in no route, instead of a 404; paths are then not
+	 * decoded. Request bodies and long answers are for it only. NULL: none.
 	 */
 	void (*handle)(void *arg, struct http_exchange *x);
 	void *handle_arg;
-	/* What civetweb refuses before there is a request: appends the body. NULL: {"error":...}. */
+	/*
+	 * What civetweb refuses before there is a request: appends the body. NULL: {"error":...}.
+	 */
 	void (*refused)(int status, struct buf *body);
 	size_t threads; /* and connections at a time; 0: HTTP_THREADS */
-	/* How long an idle connection is kept; 0: HTTP_KEEP_ALIVE_MS. None is when most are in use. */
+	/*
+	 * How long an idle connection is kept; 0: HTTP_KEEP_ALIVE_MS. None is when most are in use.
+	 */
 	unsigned int keep_alive_ms;
 };
 
@@ -94,8 +99,8 @@ enum im_err http_server_start(const struct http_options *options, struct http_se
 uint16_t http_server_port(const struct http_server *server);
 
 /*
- * Whether it does its work: it answers a request of ours within timeout_ms, or has begun another request
- * since this was asked last. Blocks; for one thread, none of the server's own.
+ * Whether it does its work: it answers a request of ours within timeout_ms, or has begun another
+ * request since this was asked last. Blocks; for one thread, none of the server's own.
  */
 bool http_server_answers(struct http_server *server, unsigned int timeout_ms);
 

@@ -2,7 +2,8 @@
  * The pace at which connections begin: a virtual schedule (each connection moves due_ns on by an
  * interval; early ones may run a burst ahead of it) and a queue for each lane, served in turn.
  *
- * Invariant: waiting counts the tickets in all lanes, and a ticket is in one exactly while it waits.
+ * Invariant: waiting counts the tickets in all lanes, and a ticket is in one exactly while it
+ * waits.
  */
 #include "rpc/admission.h"
 

@@ -7,12 +7,12 @@
 
 /*
  * When a new connection may begin to speak (internal to rpc/): so many a second, a quarter of
- * that at once. Those above that wait, each among the others from its place, and the places take turns: a
- * flood of connections delays the newcomers of its own place, hardly those of another, and leaves
- * processor time for the connections that are served.
+ * that at once. Those above that wait, each among the others from its place, and the places take
+ * turns: a flood of connections delays the newcomers of its own place, hardly those of another, and
+ * leaves processor time for the connections that are served.
  *
- * A pure structure: it knows time only as it is told, and memory belongs to the caller. Not for several
- * threads at once.
+ * A pure structure: it knows time only as it is told, and memory belongs to the caller. Not for
+ * several threads at once.
  */
 
 /* Places are spread over so many queues. */
@@ -38,8 +38,9 @@ struct admission {
 void admission_init(struct admission *a, uint32_t rate, uint64_t seed);
 
 /*
- * A connection comes from a place. True: it may begin; false: the ticket waits, and stays where it is in
- * memory until admission_next() returns it or admission_leave() is called. now_ns: clock_monotonic_ns().
+ * A connection comes from a place. True: it may begin; false: the ticket waits, and stays where it
+ * is in memory until admission_next() returns it or admission_leave() is called. now_ns:
+ * clock_monotonic_ns().
  */
 bool
 admission_enter(struct admission *a, struct admission_ticket *t, uint64_t place, int64_t now_ns);

@@ -1,8 +1,8 @@
 /*
  * The calling thread's batch: the connections that it has put output on and not yet written to.
  *
- * Invariants: a batch holds a reference on each link in it, and each link once; a link that finds no
- * room is written to at once.
+ * Invariants: a batch holds a reference on each link in it, and each link once; a link that finds
+ * no room is written to at once.
  */
 #include "rpc/batch.h"
 

@@ -1,6 +1,6 @@
 /*
- * The client end: calls in flight, their answers, their deadlines. Connecting is client_dial.c's business,
- * waiting for an answer client_wait.c's, the bytes are link.c's.
+ * The client end: calls in flight, their answers, their deadlines. Connecting is client_dial.c's
+ * business, waiting for an answer client_wait.c's, the bytes are link.c's.
  *
  * Invariants: a slot is taken from the moment a request is queued until the server has ended the
  * call, so what is in flight never passes the server's limit, also after a timeout, when the caller

@@ -10,21 +10,22 @@
 #include "util/bytes.h"
 
 /*
- * The client end of one connection: hello, pipelined calls, answers in any order. It is thread-safe:
- * many threads may share a connection. It knows nothing of sessions but the token it carries, and
- * never reconnects; whoever owns it decides that.
+ * The client end of one connection: hello, pipelined calls, answers in any order. It is
+ * thread-safe: many threads may share a connection. It knows nothing of sessions but the token it
+ * carries, and never reconnects; whoever owns it decides that.
  */
 
 struct rpc_client_conn;
 
 struct rpc_client_options {
-	/* Where the server is: a host name or address with a port, or a unix socket's path (then host
-	 * and port are ignored). Every address of a name is tried in turn. */
+	/* Where the server is: a host name or address with a port, or a unix socket's path (then
+	 * host and port are ignored). Every address of a name is tried in turn. */
 	const char *host; /* "localhost", "10.0.0.1", "::1" (without brackets) */
 	uint16_t port;
 	const char *unix_path;
-	/* With this the connection speaks TLS, but over a unix socket; a TLS_CLIENT's, which may be freed
-	 * once connected. The server's certificate must be for tls_name, or for host when that is NULL. */
+	/* With this the connection speaks TLS, but over a unix socket; a TLS_CLIENT's, which may be
+	 * freed once connected. The server's certificate must be for tls_name, or for host when
+	 * that is NULL. */
 	struct tls_context *tls;
 	const char *tls_name;
 	/* Limits; 0 takes the default named beside it. */
@@ -57,8 +58,8 @@ struct rpc_answer {
 };
 
 /*
- * Called once per call that was started, in a thread of the transport: it must not block and must not
- * close the connection; it may start calls (which then never wait: IM_ERR_BUSY instead).
+ * Called once per call that was started, in a thread of the transport: it must not block and must
+ * not close the connection; it may start calls (which then never wait: IM_ERR_BUSY instead).
  */
 typedef void rpc_answer_cb(void *ctx, const struct rpc_answer *answer);
 
@@ -72,9 +73,9 @@ struct rpc_call {
 
 /*
  * Connects and exchanges hellos. IM_ERR_UNREACHABLE (the detail names address and reason),
- * IM_ERR_TIMEOUT, IM_ERR_TLS (what is wrong with it), IM_ERR_PROTOCOL (not our protocol), IM_ERR_CONNECTION_LOST (no hello at all), what
- * the server refuses with (IM_ERR_VERSION, IM_ERR_BUSY), IM_ERR_ARGUMENT,
- * IM_ERR_NOMEM. Release with rpc_client_close().
+ * IM_ERR_TIMEOUT, IM_ERR_TLS (what is wrong with it), IM_ERR_PROTOCOL (not our protocol),
+ * IM_ERR_CONNECTION_LOST (no hello at all), what the server refuses with (IM_ERR_VERSION,
+ * IM_ERR_BUSY), IM_ERR_ARGUMENT, IM_ERR_NOMEM. Release with rpc_client_close().
  */
 enum im_err
 rpc_client_connect(const struct rpc_client_options *options, struct rpc_client_conn **out);
@@ -109,25 +110,26 @@ enum im_err rpc_call_wait(struct rpc_client_conn *c, const struct rpc_call *call
     struct arena *arena, ProtobufCMessage **answer, enum im_status *status);
 
 /*
- * A call whose answer is a stream (methods with RPC_STREAM): bytes that come as they are made, in any
- * amount, while no more than a window of them is held here. One thread at a time uses a stream; any
- * number of streams and other calls share a connection.
+ * A call whose answer is a stream (methods with RPC_STREAM): bytes that come as they are made, in
+ * any amount, while no more than a window of them is held here. One thread at a time uses a stream;
+ * any number of streams and other calls share a connection.
  */
 struct rpc_stream;
 
 /*
- * Starts the call; errors as rpc_call_start(), and IM_ERR_ARGUMENT for a method that does not stream.
- * timeout_ms (or call_timeout_ms) is then how long one read waits for something to come. What the
- * server refuses shows at the first read. Release with rpc_stream_close().
+ * Starts the call; errors as rpc_call_start(), and IM_ERR_ARGUMENT for a method that does not
+ * stream. timeout_ms (or call_timeout_ms) is then how long one read waits for something to come.
+ * What the server refuses shows at the first read. Release with rpc_stream_close().
  */
 enum im_err
 rpc_stream_open(struct rpc_client_conn *c, const struct rpc_call *call, struct rpc_stream **out);
 
 /*
- * Waits for exactly n bytes and copies them to data. IM_ERR_NOT_FOUND when the stream has ended just
- * before them, IM_ERR_PROTOCOL when it ends among them; errors of the server as rpc_call_wait() gives
- * them, once all that came before is read; IM_ERR_TIMEOUT, IM_ERR_CONNECTION_LOST, IM_ERR_CANCELLED.
- * After any but IM_OK nothing more can be read. From no callback.
+ * Waits for exactly n bytes and copies them to data. IM_ERR_NOT_FOUND when the stream has ended
+ * just before them, IM_ERR_PROTOCOL when it ends among them; errors of the server as
+ * rpc_call_wait() gives them, once all that came before is read; IM_ERR_TIMEOUT,
+ * IM_ERR_CONNECTION_LOST, IM_ERR_CANCELLED. After any but IM_OK nothing more can be read. From no
+ * callback.
  */
 enum im_err rpc_stream_read(struct rpc_stream *s, void *data, size_t n);
 
@@ -141,8 +143,8 @@ enum im_err rpc_stream_next(struct rpc_stream *s, uint64_t *len);
 enum im_status rpc_stream_status(const struct rpc_stream *s);
 
 /*
- * Ends the call, cancelled when it had not ended, and frees; before the connection is closed. From no
- * callback. NULL is fine.
+ * Ends the call, cancelled when it had not ended, and frees; before the connection is closed. From
+ * no callback. NULL is fine.
  */
 void rpc_stream_close(struct rpc_stream *s);
 

@@ -2,8 +2,8 @@
  * Finding the server: names are looked up here, not by the transport, because it would try only the
  * first address of a name, and "localhost" has two.
  *
- * Invariants: addresses are tried in the order of the system's resolver; what is reported is why the
- * last one failed.
+ * Invariants: addresses are tried in the order of the system's resolver; what is reported is why
+ * the last one failed.
  */
 #include "rpc/client_dial.h"
 

@@ -24,7 +24,10 @@ struct call_slot {
 	int64_t deadline_ns;       /* 0: none */
 };
 
-/* The callers that wait, of client_wait.c. Each sleeps on answered, and answers to some bits of a wake. */
+/*
+ * The callers that wait, of client_wait.c. Each sleeps on answered, and answers to some bits of a
+ * wake.
+ */
 struct client_waits {
 	_Atomic uint32_t begun;    /* waits */
 	_Atomic uint32_t answered; /* grows whenever some are woken */
@@ -77,7 +80,8 @@ struct client_start {
 enum im_err client_start_call(struct rpc_client_conn *c, struct client_start *start);
 
 /*
- * Of client_stream.c: takes a piece of a stream. IM_ERR_PROTOCOL when it is beyond the credit. Locked.
+ * Of client_stream.c: takes a piece of a stream. IM_ERR_PROTOCOL when it is beyond the credit.
+ * Locked.
  */
 enum im_err client_stream_take(struct rpc_stream *s, struct bytes data);
 

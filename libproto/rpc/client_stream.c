@@ -2,9 +2,10 @@
  * Streams as a client reads them: what has come waits in a ring of one window until it is read, and
  * what was read becomes credit again. client_conn.c brings the pieces and the end.
  *
- * Invariants: credit and what is in the ring, and what was read but not yet announced, are one window
- * together, so that a piece within its credit always has room; the slot of the call points to the stream
- * until the call has ended or was abandoned, so that a stream is not freed before one of them.
+ * Invariants: credit and what is in the ring, and what was read but not yet announced, are one
+ * window together, so that a piece within its credit always has room; the slot of the call points
+ * to the stream until the call has ended or was abandoned, so that a stream is not freed before one
+ * of them.
  */
 #include <assert.h>
 #include <stdlib.h>

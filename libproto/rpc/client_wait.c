@@ -1,12 +1,14 @@
 /*
  * Callers that wait for their answers. client_conn.c ends their calls.
  *
- * The answers that came together wake their callers together, by one system call at the end of the batch:
- * woken one by one, each would take the processor from the thread that has the next answer in its hands. All
- * callers of a connection sleep on one futex, each under one bit of 32; those who share a bit look and sleep on.
+ * The answers that came together wake their callers together, by one system call at the end of the
+ * batch: woken one by one, each would take the processor from the thread that has the next answer
+ * in its hands. All callers of a connection sleep on one futex, each under one bit of 32; those who
+ * share a bit look and sleep on.
  *
  * Invariants:
- * 1. Nobody sleeps on with his answer there: done is set before the bit, the bit before answered grows, and who is
+ * 1. Nobody sleeps on with his answer there: done is set before the bit, the bit before answered
+ * grows, and who is
  *    about to sleep has read answered before done.
  * 2. A wait is the caller's, on his stack: nothing touches it once done is set.
  */
@@ -50,7 +52,9 @@ waits_wake(void *ctx)
 	link_unref(&c->link);
 }
 
-/* Sees to it that the waits with those bits are woken: now, or at the end of this thread's batch. */
+/*
+ * Sees to it that the waits with those bits are woken: now, or at the end of this thread's batch.
+ */
 static void
 waits_wake_soon(struct rpc_client_conn *c, uint32_t bits)
 {
@@ -93,7 +97,9 @@ call_wait_sleep(struct call_wait *w)
 
 		if (atomic_load(&w->done))
 			return;
-		/* It may fail: answered has grown, or there was a signal. Then we look again, too. */
+		/*
+		 * It may fail: answered has grown, or there was a signal. Then we look again, too.
+		 */
 		(void)syscall(
 		    SYS_futex, answered, FUTEX_WAIT_BITSET_PRIVATE, seen, NULL, NULL, w->bit);
 	}

@@ -1,7 +1,8 @@
 /*
- * A framed connection: birth, write chain, and the end of both chains; the read chain is link_read.c's. Above it are server_conn.c and
- * client_conn.c; below it only the byte stream, touched in three places (link_read_more, link_send,
- * link_shut), and between the two, for TLS, the cipher of link_tls.c.
+ * A framed connection: birth, write chain, and the end of both chains; the read chain is
+ * link_read.c's. Above it are server_conn.c and client_conn.c; below it only the byte stream,
+ * touched in three places (link_read_more, link_send, link_shut), and between the two, for TLS, the
+ * cipher of link_tls.c.
  *
  *	reading --(frame says wait)--> paused --(ready: link_resume)--> reading
  *	reading, writing --(fault, peer gone, link_close)--> closed --(both chains out)--> ended
@@ -230,8 +231,8 @@ link_shut(struct link *l)
 }
 
 /*
- * Locked; unlocked meanwhile. A last word for the peer, if that can be said at once: without it a TLS
- * connection looks as if somebody had cut it.
+ * Locked; unlocked meanwhile. A last word for the peer, if that can be said at once: without it a
+ * TLS connection looks as if somebody had cut it.
  */
 static void
 link_say_bye(struct link *l)
@@ -280,8 +281,8 @@ link_teardown(struct link *l)
 	nng_aio_stop(l->write_aio);
 	nng_aio_stop(l->now_aio);
 	/*
-	 * The aios first: one whose timeout ends just now is still being cancelled on the stream, and only
-	 * nng_aio_free() waits for that.
+	 * The aios first: one whose timeout ends just now is still being cancelled on the stream,
+	 * and only nng_aio_free() waits for that.
 	 */
 	link_free_aios(l);
 	nng_stream_free(l->stream);
@@ -357,9 +358,9 @@ link_sent(struct link *l, nng_aio *aio)
 }
 
 /*
- * Sends what the stream takes at once, which is nearly always all, and wakes no thread to be told so:
- * to cancel does nothing to a send that has ended, and one that has not has sent nothing yet. False when
- * it failed.
+ * Sends what the stream takes at once, which is nearly always all, and wakes no thread to be told
+ * so: to cancel does nothing to a send that has ended, and one that has not has sent nothing yet.
+ * False when it failed.
  */
 static bool
 link_send_now(struct link *l)
@@ -445,7 +446,9 @@ link_written(struct link *l)
 	more = link_write_claim(l);
 	leave = l->leaving && !l->draining && !more;
 	kick = link_resume_claim(l);
-	/* The chain stays claimed until the owner has been told, so that the link is not over yet. */
+	/*
+	 * The chain stays claimed until the owner has been told, so that the link is not over yet.
+	 */
 	l->closers++;
 	pthread_mutex_unlock(&l->lock);
 	if (kick)

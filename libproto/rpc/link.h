@@ -17,10 +17,10 @@
  * cuts the input into frames, gathers output, keeps one write in flight, carries large bodies in
  * chunks under credit, and ends in good order. Who the frames are for is the owner's business.
  *
- * Threads: one read chain (an nng callback at a time, or a thread of the link) and one write chain; everything else
- * calls in from any thread under the lock. Ending: closed is set and the stream closed; when neither chain
- * runs any more, ops->ended is called once, and somebody outside any nng callback must then call
- * link_teardown(). Memory lives until the last reference is given back.
+ * Threads: one read chain (an nng callback at a time, or a thread of the link) and one write chain;
+ * everything else calls in from any thread under the lock. Ending: closed is set and the stream
+ * closed; when neither chain runs any more, ops->ended is called once, and somebody outside any nng
+ * callback must then call link_teardown(). Memory lives until the last reference is given back.
  */
 
 /* A connection holds this much for reading while it is quiet, and so much while it is busy. */
@@ -67,34 +67,48 @@ struct link_out {
 
 struct link_ops {
 	/*
-	 * The read chain is a thread from beginning to end, in place of callbacks of the transport's pool:
-	 * that is one thread less on the way of each byte. Then there is no ready().
+	 * The read chain is a thread from beginning to end, in place of callbacks of the
+	 * transport's pool: that is one thread less on the way of each byte. Then there is no
+	 * ready().
 	 */
 	bool own_thread;
 	/*
 	 * A complete frame (DATA, END and CREDIT of a call are handled before this). IM_OK;
-	 * IM_ERR_WOULD_BLOCK leaves the frame where it is and pauses reading until ready() says yes;
-	 * anything else is a fault of the peer: the connection is closed. Read chain, not locked.
+	 * IM_ERR_WOULD_BLOCK leaves the frame where it is and pauses reading until ready() says
+	 * yes; anything else is a fault of the peer: the connection is closed. Read chain, not
+	 * locked.
 	 */
 	enum im_err (*frame)(struct link *l, const struct frame *f);
 	/* Whether reading may go on; locked. NULL: always. */
 	bool (*ready)(struct link *l);
-	/* All of a large body is there: the owner takes in->body; in is freed afterwards. Read chain. */
+	/*
+	 * All of a large body is there: the owner takes in->body; in is freed afterwards. Read
+	 * chain.
+	 */
 	void (*in_done)(struct link *l, struct link_in *in);
-	/* A piece of a stream, whose credit the owner minds; an error is a fault of the peer. Read chain. */
+	/*
+	 * A piece of a stream, whose credit the owner minds; an error is a fault of the peer. Read
+	 * chain.
+	 */
 	enum im_err (*in_part)(struct link *l, struct link_in *in, struct bytes data);
 	/* A large body is given up for want of memory; in is freed afterwards. Read chain. */
 	void (*in_failed)(struct link *l, struct link_in *in, enum im_err err);
 	/* A write is complete; from the write chain, not locked. NULL: nobody cares. */
 	void (*written)(struct link *l);
-	/* The TLS handshake is complete; before the first frame. Read chain, not locked. May be NULL. */
+	/*
+	 * The TLS handshake is complete; before the first frame. Read chain, not locked. May be
+	 * NULL.
+	 */
 	void (*secured)(struct link *l, const struct tls_conn *t);
 	/*
-	 * The peer speaks TLS where we do not, or the reverse: last words to it may be put, which go out
-	 * as they are. NULL: there are none. Locked.
+	 * The peer speaks TLS where we do not, or the reverse: last words to it may be put, which
+	 * go out as they are. NULL: there are none. Locked.
 	 */
 	void (*foreign)(struct link *l);
-	/* A busy connection has become quiet: give back memory. Read chain, not locked. May be NULL. */
+	/*
+	 * A busy connection has become quiet: give back memory. Read chain, not locked. May be
+	 * NULL.
+	 */
 	void (*quiet)(struct link *l);
 	/* The peer is at fault; the detail of err says how. Read chain, not locked. May be NULL. */
 	void (*fault)(struct link *l, enum im_err err);
@@ -161,8 +175,8 @@ struct link {
 	struct link_in *ins;
 	uint8_t small[LINK_SMALL_BYTES];
 
-	/* The transport never ends an operation that is begun after its close: each gate is held while
-	 * one is begun, both while the stream is closed. Taken after no other lock. */
+	/* The transport never ends an operation that is begun after its close: each gate is held
+	 * while one is begun, both while the stream is closed. Taken after no other lock. */
 	pthread_mutex_t read_gate, write_gate;
 	bool shut; /* under either gate to read, under both to write */
 
@@ -199,7 +213,9 @@ void link_budget_give(struct link_budget *b, size_t n);
 enum im_err link_init(struct link *l, nng_stream *stream, const struct link_ops *ops,
     const struct link_limits *limits, struct link_budget *budget);
 
-/* Starts the read chain, once; nothing when the link is closed already, and may even be torn down. */
+/*
+ * Starts the read chain, once; nothing when the link is closed already, and may even be torn down.
+ */
 void link_start(struct link *l);
 
 void link_ref(struct link *l);

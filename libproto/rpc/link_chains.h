@@ -18,7 +18,8 @@ void link_unlock_over(struct link *l);
 bool link_write_claim(struct link *l);
 /*
  * Sends what is claimed, and a few times what others have added meanwhile; the rest is left to the
- * transport's threads, for the caller has other things to do. Only by whoever has claimed the write chain.
+ * transport's threads, for the caller has other things to do. Only by whoever has claimed the write
+ * chain.
  */
 void link_write(struct link *l);
 /* Locked, nothing in flight: gives back what a quiet connection should not hold. */

@@ -1,9 +1,9 @@
 /*
- * The read chain of a link: bytes come in, pass the cipher if there is one, and are cut into frames for
- * the owner. link.c has the write chain and the end of both.
+ * The read chain of a link: bytes come in, pass the cipher if there is one, and are cut into frames
+ * for the owner. link.c has the write chain and the end of both.
  *
- * Invariants: one callback at a time; a peer that has begun something has a deadline to finish it; who
- * breaks the rules is told why, if that can be understood at all, before the stream is closed.
+ * Invariants: one callback at a time; a peer that has begun something has a deadline to finish it;
+ * who breaks the rules is told why, if that can be understood at all, before the stream is closed.
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -18,8 +18,8 @@
 /* How a client begins that speaks TLS; no frame of ours begins so. */
 #define LINK_TLS_FIRST_BYTE 0x16
 /*
- * How long a peer has to hang up that was refused before its hello. To close earlier, while something of
- * it is unread, would take the reason back that was just sent.
+ * How long a peer has to hang up that was refused before its hello. To close earlier, while
+ * something of it is unread, would take the reason back that was just sent.
  */
 #define LINK_DRAIN_MS 1000
 
@@ -178,7 +178,10 @@ link_is_read_since(struct link *l, unsigned handed)
 	return reading;
 }
 
-/* The read chain as a thread: what the transport reads wakes it, with no thread of its pool between. */
+/*
+ * The read chain as a thread: what the transport reads wakes it, with no thread of its pool
+ * between.
+ */
 static void *
 link_read_loop(void *arg)
 {
@@ -401,7 +404,10 @@ link_read_leave(struct link *l)
 		link_close(l);
 }
 
-/* The peer broke the rules of TLS. It may have been told so; plaintext cannot be sent to it any more. */
+/*
+ * The peer broke the rules of TLS. It may have been told so; plaintext cannot be sent to it any
+ * more.
+ */
 static void
 link_read_broken(struct link *l, enum im_err err)
 {
@@ -493,8 +499,8 @@ link_heed_recall(struct link *l)
 }
 
 /*
- * Whether reading goes on in a thread of the link: of one whose peer is logged in and busy, when there is
- * a thread to be had.
+ * Whether reading goes on in a thread of the link: of one whose peer is logged in and busy, when
+ * there is a thread to be had.
  */
 static bool
 link_read_by_reader(struct link *l)

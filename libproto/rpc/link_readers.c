@@ -1,8 +1,8 @@
 /*
  * Who of an owner's links has a thread of its own for reading. link_read.c asks.
  *
- * Invariant: a link in the table is alive, for its thread takes it out, and the link's end waits for the
- * thread.
+ * Invariant: a link in the table is alive, for its thread takes it out, and the link's end waits
+ * for the thread.
  */
 #include "rpc/link_readers.h"
 

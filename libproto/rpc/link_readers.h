@@ -9,11 +9,11 @@
 struct link;
 
 /*
- * Threads of their own for the links of one owner that are read all the time (internal to rpc/): between a
- * link's bytes and its handler is then no thread of the transport's pool, which halves the processor
- * time of a request that comes alone. The pool is better at serving many: when more links are busy than there
- * are threads, none of them has one. A link that has become quiet lets go of its thread when another one
- * wants it, not before: an idle thread costs nothing.
+ * Threads of their own for the links of one owner that are read all the time (internal to rpc/):
+ * between a link's bytes and its handler is then no thread of the transport's pool, which halves
+ * the processor time of a request that comes alone. The pool is better at serving many: when more
+ * links are busy than there are threads, none of them has one. A link that has become quiet lets go
+ * of its thread when another one wants it, not before: an idle thread costs nothing.
  */
 
 #define LINK_READERS_MAX 64u
@@ -35,8 +35,8 @@ void link_readers_init(struct link_readers *r, unsigned max);
 void link_readers_free(struct link_readers *r);
 
 /*
- * Whether l, which is busy, may have a thread now; r may be NULL. If all are taken, a quiet link is recalled
- * from its own, or all are when none is quiet. Read chain of l.
+ * Whether l, which is busy, may have a thread now; r may be NULL. If all are taken, a quiet link is
+ * recalled from its own, or all are when none is quiet. Read chain of l.
  */
 bool link_readers_take(struct link_readers *r, struct link *l);
 

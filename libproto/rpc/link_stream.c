@@ -1,12 +1,13 @@
 /*
- * Large bodies and streams: chunks in and out of a link under credit, interleaved with everything else.
+ * Large bodies and streams: chunks in and out of a link under credit, interleaved with everything
+ * else.
  *
  * Invariants: a body never holds more memory than has been received of it, and never more than its
  * announced total; the peer never sends beyond the credit given (else it is at fault), nor do we;
  * DATA and END for a body that nobody waits for is thrown away, because a cancel or an error may
- * have crossed it; the first few outgoing bodies take turns, one chunk each, the others wait, so that
- * the peer need not hold many half bodies. Streams, of which the peer holds no more than it wants, take
- * their turns beside them.
+ * have crossed it; the first few outgoing bodies take turns, one chunk each, the others wait, so
+ * that the peer need not hold many half bodies. Streams, of which the peer holds no more than it
+ * wants, take their turns beside them.
  */
 #include <stdlib.h>
 

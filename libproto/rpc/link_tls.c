@@ -1,11 +1,11 @@
 /*
- * The cipher of a link: link.c above gathers and cuts plaintext, tls_conn.c below turns it into records
- * and back.
+ * The cipher of a link: link.c above gathers and cuts plaintext, tls_conn.c below turns it into
+ * records and back.
  *
- * Invariants: records leave in the order in which they were made, because whoever makes them exchanges
- * the conn's output for wire under one lock; plaintext waits until the handshake is complete; what the
- * handshake has to say and the first plaintext leave in one write, so that a peer which refuses us cannot
- * have closed between the two.
+ * Invariants: records leave in the order in which they were made, because whoever makes them
+ * exchanges the conn's output for wire under one lock; plaintext waits until the handshake is
+ * complete; what the handshake has to say and the first plaintext leave in one write, so that a
+ * peer which refuses us cannot have closed between the two.
  */
 #include "rpc/link_tls.h"
 

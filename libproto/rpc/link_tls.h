@@ -6,8 +6,8 @@
 
 /*
  * The cipher of a link (internal to rpc/): between the plaintext that link.c gathers and cuts into
- * frames, and the bytes on its stream. A link without one has l->tls NULL; these functions are for links
- * with one unless they say otherwise.
+ * frames, and the bytes on its stream. A link without one has l->tls NULL; these functions are for
+ * links with one unless they say otherwise.
  */
 
 /* Encrypted at once, and so much is held encrypted until it is written. */
@@ -55,11 +55,15 @@ nng_iov link_tls_room(const struct link *l);
 /* So many bytes have come there. */
 void link_tls_take(struct link *l, size_t n);
 /*
- * Decrypts what has come into what room there is behind in_len. IM_ERR_TLS, IM_ERR_NOMEM; the detail says
- * what the peer did. *told: something has changed that link_tls_tell() is to be called for.
+ * Decrypts what has come into what room there is behind in_len. IM_ERR_TLS, IM_ERR_NOMEM; the
+ * detail says what the peer did. *told: something has changed that link_tls_tell() is to be called
+ * for.
  */
 enum im_err link_tls_open(struct link *l, bool *told);
-/* Locked: notes what link_tls_open() has brought about, so that the write chain can be claimed for it. */
+/*
+ * Locked: notes what link_tls_open() has brought about, so that the write chain can be claimed for
+ * it.
+ */
 void link_tls_tell(struct link *l, bool broken);
 /* Something is left to be decrypted. */
 bool link_tls_has_more(struct link *l);
@@ -85,8 +89,8 @@ void link_tls_trim(struct link *l, size_t keep);
 /* ---- Of the write chain. ---- */
 
 /*
- * Encrypts the next part of the link's wire and what there is to say besides, into wire. False when there
- * is nothing; *failed when it could not be done.
+ * Encrypts the next part of the link's wire and what there is to say besides, into wire. False when
+ * there is nothing; *failed when it could not be done.
  */
 bool link_tls_seal(struct link *l, bool *failed);
 

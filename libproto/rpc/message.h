@@ -19,8 +19,8 @@ size_t message_budget(size_t len);
 
 /*
  * Walks the packed bytes of a message of type d. IM_ERR_FORMAT: does not parse, wrong wire type,
- * NUL byte or bad UTF-8 in a string. IM_ERR_UNIMPLEMENTED: a field that d does not have, when strict.
- * The detail names message and field.
+ * NUL byte or bad UTF-8 in a string. IM_ERR_UNIMPLEMENTED: a field that d does not have, when
+ * strict. The detail names message and field.
  */
 enum im_err message_check(const ProtobufCMessageDescriptor *d, struct bytes body, bool strict);
 
@@ -32,9 +32,10 @@ enum im_err message_unpack(const ProtobufCMessageDescriptor *d, struct bytes bod
     struct arena *arena, ProtobufCMessage **out);
 
 /*
- * The packer takes -0 in a field of doubles for 0 and leaves it out. For value -0 this adds field number
- * field to the message once more, so that its sign travels; for any other value it does nothing. At most
- * one field of a message. False when the arena is exhausted. The bytes are in the arena.
+ * The packer takes -0 in a field of doubles for 0 and leaves it out. For value -0 this adds field
+ * number field to the message once more, so that its sign travels; for any other value it does
+ * nothing. At most one field of a message. False when the arena is exhausted. The bytes are in the
+ * arena.
  */
 bool message_keep_negative_zero(struct arena *a, ProtobufCMessage *m, uint32_t field, double value);
 

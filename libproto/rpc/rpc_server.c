@@ -58,12 +58,12 @@
 #define ACCEPT_RETRY_MS 100
 
 /*
- * The kernel holds few connections that are not accepted yet and makes further peers wait for a second
- * or more: so many are accepted at once.
+ * The kernel holds few connections that are not accepted yet and makes further peers wait for a
+ * second or more: so many are accepted at once.
  */
 #define ACCEPTS_AT_ONCE 16
-/* How many may wait to be accepted (the kernel has a limit of its own, often 4,096), and among how many
- * descriptors the listening socket is looked for. */
+/* How many may wait to be accepted (the kernel has a limit of its own, often 4,096), and among how
+ * many descriptors the listening socket is looked for. */
 #define LISTEN_QUEUE 4096
 #define LISTEN_SEARCH_FDS 256
 
@@ -314,8 +314,8 @@ server_end_reaper(struct rpc_server *s)
 /* ---- Accepting. ---- */
 
 /*
- * Locked. There are too many connections: one that has not logged in gives way to the newest, so that
- * strangers cannot keep others out: the oldest from the same place, or else the oldest of all.
+ * Locked. There are too many connections: one that has not logged in gives way to the newest, so
+ * that strangers cannot keep others out: the oldest from the same place, or else the oldest of all.
  * Returned with a reference; NULL when all have logged in.
  */
 static struct server_conn *
@@ -501,10 +501,10 @@ socket_listens_on(int fd, uint16_t port)
 }
 
 /*
- * The transport lets 128 connections wait to be accepted, and has neither an option for that nor one
- * that tells its descriptor. The next peer would wait for a second or more, and a burst is soon that
- * large; so the socket is looked for among the first descriptors, and listens again. Where it is not
- * found the short queue stays.
+ * The transport lets 128 connections wait to be accepted, and has neither an option for that nor
+ * one that tells its descriptor. The next peer would wait for a second or more, and a burst is soon
+ * that large; so the socket is looked for among the first descriptors, and listens again. Where it
+ * is not found the short queue stays.
  */
 static void
 listener_deepen_queue(const struct listener *at)

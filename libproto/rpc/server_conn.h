@@ -101,8 +101,8 @@ void server_request_done(struct request *r);
 void server_conn_put_error(struct server_conn *c, uint32_t id, enum im_err err, const char *text);
 
 /*
- * Of server_stream.c: ends a stream that has begun with an error behind what was put. False when the error
- * is to be sent at once. Locked.
+ * Of server_stream.c: ends a stream that has begun with an error behind what was put. False when
+ * the error is to be sent at once. Locked.
  */
 bool server_stream_fail(struct request *r, enum im_err err, const char *text);
 /* The client wants no more of it. Locked; *resume is to be resumed after unlocking, if not NULL. */

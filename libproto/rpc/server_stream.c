@@ -1,12 +1,12 @@
 /*
- * Answers that are streams, as handlers write them. What is put waits in the link (link_stream.c) for
- * credit and the socket; server_conn.c sends requests here that are cancelled or lose their connection,
- * rpc_server.c sweeps out those whose client gives no credit.
+ * Answers that are streams, as handlers write them. What is put waits in the link (link_stream.c)
+ * for credit and the socket; server_conn.c sends requests here that are cancelled or lose their
+ * connection, rpc_server.c sweeps out those whose client gives no credit.
  *
- * Invariants: a stream that waits (waiting is set) is touched by nobody but who clears that flag under
- * the lock, and who cleared it calls resume exactly once, without any lock; a stream that has begun
- * gets one last frame like any other call, in the link behind its data, or at once when the link has
- * nothing of it any more.
+ * Invariants: a stream that waits (waiting is set) is touched by nobody but who clears that flag
+ * under the lock, and who cleared it calls resume exactly once, without any lock; a stream that has
+ * begun gets one last frame like any other call, in the link behind its data, or at once when the
+ * link has nothing of it any more.
  */
 #include "rpc/server_conn.h"
 

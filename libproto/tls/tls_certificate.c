@@ -1,5 +1,6 @@
 /*
- * A certificate of our own making, for servers that have no other: tls_context.c reads it like any other.
+ * A certificate of our own making, for servers that have no other: tls_context.c reads it like any
+ * other.
  *
  * Invariant: the key is on disk before the certificate, and neither replaces a file that is there.
  */

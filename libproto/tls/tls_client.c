@@ -1,5 +1,6 @@
 /*
- * From the options of client programs to a context. What the files hold is tls_context.c's business.
+ * From the options of client programs to a context. What the files hold is tls_context.c's
+ * business.
  *
  * Invariant: TLS is on by tls or mtls only, never because a path is set.
  */

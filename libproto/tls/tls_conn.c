@@ -1,11 +1,12 @@
 /*
- * One TLS connection as a pump: OpenSSL reads from the bytes that tls_conn_receive() is given and writes
- * into a buffer that the caller takes. No memory BIO of OpenSSL's stands between, which would copy
- * everything once more.
+ * One TLS connection as a pump: OpenSSL reads from the bytes that tls_conn_receive() is given and
+ * writes into a buffer that the caller takes. No memory BIO of OpenSSL's stands between, which
+ * would copy everything once more.
  *
  * Invariants: OpenSSL never waits and never sees a descriptor; `in` is set only while
- * tls_conn_receive() runs; what the peer can make us keep is bounded: part of one record inside OpenSSL,
- * TLS_HANDSHAKE_MAX before the handshake is complete, TLS_REPLIES_MAX of answers that nobody has taken.
+ * tls_conn_receive() runs; what the peer can make us keep is bounded: part of one record inside
+ * OpenSSL, TLS_HANDSHAKE_MAX before the handshake is complete, TLS_REPLIES_MAX of answers that
+ * nobody has taken.
  */
 #include <arpa/inet.h>
 #include <openssl/err.h>

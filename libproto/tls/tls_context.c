@@ -1,9 +1,10 @@
 /*
- * Certificates, keys and authorities: files become settings of TLS, or one line that says why not. The
- * connections that use them are tls_conn.c's.
+ * Certificates, keys and authorities: files become settings of TLS, or one line that says why not.
+ * The connections that use them are tls_conn.c's.
  *
  * Invariants: settings are complete and checked before anybody sees them, and are never changed
- * afterwards; a reload exchanges them as a whole, and who made a connection by the old ones keeps those.
+ * afterwards; a reload exchanges them as a whole, and who made a connection by the old ones keeps
+ * those.
  */
 #include <errno.h>
 #include <openssl/err.h>
@@ -173,8 +174,8 @@ tls_use_certificate(const struct tls_context *c, struct tls_settings *s, X509 *x
 }
 
 /*
- * The next certificate of a PEM file: NULL at its end, or with *err set where one is damaged. What stands
- * behind it must not be left out in silence.
+ * The next certificate of a PEM file: NULL at its end, or with *err set where one is damaged. What
+ * stands behind it must not be left out in silence.
  */
 static X509 *
 tls_next_certificate(BIO *in, const char *what, const char *path, enum im_err *err)

@@ -1,6 +1,6 @@
 /*
- * A certificate that is in use: when it expires, and when it is read again. What is in the files, and
- * whether it can be used, is tls_context.c's business.
+ * A certificate that is in use: when it expires, and when it is read again. What is in the files,
+ * and whether it can be used, is tls_context.c's business.
  */
 #include "tls/tls_keeper.h"
 

@@ -14,7 +14,10 @@
 SSL_CTX *tls_context_settings(struct tls_context *c);
 enum tls_side tls_context_side(const struct tls_context *c);
 
-/* Why OpenSSL's last call failed, in its words; forgets it. A static string or one of this thread's. */
+/*
+ * Why OpenSSL's last call failed, in its words; forgets it. A static string or one of this
+ * thread's.
+ */
 const char *tls_reason(void);
 
 /* The common name in a certificate's subject; false like tls_conn_peer_name(). */

@@ -23,8 +23,8 @@ _Noreturn void bench_die_errno(const char *what);
 double bench_clock_s(clockid_t id);
 
 /*
- * Processor seconds (user and system) of all threads of a process since it began: what /proc shows as
- * utime + stime, without the granularity of its ticks. 0 for pid 0.
+ * Processor seconds (user and system) of all threads of a process since it began: what /proc shows
+ * as utime + stime, without the granularity of its ticks. 0 for pid 0.
  */
 double bench_process_cpu_s(pid_t pid);
 
@@ -44,7 +44,10 @@ struct bench_option {
 	uint64_t *number;
 };
 
-/* Reads --name VALUE pairs by the table, which ends with a row without a name; ends with 2 on others. */
+/*
+ * Reads --name VALUE pairs by the table, which ends with a row without a name; ends with 2 on
+ * others.
+ */
 void bench_options_read(const struct bench_option *table, int argc, char **argv);
 
 /* Prints a figure as every program here does: name, value, unit. */

@@ -1,12 +1,12 @@
 /*
- * What the disk gives: appends of so many bytes with an fdatasync after each, for a while. Prints one
- * line of JSON like the load generator.
+ * What the disk gives: appends of so many bytes with an fdatasync after each, for a while. Prints
+ * one line of JSON like the load generator.
  *
  *	bench_disk --file PATH [--bytes N] [--prepared MIB] [--milliseconds MS]
  *
- * With --prepared the file is written and synced once before, as the server does with its log, so that
- * a sync need not change the file's metadata; the file is then written over from its start, around
- * and around.
+ * With --prepared the file is written and synced once before, as the server does with its log, so
+ * that a sync need not change the file's metadata; the file is then written over from its start,
+ * around and around.
  */
 #include <fcntl.h>
 #include <inttypes.h>

@@ -1,6 +1,7 @@
 /*
- * The transport alone: a server whose every answer is as many bytes as the request says in its first
- * four. What a real server adds to this is its own work. Prints its port and serves until SIGTERM.
+ * The transport alone: a server whose every answer is as many bytes as the request says in its
+ * first four. What a real server adds to this is its own work. Prints its port and serves until
+ * SIGTERM.
  *
  *	bench_echo
  */
@@ -21,7 +22,9 @@ echo(void *ctx, struct rpc_request *req)
 	uint32_t len = req->body.len >= 4 ? be32_get(req->body.data) : 0;
 
 	(void)ctx;
-	/* Strangers get smaller buffers; what it is compared with serves those who have logged in. */
+	/*
+	 * Strangers get smaller buffers; what it is compared with serves those who have logged in.
+	 */
 	rpc_request_set_authenticated(req);
 	rpc_reply_bytes(req, bytes_of(answer, len < sizeof answer ? len : sizeof answer));
 }

@@ -1,6 +1,6 @@
 /*
- * The yardstick of the gateway: an HTTP server of the same kind whose handler reads the body and answers as
- * many bytes as it is told, and does nothing else.
+ * The yardstick of the gateway: an HTTP server of the same kind whose handler reads the body and
+ * answers as many bytes as it is told, and does nothing else.
  *
  *	bench_http PORT ANSWER_BYTES
  */

@@ -1,6 +1,6 @@
 /*
- * The index alone: random 32-byte keys in transactions of 1,000, with maintenance in the background as
- * in the engine; then gets and scans. Prints one line per figure: name, value, unit.
+ * The index alone: random 32-byte keys in transactions of 1,000, with maintenance in the background
+ * as in the engine; then gets and scans. Prints one line per figure: name, value, unit.
  *
  *	index_bench [KEYS] [FOLDER]
  */

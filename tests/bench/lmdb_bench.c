@@ -1,6 +1,7 @@
 /*
- * LMDB doing what index_bench.c does with our index: the same random 32-byte keys in transactions of
- * 1,000, without syncing, then gets and scans of 100 keys. The same figures under the same names.
+ * LMDB doing what index_bench.c does with our index: the same random 32-byte keys in transactions
+ * of 1,000, without syncing, then gets and scans of 100 keys. The same figures under the same
+ * names.
  *
  *	lmdb_bench [KEYS] [FOLDER]
  */

@@ -1,6 +1,6 @@
 /*
- * The load generator: keeps a number of requests in flight on a number of connections for a while, and
- * prints what was answered. load_immudb.c and load_redis.c are the protocols.
+ * The load generator: keeps a number of requests in flight on a number of connections for a while,
+ * and prints what was answered. load_immudb.c and load_redis.c are the protocols.
  *
  *	bench_load --wire immudb|redis|echo --port PORT --op set|get|vset|vget|scan|rewrite|zadd|exec|
  *	    delete|zscan|history [--connections N]

@@ -8,9 +8,9 @@
 #include "tls/tls.h"
 
 /*
- * The load generator, shared by its files. One thread, plain sockets, many connections; the same loop
- * for every protocol, so that the client costs the same whoever is measured. A wire writes requests
- * into the output of a connection and counts the answers in its input.
+ * The load generator, shared by its files. One thread, plain sockets, many connections; the same
+ * loop for every protocol, so that the client costs the same whoever is measured. A wire writes
+ * requests into the output of a connection and counts the answers in its input.
  */
 
 #define LOAD_VALUE_BYTES_MAX (64u * 1024)

@@ -1,10 +1,10 @@
 /*
- * The protocol of the server (libproto/PROTOCOL.md) for the load generator, written on plain sockets
- * with rpc/frame.h; login and state go through the client connection of libproto. And the echo
- * server's, which is the same without sessions: its requests say how long an answer they want.
+ * The protocol of the server (libproto/PROTOCOL.md) for the load generator, written on plain
+ * sockets with rpc/frame.h; login and state go through the client connection of libproto. And the
+ * echo server's, which is the same without sessions: its requests say how long an answer they want.
  *
- * Proofs are asked for as a client does that trusts the newest transaction it has seen; they are not
- * checked here, because what is measured is the server.
+ * Proofs are asked for as a client does that trusts the newest transaction it has seen; they are
+ * not checked here, because what is measured is the server.
  */
 #include <protobuf-c/protobuf-c.h>
 #include <stdio.h>
@@ -291,8 +291,8 @@ take_varint(struct bytes b, size_t *pos)
 }
 
 /*
- * The transaction that a VerifiableTx is about, which is its first field's first field's first field;
- * decoding it all would cost the client as much as the server. 0 when it begins otherwise.
+ * The transaction that a VerifiableTx is about, which is its first field's first field's first
+ * field; decoding it all would cost the client as much as the server. 0 when it begins otherwise.
  */
 static uint64_t
 verifiable_tx_id(struct bytes body)

@@ -1,6 +1,6 @@
 /*
- * The redis protocol for the load generator: SET and GET with binary keys and values, MSET for several
- * entries; ZADD, DEL and ZRANGEBYSCORE; and SETs between MULTI and EXEC.
+ * The redis protocol for the load generator: SET and GET with binary keys and values, MSET for
+ * several entries; ZADD, DEL and ZRANGEBYSCORE; and SETs between MULTI and EXEC.
  */
 #include <inttypes.h>
 #include <stdio.h>

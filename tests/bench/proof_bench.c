@@ -1,7 +1,7 @@
 /*
- * Proofs between random transactions of a database on disk, made as the server makes them and checked
- * as a client does, the entry's inclusion in its transaction included; on one thread. Prints one line
- * per figure: name, value, unit.
+ * Proofs between random transactions of a database on disk, made as the server makes them and
+ * checked as a client does, the entry's inclusion in its transaction included; on one thread.
+ * Prints one line per figure: name, value, unit.
  *
  *	proof_bench [TRANSACTIONS] [FOLDER]
  */

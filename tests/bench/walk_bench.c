@@ -1,11 +1,11 @@
 /*
- * A walk over all keys of a database, page by page, through the client library: how fast it goes, and
- * what client and server keep in memory meanwhile.
+ * A walk over all keys of a database, page by page, through the client library: how fast it goes,
+ * and what client and server keep in memory meanwhile.
  *
  *	bench_walk --port PORT --pid SERVER --states FOLDER
  *
- * Prints the lines "entries N", "seconds S", "client_bytes N" and "server_bytes N": the most anonymous
- * memory that each had at one of many moments of the walk.
+ * Prints the lines "entries N", "seconds S", "client_bytes N" and "server_bytes N": the most
+ * anonymous memory that each had at one of many moments of the walk.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,13 +1,14 @@
 /*
- * Kills the real server and the real immuadmin at random moments of a backup or a restore, hot and cold, and
- * looks at what is left: the server starts, a database is the old one or the new one, whole; a restore is
- * announced exactly when it happened; folders of work are gone; an archive is whole, as it was, or not there,
- * and can be continued.
+ * Kills the real server and the real immuadmin at random moments of a backup or a restore, hot and
+ * cold, and looks at what is left: the server starts, a database is the old one or the new one,
+ * whole; a restore is announced exactly when it happened; folders of work are gone; an archive is
+ * whole, as it was, or not there, and can be continued.
  *
  *	backup_crash_test BIN [SEED]
  *
- * BIN is the folder of the programs. IMMUDB_CRASH_KILLS says how often. Every process that is left behind
- * becomes a child of this one and is ended with it. The server is asked by its unix socket only.
+ * BIN is the folder of the programs. IMMUDB_CRASH_KILLS says how often. Every process that is left
+ * behind becomes a child of this one and is ended with it. The server is asked by its unix socket
+ * only.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -40,7 +41,10 @@
 #define PATH_SIZE (SCRATCH_PATH_MAX + 64)
 #define ROWS 300u
 #define VALUE_DIGITS 3000
-/* How long a command takes on a quiet machine; how many steps of its work can be seen, and how long one takes. */
+/*
+ * How long a command takes on a quiet machine; how many steps of its work can be seen, and how long
+ * one takes.
+ */
 #define COMMAND_US 150000u
 #define STEPS 4
 #define STEP_US 160000u
@@ -483,7 +487,10 @@ run_kind(struct crash *c, enum kind kind, bool *acknowledged)
 	*acknowledged = scratch_wait(admin) == 0;
 	c->kills[kind]++;
 	c->done[kind] += *acknowledged;
-	/* A server that nobody killed stops as it should, or is killed in the middle of cleaning up. */
+	/*
+	 * A server that nobody killed stops as it should, or is killed in the middle of cleaning
+	 * up.
+	 */
 	if (with_server && victim == ADMIN && fault_random(&c->random) % 2)
 		return stop_server(c);
 	end_children();
@@ -576,7 +583,10 @@ check_target(struct crash *c, enum kind kind, const char *text, bool acknowledge
 	return true;
 }
 
-/* A backup that has its name can be restored; the next one removes what is left of one that has not. */
+/*
+ * A backup that has its name can be restored; the next one removes what is left of one that has
+ * not.
+ */
 static bool
 check_cold_backup(const struct crash *c)
 {

@@ -23,14 +23,15 @@ enum workload_exit client_write(const struct client_side *c);
 
 /*
  * Logs in with the trusted state of state_dir and checks: the server proves that its state extends
- * that one and is not before anything acknowledged, and transactions from from_tx on are whole, in order, and the
- * ones acknowledged. Unacknowledged ones that are there count from then on. WORKLOAD_OK or WORKLOAD_WRONG.
+ * that one and is not before anything acknowledged, and transactions from from_tx on are whole, in
+ * order, and the ones acknowledged. Unacknowledged ones that are there count from then on.
+ * WORKLOAD_OK or WORKLOAD_WRONG.
  */
 enum workload_exit client_check(const struct client_side *c, uint64_t from_tx);
 
 /*
- * With the server stopped: opens the folder of the database itself, recomputes everything in it, and
- * proves from each acknowledged transaction on. WORKLOAD_OK or WORKLOAD_WRONG.
+ * With the server stopped: opens the folder of the database itself, recomputes everything in it,
+ * and proves from each acknowledged transaction on. WORKLOAD_OK or WORKLOAD_WRONG.
  */
 enum workload_exit client_check_folder(const struct client_side *c, const char *dir);
 

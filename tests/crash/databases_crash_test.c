@@ -1,8 +1,8 @@
 /*
- * A server is killed again and again while one client creates, unloads, loads and deletes databases and
- * others write to them. After each start the metadata file, the folders and the system database tell
- * the same: what was begun is finished, no acknowledged database or write is lost, and nothing is left
- * of a database that is gone.
+ * A server is killed again and again while one client creates, unloads, loads and deletes databases
+ * and others write to them. After each start the metadata file, the folders and the system database
+ * tell the same: what was begun is finished, no acknowledged database or write is lost, and nothing
+ * is left of a database that is gone.
  *
  * IMMUDB_CRASH_KILLS says how often. This process never uses the network: its children do.
  */
@@ -43,7 +43,10 @@
 struct slot {
 	_Atomic bool exists, loaded; /* as acknowledged */
 	_Atomic bool busy;           /* something was asked and not answered */
-	/* The upper half counts the databases that had the name, the lower one writes to the present. */
+	/*
+	 * The upper half counts the databases that had the name, the lower one writes to the
+	 * present.
+	 */
 	_Atomic uint64_t written;
 };
 

@@ -1,7 +1,8 @@
 /*
  * Kills a process that writes through the engine at random moments, and compares what the database
- * then holds with what was acknowledged: nothing is lost, nothing half-written shows, chain, tree and
- * index recompute, and every state that was ever acknowledged leads to the present one by proof.
+ * then holds with what was acknowledged: nothing is lost, nothing half-written shows, chain, tree
+ * and index recompute, and every state that was ever acknowledged leads to the present one by
+ * proof.
  *
  *	store_crash_test [SEED]
  *

@@ -1,7 +1,7 @@
 /*
- * A process that changes users is killed again and again. After each start the metadata file and the
- * system database tell the same: every change that was made is in the journal once, under its number,
- * none that was not made is, and none that was acknowledged is lost.
+ * A process that changes users is killed again and again. After each start the metadata file and
+ * the system database tell the same: every change that was made is in the journal once, under its
+ * number, none that was not made is, and none that was acknowledged is lost.
  */
 #include <inttypes.h>
 #include <stdatomic.h>

@@ -1,7 +1,7 @@
 /*
- * The failing, power-losing file system: everything in one shared mapping of fixed tables that refer
- * to each other by number, so that a forked child and its parent see the same, and a copy of the
- * tables is a copy of the file system.
+ * The failing, power-losing file system: everything in one shared mapping of fixed tables that
+ * refer to each other by number, so that a forked child and its parent see the same, and a copy of
+ * the tables is a copy of the file system.
  *
  * Neighbours: the tests of this folder, and those of the engine's files.
  *

@@ -70,8 +70,9 @@ enum fault_loss {
 void fault_vfs_crash(struct fault_vfs *f, enum fault_loss loss, uint64_t seed);
 
 /*
- * The processes using it were killed: open files are closed and locks released, and everything written
- * is seen by the next process, but what was not synced is still not durable. The plan is forgotten.
+ * The processes using it were killed: open files are closed and locks released, and everything
+ * written is seen by the next process, but what was not synced is still not durable. The plan is
+ * forgotten.
  */
 void fault_vfs_kill(struct fault_vfs *f);
 

@@ -209,7 +209,10 @@ survives_power_cuts(void **state)
 			check_cut(at, seed);
 	}
 	assert_true(at / step > workload_amount(PLACES) / 2);
-	/* Whatever the checkpoint names was synced before it: nothing has to be read from the start. */
+	/*
+	 * Whatever the checkpoint names was synced before it: nothing has to be read from the
+	 * start.
+	 */
 	assert_false(has_said("made anew"));
 }
 

@@ -57,10 +57,10 @@ enum workload_exit workload_write(const struct workload *w, uint64_t count);
 
 /*
  * Opens the database and compares all of it with the record: everything that must be there is, in
- * order, whole; what else is there was submitted and is whole; every key reads as its newest version;
- * the chain and the tree recompute; every 16th state that was ever acknowledged is a prefix of the present
- * one by proof. Transactions from from_tx on are read; earlier ones were by an earlier check. On success the
- * record is what the database holds.
+ * order, whole; what else is there was submitted and is whole; every key reads as its newest
+ * version; the chain and the tree recompute; every 16th state that was ever acknowledged is a
+ * prefix of the present one by proof. Transactions from from_tx on are read; earlier ones were by
+ * an earlier check. On success the record is what the database holds.
  */
 enum workload_exit workload_check(const struct workload *w, uint64_t from_tx);
 
@@ -81,8 +81,9 @@ int workload_run_check(const struct workload *w, uint64_t from_tx);
 unsigned workload_effort(void);
 
 /*
- * How often a test repeats what a normal run without sanitizers repeats so often: more in a long run, a
- * quarter of it under a sanitizer, whose build is slow and not the only one that is tested. At least 1.
+ * How often a test repeats what a normal run without sanitizers repeats so often: more in a long
+ * run, a quarter of it under a sanitizer, whose build is slow and not the only one that is tested.
+ * At least 1.
  */
 unsigned workload_amount(unsigned normal);
 

@@ -1,10 +1,10 @@
 /*
  * Answers of a server that lies. Input: operation (1 byte); bit 0 verified, bit 1 signatures are
- * checked, higher bits which state is trusted (1 byte); the transaction asked for (1 byte); length of
- * the key asked for (1 byte), the key; the packed answer.
+ * checked, higher bits which state is trusted (1 byte); the transaction asked for (1 byte); length
+ * of the key asked for (1 byte), the key; the packed answer.
  *
- * Nothing is believed about transactions up to a trusted state that is not in the history it belongs
- * to: the one of sample_store.h.
+ * Nothing is believed about transactions up to a trusted state that is not in the history it
+ * belongs to: the one of sample_store.h.
  */
 #include <assert.h>
 #include <stdio.h>

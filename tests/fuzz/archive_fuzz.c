@@ -1,8 +1,8 @@
 /*
- * Archives of hot-backup. Input: how (1 byte), then the bytes of an archive; unless bit 0 of how is clear
- * its checksums and digests are put right, as far as its lengths go, so that what stands behind them is
- * reached. Bits 1 to 7 are the size of the pieces it is read in. However it is cut, it reads the same, and
- * what is accepted leads from transaction to transaction without a gap.
+ * Archives of hot-backup. Input: how (1 byte), then the bytes of an archive; unless bit 0 of how is
+ * clear its checksums and digests are put right, as far as its lengths go, so that what stands
+ * behind them is reached. Bits 1 to 7 are the size of the pieces it is read in. However it is cut,
+ * it reads the same, and what is accepted leads from transaction to transaction without a gap.
  */
 #include <assert.h>
 #include <stdlib.h>

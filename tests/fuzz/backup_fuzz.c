@@ -1,7 +1,7 @@
 /*
- * Backups of a stopped server. First byte: 0 a manifest, 1 the name of a file in an archive, 2 what "immudb
- * verify" says, else the words that a server was started with. A manifest that can be read is written as the
- * same bytes; a name that is accepted lies below the folder and stays what it is.
+ * Backups of a stopped server. First byte: 0 a manifest, 1 the name of a file in an archive, 2 what
+ * "immudb verify" says, else the words that a server was started with. A manifest that can be read
+ * is written as the same bytes; a name that is accepted lies below the folder and stays what it is.
  */
 #include <assert.h>
 #include <stdlib.h>

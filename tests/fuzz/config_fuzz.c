@@ -1,6 +1,6 @@
 /*
- * Configuration files and small values in them. First byte: 0 TOML, 1 YAML, 2 a duration, 3 a size, 4
- * and 5 base64, else hexadecimal digits. What can be read is written and read back as the same.
+ * Configuration files and small values in them. First byte: 0 TOML, 1 YAML, 2 a duration, 3 a size,
+ * 4 and 5 base64, else hexadecimal digits. What can be read is written and read back as the same.
  */
 #include <assert.h>
 #include <stdlib.h>

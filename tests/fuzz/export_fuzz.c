@@ -1,6 +1,6 @@
 /*
- * Exported transactions. What is accepted is written again and means the same; what passes the check of
- * its root still does then. In an input that begins with 01 the root is put right first.
+ * Exported transactions. What is accepted is written again and means the same; what passes the
+ * check of its root still does then. In an input that begins with 01 the root is put right first.
  */
 #include <assert.h>
 

@@ -8,10 +8,10 @@
 #include "util/log.h"
 
 /*
- * What a fuzz target NAME_fuzz.c defines. The same file becomes a fuzzer (preset fuzz, libFuzzer calls
- * it) and a test that replays the inputs of corpus/NAME (replay_main.c calls it). A target depends
- * on its input alone, leaves nothing allocated behind, and ends the process with an assertion when a
- * promise of the code under test is broken.
+ * What a fuzz target NAME_fuzz.c defines. The same file becomes a fuzzer (preset fuzz, libFuzzer
+ * calls it) and a test that replays the inputs of corpus/NAME (replay_main.c calls it). A target
+ * depends on its input alone, leaves nothing allocated behind, and ends the process with an
+ * assertion when a promise of the code under test is broken.
  */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,6 +1,6 @@
 /*
- * Rows of import files. First byte: bits 0 and 1 choose the format, the rest the size of the pieces in
- * which the input is fed. However it is cut, the same rows come out; lines only grow.
+ * Rows of import files. First byte: bits 0 and 1 choose the format, the rest the size of the pieces
+ * in which the input is fed. However it is cut, the same rows come out; lines only grow.
  */
 #include <assert.h>
 

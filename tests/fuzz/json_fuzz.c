@@ -1,8 +1,8 @@
 /*
- * JSON of the gateway. First byte: bits 0 and 1 the style in which is written again, bit 2 the answer
- * instead of the request, bit 3 packed bytes as they come from a server instead of text; then the method
- * (2 bytes), then text or bytes. What can be read is written, read and written as the same; memory stays
- * within its budget; what is cut is never read past its end.
+ * JSON of the gateway. First byte: bits 0 and 1 the style in which is written again, bit 2 the
+ * answer instead of the request, bit 3 packed bytes as they come from a server instead of text;
+ * then the method (2 bytes), then text or bytes. What can be read is written, read and written as
+ * the same; memory stays within its budget; what is cut is never read past its end.
  */
 #include <assert.h>
 
@@ -32,7 +32,10 @@ check_again(const ProtobufCMessage *m, unsigned style)
 	assert(first.err == IM_OK);
 	arena_init(&a, 4 * message_budget(first.len) + ARENA_SLACK);
 	err = json_read(m->descriptor, buf_bytes(&first), &a, &same);
-	/* Without the blanks that it had, a text of many empty items may be too short for its budget. */
+	/*
+	 * Without the blanks that it had, a text of many empty items may be too short for its
+	 * budget.
+	 */
 	assert(err == IM_OK || err == IM_ERR_BODY_SIZE);
 	if (err == IM_OK) {
 		json_write(&second, same, style);

@@ -1,7 +1,8 @@
 /*
- * Keys and signatures. First byte: 0 a private key as PEM, 1 a public one, 2 a point, 3 a signature,
- * and for 4 to 6 the input is what stands inside the PEM armour of SEC1, PKCS#8 and public keys. A key
- * that loads works: what it signs holds under its own point and not for another state.
+ * Keys and signatures. First byte: 0 a private key as PEM, 1 a public one, 2 a point, 3 a
+ * signature, and for 4 to 6 the input is what stands inside the PEM armour of SEC1, PKCS#8 and
+ * public keys. A key that loads works: what it signs holds under its own point and not for another
+ * state.
  */
 #include <assert.h>
 

@@ -1,11 +1,11 @@
 /*
- * A store opened on any log: it opens, opens read-only, or refuses clearly. First byte: bits 0 and 1
- * say what is put right first (log_image.h), bit 2 that a transaction is written too; the rest of the
- * input is the image of a folder.
+ * A store opened on any log: it opens, opens read-only, or refuses clearly. First byte: bits 0 and
+ * 1 say what is put right first (log_image.h), bit 2 that a transaction is written too; the rest of
+ * the input is the image of a folder.
  *
  * Whatever the files hold: a value that is handed out matches its hash, headers that are handed out
- * are one chain, proofs that are made hold, and a store that was closed opens again: as the same, or
- * read-only up to damage.
+ * are one chain, proofs that are made hold, and a store that was closed opens again: as the same,
+ * or read-only up to damage.
  */
 #include <assert.h>
 
@@ -165,8 +165,8 @@ count_fault(void *ctx, const struct store_fault *fault)
 }
 
 /*
- * is_chain: nobody made wrong headers look right by mending their checksums, which a client would find
- * out, but not a store that was opened from a checkpoint behind them.
+ * is_chain: nobody made wrong headers look right by mending their checksums, which a client would
+ * find out, but not a store that was opened from a checkpoint behind them.
  */
 static void
 check_reads(struct store *s, bool is_chain, struct arena *a)
@@ -232,7 +232,9 @@ check_store(struct memory_vfs *files, uint8_t how, struct arena *a)
 	assert(sample_store_open(files, &s) == IM_OK);
 	store_state(s, &again);
 	store_stats(s, &stats);
-	/* Damage behind what was read at first may show only when the index has to be made again. */
+	/*
+	 * Damage behind what was read at first may show only when the index has to be made again.
+	 */
 	assert(again.tx == state.tx || (again.tx < state.tx && stats.read_only));
 	assert(again.tx != state.tx || hash_equal(&state.alh, &again.alh));
 	check_reads(s, is_chain, a);

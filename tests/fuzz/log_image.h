@@ -4,9 +4,9 @@
 #include "memory_vfs.h"
 
 /*
- * The folder of a database as an input of log_fuzz describes it, so that a few hundred bytes stand for
- * files of fixed sizes that are mostly zero. An input is a list of parts: kind (1 byte), length (2
- * bytes), content.
+ * The folder of a database as an input of log_fuzz describes it, so that a few hundred bytes stand
+ * for files of fixed sizes that are mostly zero. An input is a list of parts: kind (1 byte), length
+ * (2 bytes), content.
  */
 enum log_part {
 	LOG_PART_SEGMENT_0, /* first 64 bytes of the header, and the records */

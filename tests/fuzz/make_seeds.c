@@ -1,7 +1,7 @@
 /*
- * Writes the seeds of all corpora: usage make_seeds FOLDER. A seed is what the code under test itself
- * writes, or text of a kind that users do. To be run again when a format gets new parts; inputs
- * that fuzzing found stay beside the seeds (tests/fuzz/run).
+ * Writes the seeds of all corpora: usage make_seeds FOLDER. A seed is what the code under test
+ * itself writes, or text of a kind that users do. To be run again when a format gets new parts;
+ * inputs that fuzzing found stay beside the seeds (tests/fuzz/run).
  */
 #include <stdio.h>
 #include <stdlib.h>

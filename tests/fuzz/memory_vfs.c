@@ -1,9 +1,9 @@
 /*
- * Files in memory behind the engine's table of file calls. Neighbour: tests/fault has one that fails
- * and loses power; this one is only fast.
+ * Files in memory behind the engine's table of file calls. Neighbour: tests/fault has one that
+ * fails and loses power; this one is only fast.
  *
- * Invariants: a descriptor is the place of a file in the table; a file without a path was removed and
- * goes when its last descriptor is closed; everything is under the lock.
+ * Invariants: a descriptor is the place of a file in the table; a file without a path was removed
+ * and goes when its last descriptor is closed; everything is under the lock.
  */
 #include "memory_vfs.h"
 

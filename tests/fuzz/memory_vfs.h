@@ -4,8 +4,8 @@
 #include "store/vfs.h"
 
 /*
- * A file system in memory that never fails, for fuzz targets of the storage engine: no system calls,
- * so that an input takes microseconds. Folders need not be made; a path is a name.
+ * A file system in memory that never fails, for fuzz targets of the storage engine: no system
+ * calls, so that an input takes microseconds. Folders need not be made; a path is a name.
  */
 struct memory_vfs;
 

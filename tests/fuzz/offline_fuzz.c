@@ -1,10 +1,10 @@
 /*
- * Offline proof files. Input: how (1 byte): 0 the rest is a file; else the rest is the kind (1 byte) and
- * sections of type (2 bytes), length (2 bytes) and content, from which a file with right checksums is
- * made; the state that the reader trusts (1 byte) comes before the rest in both cases.
+ * Offline proof files. Input: how (1 byte): 0 the rest is a file; else the rest is the kind (1
+ * byte) and sections of type (2 bytes), length (2 bytes) and content, from which a file with right
+ * checksums is made; the state that the reader trusts (1 byte) comes before the rest in both cases.
  *
- * Whatever holds against a trusted state of the sample database is what is in that database. Evidence that
- * holds shows that state; without a key none of it convicts.
+ * Whatever holds against a trusted state of the sample database is what is in that database.
+ * Evidence that holds shows that state; without a key none of it convicts.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -78,7 +78,10 @@ check_header(const struct immu_header *h)
 	assert(memcmp(h->alh, real.alh, HASH_SIZE) == 0);
 }
 
-/* Evidence that holds shows the state that the reader trusts, if he trusts one, and convicts nobody. */
+/*
+ * Evidence that holds shows the state that the reader trusts, if he trusts one, and convicts
+ * nobody.
+ */
 static void
 check_evidence(const struct immu_proof_report *r, uint64_t trusted)
 {

@@ -1,6 +1,6 @@
 /*
- * What auditors read of each other. The first byte chooses: 0 is an answer with states, where what is taken
- * is written and read again as the same; 1 the text of an address; 2 a contradiction.
+ * What auditors read of each other. The first byte chooses: 0 is an answer with states, where what
+ * is taken is written and read again as the same; 1 the text of an address; 2 a contradiction.
  */
 #include <assert.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /*
- * Proofs that somebody tampered with. Input: which proof (1 byte), two transactions (1 byte each), and
- * a list of edits (4 bytes each: what, where, which byte, what to change it by) of the honest proof.
- * A checker accepts the honest proof and nothing else.
+ * Proofs that somebody tampered with. Input: which proof (1 byte), two transactions (1 byte each),
+ * and a list of edits (4 bytes each: what, where, which byte, what to change it by) of the honest
+ * proof. A checker accepts the honest proof and nothing else.
  */
 #include <assert.h>
 

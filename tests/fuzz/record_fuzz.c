@@ -1,7 +1,7 @@
 /*
- * The auditor's memory of a database. Input: how (1 byte), then the text of a record's file; unless how is
- * 0 it is without its last line, the checksum, which is put there. What is accepted is what would be
- * written, within its bounds, and stays so after an acknowledgement and a further state.
+ * The auditor's memory of a database. Input: how (1 byte), then the text of a record's file; unless
+ * how is 0 it is without its last line, the checksum, which is put there. What is accepted is what
+ * would be written, within its bounds, and stays so after an acknowledgement and a further state.
  */
 #include <assert.h>
 

@@ -1,7 +1,7 @@
 /*
- * Requests of every method: method (2 bytes) and packed body. The decoder's promises about memory and
- * texts hold for all methods; those that do not need a login also go through the server as it is, and
- * the same request gets the same answer twice.
+ * Requests of every method: method (2 bytes) and packed body. The decoder's promises about memory
+ * and texts hold for all methods; those that do not need a login also go through the server as it
+ * is, and the same request gets the same answer twice.
  */
 #include <assert.h>
 
@@ -60,8 +60,8 @@ check_decoder(const struct rpc_method *method, struct bytes body)
 }
 
 /*
- * Of those that need no login, some would change what the next request meets, or hash passwords; the
- * health of a database tells the time.
+ * Of those that need no login, some would change what the next request meets, or hash passwords;
+ * the health of a database tells the time.
  */
 static bool
 is_repeatable(const struct rpc_method *method)

@@ -1,6 +1,7 @@
 /*
- * Requests of the gateway: "VERB PATH?QUERY", a line end, the body. Whatever is found was in the path, once
- * decoded; the message that is made can be written; every error is one that the gateway can say.
+ * Requests of the gateway: "VERB PATH?QUERY", a line end, the body. Whatever is found was in the
+ * path, once decoded; the message that is made can be written; every error is one that the gateway
+ * can say.
  */
 #include <assert.h>
 

@@ -1,7 +1,7 @@
 /*
- * Runs of an index. First byte: bit 0, put checksums right first; bit 1, the input is one block, else
- * a whole file, which a manifest then names. Whatever a run holds, walks end, and an entry that is
- * handed out is one that a run may have.
+ * Runs of an index. First byte: bit 0, put checksums right first; bit 1, the input is one block,
+ * else a whole file, which a manifest then names. Whatever a run holds, walks end, and an entry
+ * that is handed out is one that a run may have.
  */
 #include <assert.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /*
  * The server without network and threads. Neighbours: immudb/server is used as it is, down to its
- * calls of the transport (rpc/rpc_server.h), of the pools (server/workers.h) and of the engine, which
- * the linker redirects to the __wrap_ functions here.
+ * calls of the transport (rpc/rpc_server.h), of the pools (server/workers.h) and of the engine,
+ * which the linker redirects to the __wrap_ functions here.
  *
  * Invariant: one request at a time, answered in the same thread.
  */

@@ -1,7 +1,7 @@
 /*
  * The database that targets and seeds share. Its transactions have between them: one and several
- * entries, a value that is not stored inline, every kind of entry metadata, a reference, members of a
- * sorted set, an overwritten and a deleted key.
+ * entries, a value that is not stored inline, every kind of entry metadata, a reference, members of
+ * a sorted set, an overwritten and a deleted key.
  */
 #include "sample_store.h"
 

@@ -1,4 +1,7 @@
-/* Seeds of archives: whole, continued, unfinished, empty, of the older format, and with a lie behind right checksums. */
+/*
+ * Seeds of archives: whole, continued, unfinished, empty, of the older format, and with a lie
+ * behind right checksums.
+ */
 #include "libcrypto-util/crypto/archive_sample.h"
 #include "seeds.h"
 

@@ -1,5 +1,6 @@
 /*
- * Seeds of offline proofs and evidence: files made of what the sample server answers, whole and as sections.
+ * Seeds of offline proofs and evidence: files made of what the sample server answers, whole and as
+ * sections.
  */
 #include <assert.h>
 

@@ -1,6 +1,6 @@
 /*
- * Seeds of the gateway's requests and of its JSON: the examples of every path, and texts that are hard to
- * read right.
+ * Seeds of the gateway's requests and of its JSON: the examples of every path, and texts that are
+ * hard to read right.
  */
 #include <assert.h>
 #include <stdio.h>

@@ -1,5 +1,6 @@
 /*
- * Seeds of the engine's files: what a small database leaves when it is closed, and when it is killed.
+ * Seeds of the engine's files: what a small database leaves when it is closed, and when it is
+ * killed.
  */
 #include <assert.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /*
- * Small files that clients keep: first byte 0 a trusted state, 1 the pinned identity of a server, 2 a
- * stored session; with 0x80 added the sum at the end is put right first. A file is accepted only if
- * it is what would be written.
+ * Small files that clients keep: first byte 0 a trusted state, 1 the pinned identity of a server, 2
+ * a stored session; with 0x80 added the sum at the end is put right first. A file is accepted only
+ * if it is what would be written.
  */
 #include <assert.h>
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /*
- * The pump of TLS. First byte: 0 the input is what a server hears first, 1 what a client does, 2 what a
- * server hears once a handshake is complete. Second byte: how many bytes at a time, less one. Nothing
- * that was not encrypted for us comes out as plaintext, and what we say to it is bounded.
+ * The pump of TLS. First byte: 0 the input is what a server hears first, 1 what a client does, 2
+ * what a server hears once a handshake is complete. Second byte: how many bytes at a time, less
+ * one. Nothing that was not encrypted for us comes out as plaintext, and what we say to it is
+ * bounded.
  */
 #include <assert.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /*
- * The files of the hash tree and of the offset table: tail in two slots, and pages. First byte: bit 0,
- * put checksums right first; bit 1, offsets instead of a tree. Then the size (2 bytes), and parts, each
- * with its length (2 bytes): slot 0, slot 1, pages of level 0.
+ * The files of the hash tree and of the offset table: tail in two slots, and pages. First byte: bit
+ * 0, put checksums right first; bit 1, offsets instead of a tree. Then the size (2 bytes), and
+ * parts, each with its length (2 bytes): slot 0, slot 1, pages of level 0.
  *
  * What opens can be read without harm, appended to, synced, and opened again as the same.
  */

@@ -17,8 +17,8 @@
 
 /* Where the connection stands when the bytes come; at last, in the midst of a large answer. */
 enum stage { STRANGER, GREETED, LOGGED_IN, ANSWERED };
-/* What must happen: closed without a word; GOAWAY and closed; ERROR 0 and closed; ERROR 0, and time to hang
- * up; ERROR for call 1, or nothing at all, and the connection goes on. */
+/* What must happen: closed without a word; GOAWAY and closed; ERROR 0 and closed; ERROR 0, and time
+ * to hang up; ERROR for call 1, or nothing at all, and the connection goes on. */
 enum reaction { CLOSED, GOAWAY, REFUSED, TOLD, ERROR, NOTHING };
 
 struct garbage {

@@ -9,8 +9,8 @@
 /* Guesses that are under way at the same time, on so many connections. */
 #define GUESSING_PEERS 16u
 #define GUESSES_AT_ONCE 16u
-/* Guesses of one address that may cost the work of a password: those that are free, and the few that
- * were under way or came when the door was open again. */
+/* Guesses of one address that may cost the work of a password: those that are free, and the few
+ * that were under way or came when the door was open again. */
 #define GUESSES_WORKED_MAX 140u
 #define GUESSER (ATTACKER_HOSTS + 77)
 #define SESSIONS_AT_ONCE 100u

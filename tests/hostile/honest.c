@@ -15,9 +15,9 @@
 #define KEY "honest"
 #define VALUE "the truth"
 /*
- * A write among so many reads: enough of them for the 99th percentile, and few enough that what a quiet
- * machine writes in a minute is little beside the memory that is allowed. Calls before the connection is
- * opened anew.
+ * A write among so many reads: enough of them for the 99th percentile, and few enough that what a
+ * quiet machine writes in a minute is little beside the memory that is allowed. Calls before the
+ * connection is opened anew.
  */
 #define WRITE_EVERY 64u
 #define CALLS_PER_CONNECTION 64u

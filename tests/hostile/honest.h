@@ -26,7 +26,9 @@ struct honest {
 /* Logs in and starts. False with a message. */
 bool honest_start(struct honest *h, const struct target *t);
 
-/* Waits until that many more calls have been answered; false when one failed or it takes too long. */
+/*
+ * Waits until that many more calls have been answered; false when one failed or it takes too long.
+ */
 bool honest_wait(struct honest *h, unsigned calls);
 
 /* Forgets the samples so far; the next ones count. */

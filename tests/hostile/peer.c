@@ -1,8 +1,8 @@
 /*
  * Connections on plain sockets, and the few messages that the attacks are made of.
  *
- * Neighbours: honest.c keeps to the protocol with these, the attack_*.c do not. rpc/frame.h writes the
- * frames that are to be right.
+ * Neighbours: honest.c keeps to the protocol with these, the attack_*.c do not. rpc/frame.h writes
+ * the frames that are to be right.
  */
 #include "peer.h"
 

@@ -47,8 +47,8 @@ bool peer_greet(struct peer *p, const struct target *t, unsigned host);
 bool peer_greet_with(struct peer *p, const struct target *t, unsigned host, uint32_t window);
 
 /*
- * Calls and waits for the one answer: 0 and its body, the status of the error (its text in body), or
- * -1 when the connection ended or the answer is late. Large answers are put together.
+ * Calls and waits for the one answer: 0 and its body, the status of the error (its text in body),
+ * or -1 when the connection ended or the answer is late. Large answers are put together.
  */
 int peer_call(struct peer *p, const struct frame_request *r, struct buf *body);
 

@@ -9,8 +9,8 @@
 #include "scratch.h"
 
 /*
- * The server under attack: a real immudb in a folder of its own on a free loopback port, and what the
- * kernel says about it. One thread, but for target_gauge(), which is safe from any.
+ * The server under attack: a real immudb in a folder of its own on a free loopback port, and what
+ * the kernel says about it. One thread, but for target_gauge(), which is safe from any.
  */
 struct target_options {
 	const char *immudb;  /* the program */
@@ -35,7 +35,10 @@ struct gauge {
 /* Starts it and waits until it is ready; false (and why on stderr) when that fails. */
 bool target_start(const struct target_options *options, struct target *t);
 
-/* Stops it as an operator would and removes the folder; false unless it ended in time with status 0. */
+/*
+ * Stops it as an operator would and removes the folder; false unless it ended in time with status
+ * 0.
+ */
 bool target_stop(struct target *t);
 
 void target_gauge(const struct target *t, struct gauge *g);
@@ -57,8 +60,8 @@ unsigned target_log_lines(const struct target *t);
 bool fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*
- * normal, or a part of it under a sanitizer, which slows the server down. It also holds on to memory:
- * RSS says nothing then.
+ * normal, or a part of it under a sanitizer, which slows the server down. It also holds on to
+ * memory: RSS says nothing then.
  */
 unsigned amount(unsigned normal);
 

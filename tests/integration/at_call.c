@@ -1,8 +1,8 @@
 /*
- * Does something to a program at a moment that a test chooses: to be preloaded. Of all calls that make or name
- * folders, or sync, in the program AT_PROGRAM, each has a number from 1 on. At number AT_CALL, before the call,
- * the process kills itself, or runs the shell command AT_DO. At its end it writes how many there were to
- * the file AT_COUNT. What the program runs is left alone.
+ * Does something to a program at a moment that a test chooses: to be preloaded. Of all calls that
+ * make or name folders, or sync, in the program AT_PROGRAM, each has a number from 1 on. At number
+ * AT_CALL, before the call, the process kills itself, or runs the shell command AT_DO. At its end
+ * it writes how many there were to the file AT_COUNT. What the program runs is left alone.
  */
 #include <dlfcn.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /*
- * A wall clock that a test moves: preloaded, it adds to the time of day as many seconds as the file named by
- * CLOCK_FILE says, at each look. The monotonic clock is the system's own.
+ * A wall clock that a test moves: preloaded, it adds to the time of day as many seconds as the file
+ * named by CLOCK_FILE says, at each look. The monotonic clock is the system's own.
  */
 #include <fcntl.h>
 #include <stdlib.h>

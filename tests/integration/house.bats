@@ -53,6 +53,10 @@ refuses() {
 	refuses length "g takes 6 parameters"
 	put a.c "$(printf '\\n%.0s' {1..1001})"
 	refuses length "1001 lines"
+	put a.c "/* $(printf 'x%.0s' {1..94}) */\n"
+	run -0 lint length
+	put a.c "\t/* $(printf 'x%.0s' {1..94}) */\n"
+	refuses length "108 columns"
 }
 
 @test "names, comments, text, links" {

@@ -15,6 +15,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.abspath(os.environ.get("LINT_ROOT") or os.path.join(HERE, "..", ".."))
 
 MAX_FILE_LINES = 1000
+MAX_COLUMNS = 100
+TAB_COLUMNS = 8
 MAX_FUNCTION_LINES = 70
 MAX_PARAMETERS = 5
 # Functions of the system for which a test stands in, as they are.
@@ -160,12 +162,23 @@ def check_functions(path, lines):
                     f"{MAX_PARAMETERS}")
 
 
+def check_columns(path, lines):
+    """Texts in quotes are not broken, nor are the tables in comments, which a tab sets off."""
+    for number, line in enumerate(lines, 1):
+        if '"' in line or re.match(r"\t* \*\t", line):
+            continue
+        columns = len(line.expandtabs(TAB_COLUMNS))
+        if columns > MAX_COLUMNS:
+            problem(path, number, f"{columns} columns, more than {MAX_COLUMNS}")
+
+
 def check_length():
-    """Files, functions and parameter lists stay short."""
+    """Lines, files, functions and parameter lists stay short."""
     for path in sources("*.c", "*.h"):
         lines = read_lines(path)
         if len(lines) - 1 > MAX_FILE_LINES:
             problem(path, 0, f"{len(lines) - 1} lines, more than {MAX_FILE_LINES}")
+        check_columns(path, lines)
         if path.endswith(".c"):
             check_functions(path, lines)
 

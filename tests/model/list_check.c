@@ -1,8 +1,8 @@
 /*
  * Lists of keys, of members of sets and of versions, page by page and walked through as a whole.
  *
- * Neighbours: model_state.c has the order; what is left out and where a list begins is here, as plain
- * conditions on each item.
+ * Neighbours: model_state.c has the order; what is left out and where a list begins is here, as
+ * plain conditions on each item.
  */
 #include <math.h>
 #include <string.h>

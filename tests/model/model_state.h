@@ -44,7 +44,9 @@ struct model_write {
 	uint64_t since_tx;
 };
 
-/* Everything that is wrong with a request: the answer is one of these, or IM_OK if there are none. */
+/*
+ * Everything that is wrong with a request: the answer is one of these, or IM_OK if there are none.
+ */
 struct model_faults {
 	enum im_err items[MODEL_FAULTS_MAX];
 	unsigned len;

@@ -1,12 +1,13 @@
 /*
  * The server against a model: long random sequences of all operations on keys, through the client
- * library, with clean stops, kills and lost indexes in between; every outcome and everything read is
- * compared.
+ * library, with clean stops, kills and lost indexes in between; every outcome and everything read
+ * is compared.
  *
  *	model_test IMMUDB [SEED [ROUNDS]]
  *
  * What happens follows from the seed, which is printed, but for the moment of a kill: of a run of
- * several rounds each has the seed after the one before. Limits: expirations are long ago or far away, so that no clock matters.
+ * several rounds each has the seed after the one before. Limits: expirations are long ago or far
+ * away, so that no clock matters.
  */
 #include <signal.h>
 #include <stdio.h>

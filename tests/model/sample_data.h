@@ -10,7 +10,9 @@
  * them; values that follow from a number. One thread.
  */
 
-/* Keys by number: SAMPLE_KEYS good ones in no order, then one that is too long, then the empty one. */
+/*
+ * Keys by number: SAMPLE_KEYS good ones in no order, then one that is too long, then the empty one.
+ */
 #define SAMPLE_KEYS 18u
 #define SAMPLE_KEY_LONG SAMPLE_KEYS
 #define SAMPLE_KEY_EMPTY (SAMPLE_KEYS + 1)

@@ -247,7 +247,9 @@ write_random(struct run *r)
 
 /* ---- Many writes under way ---- */
 
-/* A write that was sent, and what is to become of it when all before it were answered as expected. */
+/*
+ * A write that was sent, and what is to become of it when all before it were answered as expected.
+ */
 struct flight {
 	struct run *r;
 	struct model_faults faults;
@@ -277,7 +279,9 @@ submit_random(struct run *r, struct flight *f)
 
 	*f = (struct flight){.r = r};
 	draw_write(&r->m, &w);
-	/* That must be there when the request comes, which depends on how fast those before it are. */
+	/*
+	 * That must be there when the request comes, which depends on how fast those before it are.
+	 */
 	w.since_tx = 0;
 	model_judge(&r->m, &w, &f->faults);
 	make_request(&w, &request);

@@ -1,6 +1,6 @@
 /*
- * Rules at work on answers: unpack, alter (proxy_change.c), sign, pack. proxy_link.c has the frames around
- * it.
+ * Rules at work on answers: unpack, alter (proxy_change.c), sign, pack. proxy_link.c has the frames
+ * around it.
  *
  * Invariant: an answer that no rule alters keeps its bytes as the server sent them.
  */

@@ -1,9 +1,10 @@
 /*
  * Changes to messages, by the descriptors of protobuf-c, so that every field of every answer can be
- * altered without a line of code for it. proxy_rule.c reads what is asked for, proxy_answer.c calls it.
+ * altered without a line of code for it. proxy_rule.c reads what is asked for, proxy_answer.c calls
+ * it.
  *
- * Invariant: whatever is put into a message was allocated with malloc(), because the message is released
- * by protobuf_c_message_free_unpacked().
+ * Invariant: whatever is put into a message was allocated with malloc(), because the message is
+ * released by protobuf_c_message_free_unpacked().
  */
 #include "proxy_change.h"
 
@@ -50,7 +51,9 @@ change_op_has_arg(enum change_op op)
 	return change_ops[op].has_arg;
 }
 
-/* A rule that does not fit the messages is a mistake in the test, which must not look like success. */
+/*
+ * A rule that does not fit the messages is a mistake in the test, which must not look like success.
+ */
 static void
 change_die(const struct change *c, const char *why)
 {

@@ -8,9 +8,9 @@
 #define CHANGE_TEXT_MAX 128
 
 /*
- * Altering one field of a message by its name. PATH is a message type, then fields: "TxHeader.eH" is
- * that field of every TxHeader wherever in the answer, "DualProof.targetTxHeader.eH" only the target's.
- * All fields but the last are messages and not lists.
+ * Altering one field of a message by its name. PATH is a message type, then fields: "TxHeader.eH"
+ * is that field of every TxHeader wherever in the answer, "DualProof.targetTxHeader.eH" only the
+ * target's. All fields but the last are messages and not lists.
  *
  *	OP		of
  *	flip		bytes: the lowest bit of the last byte; a list of bytes: in its first one
@@ -22,8 +22,8 @@
  *	flood		a list of bytes: with very many empty elements behind those it has
  *	drop ARG	a list of messages: without those whose first text field is ARG
  *
- * With a transaction, only what belongs to it: a TxHeader of that id, a Tx and an Entry and what is in
- * them, an ImmutableState.
+ * With a transaction, only what belongs to it: a TxHeader of that id, a Tx and an Entry and what is
+ * in them, an ImmutableState.
  */
 enum change_op {
 	CHANGE_FLIP,
@@ -53,15 +53,16 @@ bool change_op_find(const char *name, enum change_op *out);
 bool change_op_has_arg(enum change_op op);
 
 /*
- * Names every field that a message and those in it have, as a path of two parts and an operation that
- * alters it: "TxHeader.eH flip". The text is valid during the call.
+ * Names every field that a message and those in it have, as a path of two parts and an operation
+ * that alters it: "TxHeader.eH flip". The text is valid during the call.
  */
 typedef void change_field_fn(void *arg, const char *field);
 void change_each_field(ProtobufCMessage *m, change_field_fn *fn, void *arg);
 
 /*
- * Alters a message that protobuf-c has unpacked with its own memory. The number of fields that are not
- * what they were. Ends the program when the path or the argument does not fit the message's type.
+ * Alters a message that protobuf-c has unpacked with its own memory. The number of fields that are
+ * not what they were. Ends the program when the path or the argument does not fit the message's
+ * type.
  */
 unsigned change_apply(const struct change *c, ProtobufCMessage *m);
 

@@ -1,9 +1,9 @@
 /*
- * Connections of the proxy (proxy_link.h). tamper_proxy.c owns them all and waits for their sockets;
- * proxy_answer.c decides what becomes of an answer.
+ * Connections of the proxy (proxy_link.h). tamper_proxy.c owns them all and waits for their
+ * sockets; proxy_answer.c decides what becomes of an answer.
  *
- * Invariants: one thread. Frames of the client go to the server unchanged. Frames to the client keep the
- * order in which the server's came.
+ * Invariants: one thread. Frames of the client go to the server unchanged. Frames to the client
+ * keep the order in which the server's came.
  */
 #include "proxy_link.h"
 

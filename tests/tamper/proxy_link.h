@@ -7,8 +7,8 @@
 #include "rpc/frame.h"
 
 /*
- * One client's connection through the proxy and the connection to the server that belongs to it. What the
- * client says is passed on as it is; answers that are whole go through the rules.
+ * One client's connection through the proxy and the connection to the server that belongs to it.
+ * What the client says is passed on as it is; answers that are whole go through the rules.
  */
 #define LINK_CALLS_MAX 2048
 

@@ -14,9 +14,10 @@
  *	answer METHOD ACTION [ARG]	does something else with the whole answer (enum rule_action)
  *	hello ID			the server's hello names this identity
  *
- * METHOD is a name of methods.def or *. A change or an answer may end with conditions, each a word and
- * a number: "tx N": only in what belongs to transaction N; "after N": not the first N answers that the
- * rule is for; "times N": at most that many. Rules apply in the order in which they were given.
+ * METHOD is a name of methods.def or *. A change or an answer may end with conditions, each a word
+ * and a number: "tx N": only in what belongs to transaction N; "after N": not the first N answers
+ * that the rule is for; "times N": at most that many. Rules apply in the order in which they were
+ * given.
  */
 
 #define RULES_MAX 16

@@ -1,6 +1,7 @@
 /*
- * A proxy that stands between an auditor and a server and lies, by rules (proxy_rule.h) that it reads from
- * standard input, one a line. Each line is answered by one: "ok", or "error: " and why. Other lines:
+ * A proxy that stands between an auditor and a server and lies, by rules (proxy_rule.h) that it
+ * reads from standard input, one a line. Each line is answered by one: "ok", or "error: " and why.
+ * Other lines:
  *
  *	clear		no rules any more
  *	upstream PORT	new connections are passed on to this port
@@ -11,7 +12,8 @@
  *
  * usage: tamper_proxy UPSTREAM-PORT		prints "port N", the port that it listens on
  *
- * All is on the loopback, in one thread. It ends when its input does, so that it never outlives the test.
+ * All is on the loopback, in one thread. It ends when its input does, so that it never outlives the
+ * test.
  */
 #include <arpa/inet.h>
 #include <errno.h>

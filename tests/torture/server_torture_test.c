@@ -1,7 +1,7 @@
 /*
  * The real server without memory, threads or descriptors: calls of it fail one by one, and all from
- * one on, while it starts, while somebody logs in and while somebody works. It says so to the client
- * and goes on, or, when it starts, ends with one line; what it acknowledged is there.
+ * one on, while it starts, while somebody logs in and while somebody works. It says so to the
+ * client and goes on, or, when it starts, ends with one line; what it acknowledged is there.
  *
  *	server_torture_test IMMUDB start|start-own|start-threads|start-files|login|work|files
  *

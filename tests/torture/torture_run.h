@@ -29,8 +29,9 @@ struct torture_scene {
 	const char *name;
 	unsigned places; /* places at which a call is made to fail, in a normal run */
 	/*
-	 * In a child, in a new empty folder: prepares, calls torture_begin(), works, calls torture_end() and
-	 * checks what is left. False, with a line on stderr, when something is not as it must be.
+	 * In a child, in a new empty folder: prepares, calls torture_begin(), works, calls
+	 * torture_end() and checks what is left. False, with a line on stderr, when something is
+	 * not as it must be.
 	 */
 	bool (*run)(const char *dir);
 };
@@ -50,8 +51,8 @@ bool torture_lasts(void);
 struct torture_control *torture_enter(char **argv);
 
 /*
- * Runs the scene of that name (NULL: all of them), with one memory call failing, and with all of them
- * failing from one on. Returns the exit status for main().
+ * Runs the scene of that name (NULL: all of them), with one memory call failing, and with all of
+ * them failing from one on. Returns the exit status for main().
  */
 int torture_run(
     const struct torture_scene *scenes, size_t n, const char *name, struct torture_control *page);
@@ -80,8 +81,8 @@ struct torture_places {
 };
 
 /*
- * So many places in a normal run, half of them under a sanitizer, up to 500 in a long run; spread evenly
- * and not alike each round.
+ * So many places in a normal run, half of them under a sanitizer, up to 500 in a long run; spread
+ * evenly and not alike each round.
  */
 struct torture_places torture_places(uint64_t calls, unsigned places, unsigned round);
 

@@ -682,7 +682,10 @@ a_stop_ends_a_hanging_program(void **state)
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 }
 
-/* Waits until so many were delivered, in a process that cannot fail the test by itself; false: too late. */
+/*
+ * Waits until so many were delivered, in a process that cannot fail the test by itself; false: too
+ * late.
+ */
 static bool
 is_delivered(struct alerts *a, uint64_t n)
 {

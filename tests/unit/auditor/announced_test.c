@@ -1,6 +1,6 @@
 /*
- * Announced restores, in whole rounds against a server in memory: one notice makes a finding milder, and
- * every other one leaves it as it is.
+ * Announced restores, in whole rounds against a server in memory: one notice makes a finding
+ * milder, and every other one leaves it as it is.
  */
 #include "announced.h"
 
@@ -246,7 +246,9 @@ a_notice_is_believed(void **state)
 	assert_int_equal(d->latest, AUDIT_FORKED);
 }
 
-/* A history that has grown past what was trusted: the evidence has to show that it is another one. */
+/*
+ * A history that has grown past what was trusted: the evidence has to show that it is another one.
+ */
 static void
 grown_past_what_was(void **state)
 {
@@ -377,7 +379,9 @@ nothing_counts_without_a_key(void **state)
 	assert_int_equal(run_round(f)->latest, AUDIT_ROLLED_BACK_ANNOUNCED);
 }
 
-/* After an acknowledgement the next round goes on, and the old notice is good for nothing any more. */
+/*
+ * After an acknowledgement the next round goes on, and the old notice is good for nothing any more.
+ */
 static void
 a_notice_is_good_once(void **state)
 {

@@ -1,6 +1,6 @@
 /*
- * An auditor's memory of a database: round trips of odd texts, every damaged byte, two writers, thinning,
- * acknowledging, and a folder with more in it.
+ * An auditor's memory of a database: round trips of odd texts, every damaged byte, two writers,
+ * thinning, acknowledging, and a folder with more in it.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -264,7 +264,10 @@ the_sweep_finds_it_too(void **state)
 	assert_true(d->sweep_position > 1 && d->sweep_position <= 117);
 }
 
-/* However short the time for a share is, it comes further; and with a rate not further than that allows. */
+/*
+ * However short the time for a share is, it comes further; and with a rate not further than that
+ * allows.
+ */
 static void
 every_share_of_the_sweep_comes_further(void **state)
 {

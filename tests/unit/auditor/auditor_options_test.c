@@ -1,6 +1,6 @@
 /*
- * The auditor's options: what they come to, the two profiles, the names that the overview page and the
- * predecessors have, and what is refused before anything starts.
+ * The auditor's options: what they come to, the two profiles, the names that the overview page and
+ * the predecessors have, and what is refused before anything starts.
  */
 #include "auditor_options.h"
 

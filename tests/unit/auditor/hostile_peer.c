@@ -1,6 +1,6 @@
 /*
- * Peers that auditors should not have. Plain sockets where the bytes are wrong; where only the content is,
- * the honest transport with a handler that lies.
+ * Peers that auditors should not have. Plain sockets where the bytes are wrong; where only the
+ * content is, the honest transport with a handler that lies.
  */
 #include "hostile_peer.h"
 

@@ -4,8 +4,8 @@
 #include <stdint.h>
 
 /*
- * Peers that auditors should not have: listeners on the loopback that speak some of the protocol, or none
- * of it.
+ * Peers that auditors should not have: listeners on the loopback that speak some of the protocol,
+ * or none of it.
  */
 enum hostile_manner {
 	HOSTILE_CLOSES,    /* accepts and closes */

@@ -1,6 +1,6 @@
 /*
- * Contradictions among auditors: there and back, what is refused, what is none; and the exchange of them
- * between two auditors over a socket.
+ * Contradictions among auditors: there and back, what is refused, what is none; and the exchange of
+ * them between two auditors over a socket.
  */
 #include "peer_proof.h"
 

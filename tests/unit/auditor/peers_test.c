@@ -227,7 +227,9 @@ too_many_databases(void **state)
 	assert_int_equal(there.heard_len, PEERS_CLAIMS_MAX);
 }
 
-/* One peer away does not keep another from being heard; it is counted, and heard when it is back. */
+/*
+ * One peer away does not keep another from being heard; it is counted, and heard when it is back.
+ */
 static void
 one_is_away(void **state)
 {
@@ -303,7 +305,10 @@ static void
 hostile_manner(enum hostile_manner manner)
 {
 	struct hostile_peer *h = hostile_peer_start(manner);
-	/* Those that never answer may not be waited for long; a slow machine may not matter to the others. */
+	/*
+	 * Those that never answer may not be waited for long; a slow machine may not matter to the
+	 * others.
+	 */
 	bool never =
 	    manner == HOSTILE_SILENT || manner == HOSTILE_TRICKLES || manner == HOSTILE_HUGE;
 

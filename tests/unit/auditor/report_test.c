@@ -106,7 +106,9 @@ report_counts_rounds(void **state)
 	assert_int_equal(d->latest, AUDIT_UNREACHABLE);
 	assert_true(d->run_at == 52);
 	assert_true(d->last_success == REPORT_ROUNDS_KEPT + 7.5);
-	/* A round that failed says nothing of growth, and the verdict shown is for others to set. */
+	/*
+	 * A round that failed says nothing of growth, and the verdict shown is for others to set.
+	 */
 	assert_int_equal(d->growth[d->growth_len - 1].tx, REPORT_ROUNDS_KEPT + 7);
 	assert_int_equal(d->verdict, AUDIT_NOT_CHECKED);
 }

@@ -29,7 +29,9 @@ verdict_words(void **state)
 	assert_int_equal(audit_verdict_parse("OK"), AUDIT_VERDICTS);
 }
 
-/* 0 over -2 over -1 over 1, and it is an order: of any two one is the worse, whichever comes first. */
+/*
+ * 0 over -2 over -1 over 1, and it is an order: of any two one is the worse, whichever comes first.
+ */
 static void
 verdict_order(void **state)
 {

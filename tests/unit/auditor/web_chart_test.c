@@ -1,4 +1,7 @@
-/* Drawings: numbers in their field whatever the points are, a text beside each, and never too many points. */
+/*
+ * Drawings: numbers in their field whatever the points are, a text beside each, and never too many
+ * points.
+ */
 #include "web_chart.h"
 
 #include <setjmp.h>

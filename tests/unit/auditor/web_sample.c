@@ -22,8 +22,8 @@ state_of(uint64_t tx)
 }
 
 /*
- * Rounds at the interval over a history that grew from 1 to tx, a little unevenly; the last one is `ago`
- * rounds before the newest of the server.
+ * Rounds at the interval over a history that grew from 1 to tx, a little unevenly; the last one is
+ * `ago` rounds before the newest of the server.
  */
 static struct report_database *
 add_past(struct report *r, const char *name, uint64_t tx, size_t rounds, unsigned ago)

@@ -4,8 +4,9 @@
 #include "report.h"
 
 /*
- * Reports as rounds would leave them, for the tests of what is shown of them and for people who want to
- * see it. All times are relative to now, which is given, so that the result is always the same.
+ * Reports as rounds would leave them, for the tests of what is shown of them and for people who
+ * want to see it. All times are relative to now, which is given, so that the result is always the
+ * same.
  */
 enum web_sample {
 	SAMPLE_EMPTY,       /* the first round has not ended */

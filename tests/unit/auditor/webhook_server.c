@@ -1,6 +1,7 @@
 /*
- * The HTTP server of the tests of alerts. A socket of its own, so that what is tested is seen as another
- * implementation sees it. Invariant: the thread owns the connection; the list of requests is under the lock.
+ * The HTTP server of the tests of alerts. A socket of its own, so that what is tested is seen as
+ * another implementation sees it. Invariant: the thread owns the connection; the list of requests
+ * is under the lock.
  */
 #include "webhook_server.h"
 

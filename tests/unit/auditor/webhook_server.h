@@ -2,8 +2,8 @@
 #define TEST_WEBHOOK_SERVER_H
 
 /*
- * A small HTTP server for tests of alerts: one connection at a time, plain or TLS, which keeps what it was
- * sent and answers as told. All functions assert that they succeed.
+ * A small HTTP server for tests of alerts: one connection at a time, plain or TLS, which keeps what
+ * it was sent and answers as told. All functions assert that they succeed.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,7 +19,10 @@ struct webhook_request {
 	char body[WEBHOOK_TEXT_MAX];
 };
 
-/* How to answer: a status, and a header line more; status 0 says nothing at all and keeps the line open. */
+/*
+ * How to answer: a status, and a header line more; status 0 says nothing at all and keeps the line
+ * open.
+ */
 struct webhook_answer {
 	int status;
 	const char *header; /* "Location: ..." or NULL */
@@ -28,15 +31,15 @@ struct webhook_answer {
 struct webhook_server;
 
 /*
- * Listens on a loopback port, 0 for a free one. The answers are given one after the other, the last one
- * from then on. With a certificate's PEM files it talks TLS.
+ * Listens on a loopback port, 0 for a free one. The answers are given one after the other, the last
+ * one from then on. With a certificate's PEM files it talks TLS.
  */
 struct webhook_server *webhook_start(uint16_t port, const struct webhook_answer *answers,
     size_t answers_len, const char *tls_folder);
 
 /*
- * A port at which connections are refused until a server is started there; nobody else gets it before the
- * descriptor is closed.
+ * A port at which connections are refused until a server is started there; nobody else gets it
+ * before the descriptor is closed.
  */
 int webhook_reserve(uint16_t *port);
 

@@ -1,4 +1,7 @@
-/* Where archives are written: large files come out whole, are not kept in the page cache, and fail clearly. */
+/*
+ * Where archives are written: large files come out whole, are not kept in the page cache, and fail
+ * clearly.
+ */
 #include "../temp_dir.h"
 
 #include <fcntl.h>

@@ -103,7 +103,9 @@ test_priorities(void **state)
 	check_priority(BACKUP_PRIORITY_NORMAL, SCHED_OTHER, 0);
 }
 
-/* What the system says of the share of this session: 1 that it is 19, 0 that it is not, -1 nothing. */
+/*
+ * What the system says of the share of this session: 1 that it is 19, 0 that it is not, -1 nothing.
+ */
 static int
 session_is_lowered(void)
 {

@@ -1,4 +1,7 @@
-/* What of a command line and an environment is used again, and whether a folder's lock tells who uses it. */
+/*
+ * What of a command line and an environment is used again, and whether a folder's lock tells who
+ * uses it.
+ */
 #include "../temp_dir.h"
 #include "cold_server.h"
 #include "util/file.h"

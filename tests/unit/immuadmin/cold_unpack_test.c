@@ -1,6 +1,6 @@
 /*
- * Backups made by an enemy: every archive is written here, entry by entry, and unpacked. What is refused leaves
- * nothing outside the folder; what is accepted has our modes and our owner.
+ * Backups made by an enemy: every archive is written here, entry by entry, and unpacked. What is
+ * refused leaves nothing outside the folder; what is accepted has our modes and our owner.
  */
 #include "cold_unpack.h"
 

@@ -10,7 +10,9 @@
 
 #include "import_parse.h"
 
-/* Appends a description of every row: "[first-last KEY=VALUE]" or "[!first]" for a malformed one. */
+/*
+ * Appends a description of every row: "[first-last KEY=VALUE]" or "[!first]" for a malformed one.
+ */
 static void
 drain(struct import_parser *p, struct buf *out)
 {

@@ -1,4 +1,6 @@
-/* The banner: labels in order, their form, what is left out, no credentials once they are changed. */
+/*
+ * The banner: labels in order, their form, what is left out, no credentials once they are changed.
+ */
 #include "banner.h"
 
 #include <setjmp.h>

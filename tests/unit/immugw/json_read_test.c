@@ -1,6 +1,6 @@
 /*
- * JSON to messages: every accepted way to write a value with what it means (as the writer writes it), every
- * refusal with the place and the reason it gives.
+ * JSON to messages: every accepted way to write a value with what it means (as the writer writes
+ * it), every refusal with the place and the reason it gives.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,7 @@
-/* Messages to JSON in every style; lists and long values piece by piece are what they are as a whole. */
+/*
+ * Messages to JSON in every style; lists and long values piece by piece are what they are as a
+ * whole.
+ */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,7 @@
 /*
- * What the document says of messages is what the converter does: random messages, written as each path
- * writes them, fit the schema that the document gives for that path; what fits no schema is refused.
+ * What the document says of messages is what the converter does: random messages, written as each
+ * path writes them, fit the schema that the document gives for that path; what fits no schema is
+ * refused.
  */
 #include "openapi_internal.h"
 

@@ -1,6 +1,7 @@
 /*
- * The OpenAPI document: as it was when somebody last looked (tests/golden/openapi.json; GOLDEN_UPDATE=1
- * writes it again), well formed, complete, with examples that the gateway itself accepts.
+ * The OpenAPI document: as it was when somebody last looked (tests/golden/openapi.json;
+ * GOLDEN_UPDATE=1 writes it again), well formed, complete, with examples that the gateway itself
+ * accepts.
  */
 #include "openapi.h"
 

@@ -1,4 +1,7 @@
-/* The page's files are whole, ask for nothing outside, and carry no script or style but their own files. */
+/*
+ * The page's files are whole, ask for nothing outside, and carry no script or style but their own
+ * files.
+ */
 #include "page.h"
 
 #include <setjmp.h>
@@ -31,7 +34,10 @@ check_file(const char *path, const char *source, const char *type)
 	buf_init(&content, FILE_MAX);
 	assert_int_equal(file_read(name, FILE_MAX, &content), IM_OK);
 	assert_true(bytes_equal(file.content, buf_bytes(&content)));
-	/* Nothing from another host, nothing that the policy would refuse, no way for markup to get in. */
+	/*
+	 * Nothing from another host, nothing that the policy would refuse, no way for markup to get
+	 * in.
+	 */
 	assert_false(holds(file.content, "http:") || holds(file.content, "https:"));
 	assert_false(holds(file.content, "innerHTML") || holds(file.content, "eval("));
 	assert_false(holds(file.content, " style=") || holds(file.content, "onclick="));

@@ -6,8 +6,8 @@
 #include "util/arena.h"
 
 /*
- * Messages with content that is hard to convert: extremes of every type, both zeros, text of every length of
- * UTF-8, empty and missing things. The same seed makes the same messages.
+ * Messages with content that is hard to convert: extremes of every type, both zeros, text of every
+ * length of UTF-8, empty and missing things. The same seed makes the same messages.
  */
 struct random_source {
 	uint64_t state; /* not 0 */

@@ -1,4 +1,6 @@
-/* The message that a request's path, query and body make together, and every contradiction in them. */
+/*
+ * The message that a request's path, query and body make together, and every contradiction in them.
+ */
 #include "rest_request.h"
 
 #include <setjmp.h>

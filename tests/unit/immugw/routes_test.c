@@ -1,5 +1,6 @@
 /*
- * Which row a request finds: paths of each generation, escapes, and everything that must find nothing.
+ * Which row a request finds: paths of each generation, escapes, and everything that must find
+ * nothing.
  */
 #include "routes.h"
 
@@ -190,7 +191,10 @@ fill_path(const struct route *r, struct buf *out)
 	}
 }
 
-/* Each row is found by its own path, so that none hides another; its names are fields of the request. */
+/*
+ * Each row is found by its own path, so that none hides another; its names are fields of the
+ * request.
+ */
 static void
 test_rows(void **state)
 {

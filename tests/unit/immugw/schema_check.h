@@ -5,8 +5,8 @@
 #include <stdbool.h>
 
 /*
- * Checks JSON values against the schemas of an OpenAPI document: what those of ours use of JSON Schema, and
- * nothing else. Whatever else stands in a schema fails the test.
+ * Checks JSON values against the schemas of an OpenAPI document: what those of ours use of JSON
+ * Schema, and nothing else. Whatever else stands in a schema fails the test.
  */
 
 /* What "#/a/b" refers to in the document, or NULL. */

@@ -1,6 +1,6 @@
 /*
- * Serves the auditor's pages of a sample report, to look at them: show_auditor SAMPLE [PROFILE] prints
- * its address and serves until its standard input ends.
+ * Serves the auditor's pages of a sample report, to look at them: show_auditor SAMPLE [PROFILE]
+ * prints its address and serves until its standard input ends.
  */
 #include <stdio.h>
 #include <string.h>

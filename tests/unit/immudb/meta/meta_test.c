@@ -190,7 +190,10 @@ meta_users_survive(void **state)
 	meta_close(m);
 }
 
-/* A change that its rule refuses, or that fails, leaves nothing behind: no row of the journal either. */
+/*
+ * A change that its rule refuses, or that fails, leaves nothing behind: no row of the journal
+ * either.
+ */
 static enum im_err
 count_row(void *arg, const struct meta_journal_row *row)
 {
@@ -474,7 +477,9 @@ meta_database_names(void **state)
 }
 
 /* The schema version is the big-endian number at offset 60 of the file. */
-/* A stray is forgotten, becomes a database, or changes places with the folder of one: never half. */
+/*
+ * A stray is forgotten, becomes a database, or changes places with the folder of one: never half.
+ */
 static void
 meta_strays(void **state)
 {

@@ -1,7 +1,7 @@
 /*
- * Databases that come and go while the server runs: what a restore stages never shares a folder with a
- * database or with another restore, and is gone when it is given up or the server starts again; and what
- * waits for one database keeps no other waiting.
+ * Databases that come and go while the server runs: what a restore stages never shares a folder
+ * with a database or with another restore, and is gone when it is given up or the server starts
+ * again; and what waits for one database keeps no other waiting.
  */
 #include "server/databases.h"
 
@@ -161,7 +161,10 @@ exchange_it(void *arg)
 	return NULL;
 }
 
-/* A content that waits for a request to end, such as a long backup, keeps no other database waiting. */
+/*
+ * A content that waits for a request to end, such as a long backup, keeps no other database
+ * waiting.
+ */
 static void
 exchange_holds_up_no_other(void **state)
 {

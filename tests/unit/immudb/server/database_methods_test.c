@@ -1,6 +1,6 @@
 /*
- * Administration of databases through a whole server: creating with good and bad names, listing, using,
- * unloading, deleting, settings, what others may do, and what a restart finds.
+ * Administration of databases through a whole server: creating with good and bad names, listing,
+ * using, unloading, deleting, settings, what others may do, and what a restart finds.
  */
 #include "server_harness.h"
 

@@ -1,4 +1,6 @@
-/* The journal's copying: what a kill between two steps leaves is finished, once, by the next start. */
+/*
+ * The journal's copying: what a kill between two steps leaves is finished, once, by the next start.
+ */
 #include "server/journal.h"
 
 #include <setjmp.h>
@@ -218,7 +220,9 @@ old_numbers_are_not_given_again(void **state)
 	buf_free(&file);
 }
 
-/* The first failure is written at once and survives a kill; those that follow wait for their count. */
+/*
+ * The first failure is written at once and survives a kill; those that follow wait for their count.
+ */
 static void
 first_failure_is_written_at_once(void **state)
 {

@@ -1,6 +1,6 @@
 /*
- * The permission matrix: every method of methods.def as every role on a database of its own, on another
- * one and on one that does not exist. A method without a row here fails the test.
+ * The permission matrix: every method of methods.def as every role on a database of its own, on
+ * another one and on one that does not exist. A method without a row here fails the test.
  */
 #include "user_calls.h"
 

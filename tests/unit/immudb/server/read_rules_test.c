@@ -1,7 +1,7 @@
 /*
- * What the reading methods refuse, over a loopback connection: every rule in one table, with its text
- * and status. What they answer is in the tests of the single methods; the rules of writing are in
- * write_methods_test.c and exec_methods_test.c.
+ * What the reading methods refuse, over a loopback connection: every rule in one table, with its
+ * text and status. What they answer is in the tests of the single methods; the rules of writing are
+ * in write_methods_test.c and exec_methods_test.c.
  */
 #include "server_harness.h"
 

@@ -1,7 +1,7 @@
 /*
  * What is refused to clients, with which words and which status: logins, sessions, the choice of a
- * database, and names of databases; users_test.c has what is about users. And two administrators who
- * change one user at the same time.
+ * database, and names of databases; users_test.c has what is about users. And two administrators
+ * who change one user at the same time.
  */
 #include "user_calls.h"
 
@@ -181,7 +181,10 @@ journal_levels(struct fixture *f, enum meta_level *last)
 	}
 }
 
-/* What two write at the same time is written one after the other, and the journal says in which order. */
+/*
+ * What two write at the same time is written one after the other, and the journal says in which
+ * order.
+ */
 static void
 one_user_changed_by_two(void **state)
 {

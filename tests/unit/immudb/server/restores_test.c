@@ -1,6 +1,6 @@
 /*
- * Restores are announced: signed and journalled once, live and at the next start; given to who asks for
- * a transaction that they may have taken back, and to nobody else.
+ * Restores are announced: signed and journalled once, live and at the next start; given to who asks
+ * for a transaction that they may have taken back, and to nobody else.
  */
 #include "server/restores.h"
 

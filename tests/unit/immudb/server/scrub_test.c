@@ -1,6 +1,7 @@
 /*
- * Scrubs of databases in service: the rate, what is found and kept, who comes first, and what a kill, a
- * stop and a database that goes away leave behind. Time is a number here: it passes when a scrub waits.
+ * Scrubs of databases in service: the rate, what is found and kept, who comes first, and what a
+ * kill, a stop and a database that goes away leave behind. Time is a number here: it passes when a
+ * scrub waits.
  */
 #include "server/scrub.h"
 

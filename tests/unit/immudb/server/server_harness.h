@@ -2,8 +2,8 @@
 #define TESTS_SERVER_HARNESS_H
 
 /*
- * A whole server in this process with one client connection, for the tests of its methods: start and
- * stop, calls with a session, the engine behind the default database, checks of what is proven.
+ * A whole server in this process with one client connection, for the tests of its methods: start
+ * and stop, calls with a session, the engine behind the default database, checks of what is proven.
  */
 #include "server/server.h"
 
@@ -132,7 +132,9 @@ fixture_started(void **state)
 	return 0;
 }
 
-/* Calls a method with the present session; the decoded answer goes to *out when that is not NULL. */
+/*
+ * Calls a method with the present session; the decoded answer goes to *out when that is not NULL.
+ */
 static inline enum im_err
 ask(struct fixture *f, uint16_t method, const ProtobufCMessage *request, void *out)
 {

@@ -1,6 +1,6 @@
 /*
- * What a server shows at /metrics: requests counted by database and method, a bounded number of rows,
- * nothing of what was deleted, histograms only when they are wanted, and who was refused why.
+ * What a server shows at /metrics: requests counted by database and method, a bounded number of
+ * rows, nothing of what was deleted, histograms only when they are wanted, and who was refused why.
  */
 #include "server_harness.h"
 

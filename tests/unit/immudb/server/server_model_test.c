@@ -1,6 +1,6 @@
 /*
- * The server against a simple model: long random sequences of all writes, right and wrong ones, with
- * restarts in between; every outcome, and everything that can be read, is compared.
+ * The server against a simple model: long random sequences of all writes, right and wrong ones,
+ * with restarts in between; every outcome, and everything that can be read, is compared.
  */
 #include "server_harness.h"
 

@@ -116,7 +116,10 @@ references_lead_nowhere(void **state)
 	assert_missing(f, "to-old");
 }
 
-/* A deleted key that comes back as a reference makes one of a reference to it: one step is followed. */
+/*
+ * A deleted key that comes back as a reference makes one of a reference to it: one step is
+ * followed.
+ */
 static void
 references_are_followed_once(void **state)
 {
@@ -186,7 +189,10 @@ check_entry(struct fixture *f, const M(VerifiableEntry) * m, struct bytes key, s
 	return proof_check_entry(&proof, &parts, &header);
 }
 
-/* The reference is proven by the first answer, the value by a second one about the target's version. */
+/*
+ * The reference is proven by the first answer, the value by a second one about the target's
+ * version.
+ */
 static void
 references_are_proven(void **state)
 {

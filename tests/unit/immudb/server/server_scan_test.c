@@ -1,6 +1,6 @@
 /*
- * Scan and GetAll: bounds, direction, pages, snapshots, hidden keys, keys of any bytes, refusals; and
- * what the requests by key refuse.
+ * Scan and GetAll: bounds, direction, pages, snapshots, hidden keys, keys of any bytes, refusals;
+ * and what the requests by key refuse.
  */
 #include "engine_writes.h"
 

@@ -1,6 +1,6 @@
 /*
- * Reading by stream: values as large as they get, walks longer than any answer, proofs, errors in the
- * middle, and clients that do not read on.
+ * Reading by stream: values as large as they get, walks longer than any answer, proofs, errors in
+ * the middle, and clients that do not read on.
  */
 #include "engine_writes.h"
 #include "rpc/message.h"

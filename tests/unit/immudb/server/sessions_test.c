@@ -164,7 +164,9 @@ sessions_limit(void **state)
 	assert_int_equal(sessions_start(*state, &another, "127.0.0.1:1", a), IM_OK);
 }
 
-/* Who has half of the table loses a session of their own before the last eighth, never another's. */
+/*
+ * Who has half of the table loses a session of their own before the last eighth, never another's.
+ */
 static void
 sessions_of_a_hog_give_way(void **state)
 {
@@ -189,7 +191,9 @@ sessions_of_a_hog_give_way(void **state)
 	assert_int_equal(find(*state, d), IM_OK);
 }
 
-/* Rights that changed while somebody logged in are read again; sessions found before are looked at. */
+/*
+ * Rights that changed while somebody logged in are read again; sessions found before are looked at.
+ */
 static void
 sessions_know_of_changed_rights(void **state)
 {

@@ -1,6 +1,6 @@
 /*
- * Streams that are under way when the rights of their user change: they end with the error of a session
- * that is gone, on every connection, before what is left of them is sent.
+ * Streams that are under way when the rights of their user change: they end with the error of a
+ * session that is gone, on every connection, before what is left of them is sent.
  */
 #include "engine_writes.h"
 #include "user_calls.h"
@@ -45,7 +45,10 @@ reader_end(struct listener *r)
 	rpc_client_close(r->f.conn);
 }
 
-/* Reads on, from a first key that has been begun; how much came before the end, and with what it ended. */
+/*
+ * Reads on, from a first key that has been begun; how much came before the end, and with what it
+ * ended.
+ */
 static enum im_err
 read_on(struct rpc_stream *s, size_t *bytes)
 {

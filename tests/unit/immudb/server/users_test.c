@@ -1,4 +1,6 @@
-/* Users over the wire: what is refused and with which words, what ends whose sessions, the journal. */
+/*
+ * Users over the wire: what is refused and with which words, what ends whose sessions, the journal.
+ */
 #include "user_calls.h"
 
 #include <pthread.h>

@@ -558,8 +558,8 @@ write_reference_preconditions(void **state)
 }
 
 /*
- * One connection sets keys while another makes them references: where both are done, the reference came
- * first and was overwritten.
+ * One connection sets keys while another makes them references: where both are done, the reference
+ * came first and was overwritten.
  */
 static void *
 race_setting(void *arg)
@@ -624,7 +624,9 @@ write_race_of_reference_and_value(void **state)
 	assert_int_equal(newest.tx, RACE_KEYS + 1);
 }
 
-/* References are known for what they are after the index was rebuilt from the log, and from disk. */
+/*
+ * References are known for what they are after the index was rebuilt from the log, and from disk.
+ */
 static void
 write_reference_after_restart(void **state)
 {
@@ -701,7 +703,9 @@ write_zadd(void **state)
 
 /* ---- Verified forms ---- */
 
-/* Recomputes the entries' tree from what the answer says, and proves that it holds the raw entry. */
+/*
+ * Recomputes the entries' tree from what the answer says, and proves that it holds the raw entry.
+ */
 static void
 check_entry_is_in(const M(Tx) * tx, struct bytes raw_key, struct bytes raw_value)
 {

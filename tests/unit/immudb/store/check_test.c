@@ -1,6 +1,6 @@
 /*
- * Checking a database that is in use: every kind of file is looked at whatever memory has of it, a fault is
- * named, derived pages are written again, and in pieces the result is the same as at once.
+ * Checking a database that is in use: every kind of file is looked at whatever memory has of it, a
+ * fault is named, derived pages are written again, and in pieces the result is the same as at once.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -92,7 +92,9 @@ write_txs(struct fixture *f, unsigned from, unsigned to)
 	}
 }
 
-/* A database that is open, with all its files on the disk, and whose memory holds what was written. */
+/*
+ * A database that is open, with all its files on the disk, and whose memory holds what was written.
+ */
 static int
 setup(void **state)
 {
@@ -277,7 +279,9 @@ test_pages_after_open(void **state)
 	check_at_once(f, 0);
 }
 
-/* What was mended is on the disk after a close, also when nothing was written since the last one. */
+/*
+ * What was mended is on the disk after a close, also when nothing was written since the last one.
+ */
 static void
 test_mended_before_close(void **state)
 {

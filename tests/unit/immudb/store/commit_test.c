@@ -1,7 +1,7 @@
 /*
- * The queue in front of the committer: transactions that were queued to wait for company are committed
- * when the store is woken, in order, and nothing that was queued is ever forgotten. In an unsynced
- * store who queues commits, but for what may take long.
+ * The queue in front of the committer: transactions that were queued to wait for company are
+ * committed when the store is woken, in order, and nothing that was queued is ever forgotten. In an
+ * unsynced store who queues commits, but for what may take long.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -348,8 +348,8 @@ damage_byte_before(const struct fixture *f, const char *text)
 }
 
 /*
- * What the index knows from a value may be wrong when the value is damaged; that is said of the value, and
- * nothing else is wrong.
+ * What the index knows from a value may be wrong when the value is damaged; that is said of the
+ * value, and nothing else is wrong.
  */
 static void
 test_damaged_kind_of_value(void **state)

@@ -1,7 +1,7 @@
 /*
- * Walks over entries that lie one after another in the log, which are read many at once: each comes with
- * its own value whatever its length, across transactions and segments, in both directions, and damage
- * to one of them is its own.
+ * Walks over entries that lie one after another in the log, which are read many at once: each comes
+ * with its own value whatever its length, across transactions and segments, in both directions, and
+ * damage to one of them is its own.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,10 @@
 #ifndef TEST_FAULT_DISK_H
 #define TEST_FAULT_DISK_H
 
-/* One file system in memory for all tests of a program, and the fixtures that make, empty and free it. */
+/*
+ * One file system in memory for all tests of a program, and the fixtures that make, empty and free
+ * it.
+ */
 #include "fault_vfs.h"
 
 static struct fault_vfs *disk;

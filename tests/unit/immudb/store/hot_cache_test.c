@@ -1,4 +1,6 @@
-/* Bytes kept in memory: what is found is what was offered, within the bound, and only what is hot. */
+/*
+ * Bytes kept in memory: what is found is what was offered, within the bound, and only what is hot.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

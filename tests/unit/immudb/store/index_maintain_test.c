@@ -17,7 +17,9 @@ write_and_freeze(struct model *m)
 	assert_int_equal(index_freeze(m->idx, m->tx), IM_OK);
 }
 
-/* An index with three runs and a frozen memtable: the next flush makes the fourth, then all merge. */
+/*
+ * An index with three runs and a frozen memtable: the next flush makes the fourth, then all merge.
+ */
 static void
 fill(struct model *m, uint64_t seed)
 {

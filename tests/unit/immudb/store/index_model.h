@@ -2,9 +2,9 @@
 #define TEST_INDEX_MODEL_H
 
 /*
- * A model of the index for tests: every version ever written in one flat array, questions answered by
- * looking at all of it. Beside it the index under test, in a folder of its own, and the means to write
- * to both, to reopen the index and to compare the two.
+ * A model of the index for tests: every version ever written in one flat array, questions answered
+ * by looking at all of it. Beside it the index under test, in a folder of its own, and the means to
+ * write to both, to reopen the index and to compare the two.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -105,7 +105,10 @@ model_close(struct model *m)
 	free(m->versions);
 }
 
-/* Key number n of the key space: some share long prefixes, some are prefixes of others, some are long. */
+/*
+ * Key number n of the key space: some share long prefixes, some are prefixes of others, some are
+ * long.
+ */
 static inline struct bytes
 model_key(unsigned n, uint8_t key[INDEX_KEY_MAX])
 {
@@ -286,7 +289,9 @@ model_check_get(struct model *m, uint64_t as_of)
 	model_check_since(m, key, as_of);
 }
 
-/* The least (descending: greatest) key of the model behind `behind`, if not NULL, with a version. */
+/*
+ * The least (descending: greatest) key of the model behind `behind`, if not NULL, with a version.
+ */
 static inline const struct model_version *
 model_next_key(const struct model *m, const struct bytes *behind, bool descending, uint64_t as_of)
 {

@@ -1,6 +1,6 @@
 /*
- * Opening an index whose files are damaged: it holds a prefix of the transactions, and with the rest
- * inserted again it answers as before.
+ * Opening an index whose files are damaged: it holds a prefix of the transactions, and with the
+ * rest inserted again it answers as before.
  */
 #include "immudb/store/fault_disk.h"
 #include "immudb/store/index_model.h"

@@ -1,6 +1,6 @@
 /*
- * Walks that must not wait for the disk: each call may fail with IM_ERR_WOULD_BLOCK and is repeated,
- * and the answers are those of walks that wait.
+ * Walks that must not wait for the disk: each call may fail with IM_ERR_WOULD_BLOCK and is
+ * repeated, and the answers are those of walks that wait.
  */
 #include "immudb/store/index_model.h"
 

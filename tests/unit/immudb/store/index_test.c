@@ -1,6 +1,6 @@
 /*
- * The index as a whole against a model: random sequences of everything that happens to an index, with
- * all answers compared.
+ * The index as a whole against a model: random sequences of everything that happens to an index,
+ * with all answers compared.
  */
 #include "immudb/store/index_model.h"
 

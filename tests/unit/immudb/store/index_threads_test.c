@@ -1,6 +1,6 @@
 /*
- * One writer, readers and maintenance at the same time. Each key's versions follow from its number and
- * the transaction, so that a reader can tell a right answer for the moment it asked about.
+ * One writer, readers and maintenance at the same time. Each key's versions follow from its number
+ * and the transaction, so that a reader can tell a right answer for the moment it asked about.
  */
 #include <pthread.h>
 #include <setjmp.h>

@@ -18,7 +18,9 @@
 
 static const struct run_base base = {100, 1000, 5000};
 
-/* Entry number i of a sequence in the order of the index, with every optional field now and then. */
+/*
+ * Entry number i of a sequence in the order of the index, with every optional field now and then.
+ */
 static struct index_entry
 entry_make(unsigned i, uint8_t key[INDEX_KEY_MAX])
 {
@@ -114,7 +116,10 @@ stays_within_its_bounds(void **state)
 	(void)state;
 	memset(&b, 0, sizeof b);
 	b.base = base;
-	/* Versions of one key are the smallest entries, and its length decides how many make a group. */
+	/*
+	 * Versions of one key are the smallest entries, and its length decides how many make a
+	 * group.
+	 */
 	for (size_t i = 0; i < sizeof key_lens / sizeof *key_lens; i++) {
 		struct index_entry e = {.key = bytes_of(key, key_lens[i]),
 		    .tx = base.first_tx,
@@ -159,7 +164,10 @@ malformed_blocks_are_harmless(void **state)
 
 	(void)state;
 	block_fill(&b, &data);
-	/* With a right checksum, as if a broken program had written it; exactly as long as its bytes. */
+	/*
+	 * With a right checksum, as if a broken program had written it; exactly as long as its
+	 * bytes.
+	 */
 	for (unsigned round = 0; round < 4000; round++) {
 		uint8_t *copy = (uint8_t *)test_malloc(data.len);
 

@@ -1,6 +1,6 @@
 /*
- * The commit path where the disk is slow, full or out of descriptors, and where transactions of one batch
- * depend on one another.
+ * The commit path where the disk is slow, full or out of descriptors, and where transactions of one
+ * batch depend on one another.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -314,8 +314,8 @@ submit(struct fixture *f, struct pending *p, const char *key, bool must_not_exis
 }
 
 /*
- * Two want to be the first with a key, and come into one batch: the second must not learn that there is a
- * first before that is durable.
+ * Two want to be the first with a key, and come into one batch: the second must not learn that
+ * there is a first before that is durable.
  */
 static void
 test_condition_within_a_batch(void **state)
@@ -446,7 +446,10 @@ end_killed(const struct vfs *vfs, struct fault_vfs *disk, bool wait_for_checkpoi
 	_exit(wait_for_checkpoint);
 }
 
-/* However often a process is killed, no more than a checkpoint's worth of log is read at the next open. */
+/*
+ * However often a process is killed, no more than a checkpoint's worth of log is read at the next
+ * open.
+ */
 static void
 test_checkpoint_after_kills(void **state)
 {

@@ -1,6 +1,6 @@
 /*
- * Damage of every file of a database: what the log holds is served, what can be derived is derived again,
- * what is lost is said by name, and nothing that may still be of use is removed.
+ * Damage of every file of a database: what the log holds is served, what can be derived is derived
+ * again, what is lost is said by name, and nothing that may still be of use is removed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -67,7 +67,9 @@ close_store(struct fixture *f)
 	arena_free(&f->arena);
 }
 
-/* The key of a number; written by the transaction of that number, so that its value says who did. */
+/*
+ * The key of a number; written by the transaction of that number, so that its value says who did.
+ */
 static struct bytes
 key_of(struct fixture *f, uint64_t number)
 {
@@ -177,8 +179,8 @@ path_of(char path[96], const char *name)
 }
 
 /*
- * A flipped bit in the index is met when a key in its block is asked for: that says so, and the next open
- * makes the index anew. All other files mend themselves at once.
+ * A flipped bit in the index is met when a key in its block is asked for: that says so, and the
+ * next open makes the index anew. All other files mend themselves at once.
  */
 static void
 flip_and_check(struct fixture *f, const char *name, uint64_t offset)
@@ -285,8 +287,8 @@ check_damaged(struct fixture *f, uint64_t last, const char *name)
 }
 
 /*
- * A segment whose header is damaged, and nothing left that says how far the log was durable: the segment
- * is kept, for it was whole once.
+ * A segment whose header is damaged, and nothing left that says how far the log was durable: the
+ * segment is kept, for it was whole once.
  */
 static void
 test_damaged_header(void **state)
@@ -423,8 +425,8 @@ find_in_log(struct fixture *f, const char *needle, size_t len)
 }
 
 /*
- * An old transaction is damaged, in a part of the log that the checkpoint lets an open skip, and the index
- * is lost: the database must still open, each time, up to the damage.
+ * An old transaction is damaged, in a part of the log that the checkpoint lets an open skip, and
+ * the index is lost: the database must still open, each time, up to the damage.
  */
 static void
 test_lost_index_over_damage(void **state)
@@ -432,7 +434,10 @@ test_lost_index_over_damage(void **state)
 	struct fixture *f = (struct fixture *)*state;
 
 	make_base(f, OLD_TXS, 20);
-	/* The name of a key is under the checksum of its entry, not under that of the record's head. */
+	/*
+	 * The name of a key is under the checksum of its entry, not under that of the record's
+	 * head.
+	 */
 	assert_true(fault_vfs_damage(
 	    f->disk, STORE_DIR "/00000000.log", find_in_log(f, OLD_KEY, sizeof OLD_KEY - 1), 1));
 	open_store(f, "the index is there");

@@ -1,6 +1,7 @@
 /*
- * Export and import: the transactions of a store, exported while it is written, make another store with
- * the same history, and a store is never made of something else than the state that it should have.
+ * Export and import: the transactions of a store, exported while it is written, make another store
+ * with the same history, and a store is never made of something else than the state that it should
+ * have.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -282,7 +283,10 @@ resident_bytes(int fd, size_t offset, size_t n)
 	return resident;
 }
 
-/* An export reads all of a log and does not fill the page cache with it; what was there stays there. */
+/*
+ * An export reads all of a log and does not fill the page cache with it; what was there stays
+ * there.
+ */
 static void
 test_page_cache(void **state)
 {

@@ -1,6 +1,6 @@
 /*
- * A process that is killed, or ended by a failing sync, leaves bytes in the page cache that are not on
- * the disk. What the next process builds on them must survive a power cut all the same.
+ * A process that is killed, or ended by a failing sync, leaves bytes in the page cache that are not
+ * on the disk. What the next process builds on them must survive a power cut all the same.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -147,8 +147,8 @@ check_all(const struct scene *x, const char *what, uint64_t at)
 }
 
 /*
- * At each call of a work that crosses from one segment into the next the process is killed or meets a
- * failure; the next one writes a little more; then the power is cut.
+ * At each call of a work that crosses from one segment into the next the process is killed or meets
+ * a failure; the next one writes a little more; then the power is cut.
  */
 static void
 fail_everywhere(struct scene *x, enum fault_kind kind)

@@ -228,7 +228,9 @@ test_large_values(void **state)
 
 			assert_int_equal(store_get(f->s, &q, &f->arena, &v), IM_OK);
 			assert_true(bytes_equal(v.value, e[i].value));
-			/* What takes long is not done by who must not wait, though it is in memory. */
+			/*
+			 * What takes long is not done by who must not wait, though it is in memory.
+			 */
 			q.flags = STORE_NOWAIT;
 			assert_int_equal(store_get(f->s, &q, &f->arena, &v),
 			    sizes[i] > 65536 ? IM_ERR_WOULD_BLOCK : IM_OK);
@@ -510,7 +512,9 @@ test_flipped_record(void **state)
 	assert_non_null(strstr(err_detail(IM_ERR_READ_ONLY), "00000000.log"));
 }
 
-/* A large transaction that is read again and again: its tree is kept, its bytes are still checked. */
+/*
+ * A large transaction that is read again and again: its tree is kept, its bytes are still checked.
+ */
 static void
 test_read_often(void **state)
 {

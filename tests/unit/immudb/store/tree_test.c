@@ -1,6 +1,6 @@
 /*
- * The hash tree against the flat digest log of crypto/ahtree: what it computes, what it keeps, damage,
- * failing calls, power cuts, threads.
+ * The hash tree against the flat digest log of crypto/ahtree: what it computes, what it keeps,
+ * damage, failing calls, power cuts, threads.
  */
 #include <setjmp.h>
 #include <stdarg.h>

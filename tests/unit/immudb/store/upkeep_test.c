@@ -1,6 +1,7 @@
 /*
- * What is asked of the index: flushing leaves nothing in memory only, compacting leaves one run; what was
- * written can be read before, while and after, and a full or failing disk is said and recovered from.
+ * What is asked of the index: flushing leaves nothing in memory only, compacting leaves one run;
+ * what was written can be read before, while and after, and a full or failing disk is said and
+ * recovered from.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /*
- * Files changed in memory only: what is underneath is never written, and a store opened on it tells what
- * it had to put right.
+ * Files changed in memory only: what is underneath is never written, and a store opened on it tells
+ * what it had to put right.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,7 @@
 /*
- * Serves the gateway's page and its document, with no database behind, to look at them: show_gateway
- * prints its address and serves until its standard input ends. /login gives a token to anybody.
+ * Serves the gateway's page and its document, with no database behind, to look at them:
+ * show_gateway prints its address and serves until its standard input ends. /login gives a token to
+ * anybody.
  */
 #include <stdio.h>
 #include <unistd.h>

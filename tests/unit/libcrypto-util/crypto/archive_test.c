@@ -1,5 +1,6 @@
 /*
- * Archives: read back as they were written; every changed byte, every cut, every wrong order is found.
+ * Archives: read back as they were written; every changed byte, every cut, every wrong order is
+ * found.
  */
 #include <setjmp.h>
 #include <stdarg.h>

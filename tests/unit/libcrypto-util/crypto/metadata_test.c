@@ -106,7 +106,9 @@ test_tx_round_trip(void **state)
 			assert_int_equal(back.extra_len, lens[l]);
 			assert_bytes_equal(back.extra, md.extra, md.extra_len);
 			for (size_t cut = 1; cut < n; cut++) {
-				/* Cut between the attributes is what remains; anywhere else is bad. */
+				/*
+				 * Cut between the attributes is what remains; anywhere else is bad.
+				 */
 				if (!(i && cut == 9))
 					assert_err(IM_ERR_FORMAT,
 					    tx_metadata_decode(bytes_of(out, cut), &back));

@@ -1,7 +1,7 @@
 /*
- * Every single bit: on small histories each bit of each proof, header, entry and exported transaction
- * is changed in turn, and the result must be refused, but for the fields listed here by name, which
- * no proof covers.
+ * Every single bit: on small histories each bit of each proof, header, entry and exported
+ * transaction is changed in turn, and the result must be refused, but for the fields listed here by
+ * name, which no proof covers.
  */
 #include <stdio.h>
 

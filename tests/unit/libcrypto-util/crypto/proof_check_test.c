@@ -1,4 +1,6 @@
-/* Checking proofs: each step refuses what it is for and says so; fields without use must be empty. */
+/*
+ * Checking proofs: each step refuses what it is for and says so; fields without use must be empty.
+ */
 #include "chain.h"
 #include "testing.h"
 

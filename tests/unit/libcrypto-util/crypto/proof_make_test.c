@@ -1,4 +1,6 @@
-/* Making proofs: all pairs of several histories hold; wrong requests and bad sources are refused. */
+/*
+ * Making proofs: all pairs of several histories hold; wrong requests and bad sources are refused.
+ */
 #include "chain.h"
 #include "testing.h"
 

@@ -150,7 +150,9 @@ test_cut_short(void **state)
 	free(x);
 }
 
-/* Metadata that no reader could take apart is refused here, before the index or an answer sees it. */
+/*
+ * Metadata that no reader could take apart is refused here, before the index or an answer sees it.
+ */
 static void
 test_bad_metadata(void **state)
 {

@@ -1,6 +1,6 @@
 /*
- * Restore notices: every field is signed, no signature of a state is one of a notice, and which states a
- * notice speaks of.
+ * Restore notices: every field is signed, no signature of a state is one of a notice, and which
+ * states a notice speaks of.
  */
 #include "crypto/restore_notice.h"
 

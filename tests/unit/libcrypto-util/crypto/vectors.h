@@ -2,9 +2,9 @@
 #define CRYPTO_VECTORS_H
 
 /*
- * Reading vector files and checking them; one function a kind of file. A check that fails is printed
- * and counted, and the rest goes on. Missing keys read as zero or empty, as the files leave out what
- * is not there.
+ * Reading vector files and checking them; one function a kind of file. A check that fails is
+ * printed and counted, and the rest goes on. Missing keys read as zero or empty, as the files leave
+ * out what is not there.
  */
 #include <json-c/json.h>
 #include <stdbool.h>

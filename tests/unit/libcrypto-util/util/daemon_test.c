@@ -309,7 +309,9 @@ who_is_watched_stays_in_the_foreground(void **state)
 	log_set_level(LOG_LEVEL_INFO);
 }
 
-/* The child's side of util/supervise.h: says that it is ready, and stops when the socket is closed. */
+/*
+ * The child's side of util/supervise.h: says that it is ready, and stops when the socket is closed.
+ */
 static int
 supervised(void)
 {
@@ -367,7 +369,10 @@ a_wrong_supervisor_is_ignored(void **state)
 	log_set_level(LOG_LEVEL_INFO);
 }
 
-/* A daemon that holds a pid file; with deaf it does not stop. Ends with 0 when it was asked to stop. */
+/*
+ * A daemon that holds a pid file; with deaf it does not stop. Ends with 0 when it was asked to
+ * stop.
+ */
 static pid_t
 start_holder(bool deaf)
 {

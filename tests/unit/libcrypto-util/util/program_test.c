@@ -33,7 +33,9 @@ static const struct command root = {.name = "prog",
 static const struct program program = {
     .root = &root, .env_prefix = "T_", .version = "prog 1.2", .config_folder = "/nonexistent"};
 
-/* Runs the program in a process of its own; its exit code. Output goes to "out" (or to) and "err". */
+/*
+ * Runs the program in a process of its own; its exit code. Output goes to "out" (or to) and "err".
+ */
 static int
 run_program(const char *const *words, const char *to)
 {

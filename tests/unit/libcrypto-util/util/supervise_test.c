@@ -271,7 +271,10 @@ be_a_parent(void)
 		pause();
 }
 
-/* They reach one that is ready, and wait for one that is not; the next one is not told of those before. */
+/*
+ * They reach one that is ready, and wait for one that is not; the next one is not told of those
+ * before.
+ */
 static void
 signals_are_passed_on_to_who_is_ready(void **unused)
 {

@@ -1,6 +1,6 @@
 /*
- * Answers to reads in the form that callers see; values behind references, proven or lied about; large
- * values through sinks.
+ * Answers to reads in the form that callers see; values behind references, proven or lied about;
+ * large values through sinks.
  */
 #include "fake_world.h"
 

@@ -1,6 +1,6 @@
 /*
- * Evidence: each verdict's file is made, checked again, worth what it can be worth, and refused when it
- * is of something that did not happen or when a byte of it is changed.
+ * Evidence: each verdict's file is made, checked again, worth what it can be worth, and refused
+ * when it is of something that did not happen or when a byte of it is changed.
  */
 #include <setjmp.h>
 #include <stdarg.h>

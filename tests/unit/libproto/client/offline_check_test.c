@@ -1,6 +1,6 @@
 /*
- * Offline proofs: made from verified answers, checked without a server, and refused after any change,
- * whether or not the checksums were changed with it.
+ * Offline proofs: made from verified answers, checked without a server, and refused after any
+ * change, whether or not the checksums were changed with it.
  */
 #include "fake_world.h"
 
@@ -286,7 +286,9 @@ what_the_reader_knows(void **state)
 
 /* ---- Damaged files ---- */
 
-/* The section that a byte of a file belongs to: where its head begins; 0 for the head of the file. */
+/*
+ * The section that a byte of a file belongs to: where its head begins; 0 for the head of the file.
+ */
 static uint64_t
 section_of(const struct offline_container *container, size_t at)
 {

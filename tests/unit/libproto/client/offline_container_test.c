@@ -1,6 +1,6 @@
 /*
- * The form of offline proof files: what is written is read, every wrong form is refused and its place
- * named, and PROOF_FORMAT.md has every type.
+ * The form of offline proof files: what is written is read, every wrong form is refused and its
+ * place named, and PROOF_FORMAT.md has every type.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /*
- * Every write as it reaches the server, what is refused before it gets there, and answers to verified
- * ones that are not what was asked.
+ * Every write as it reaches the server, what is refused before it gets there, and answers to
+ * verified ones that are not what was asked.
  */
 #include "fake_seen.h"
 

@@ -1,4 +1,6 @@
-/* Files of trusted states and identities: round trips, compare and swap, and every kind of damage. */
+/*
+ * Files of trusted states and identities: round trips, compare and swap, and every kind of damage.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

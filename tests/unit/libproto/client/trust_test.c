@@ -223,8 +223,8 @@ pump(struct immu *c)
 }
 
 /*
- * Proven from one state, answered in any order: held until linked. The transactions are far apart, so
- * that none follows another.
+ * Proven from one state, answered in any order: held until linked. The transactions are far apart,
+ * so that none follows another.
  */
 static void
 answers_out_of_order(void **state)
@@ -283,7 +283,9 @@ writes_between(void **state)
 	assert_int_equal(immu_close(told.c), IM_OK);
 }
 
-/* Two branches that both extend the trusted state: the second result is not reported as verified. */
+/*
+ * Two branches that both extend the trusted state: the second result is not reported as verified.
+ */
 static void
 fork_between_results(void **state)
 {

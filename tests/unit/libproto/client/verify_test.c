@@ -87,7 +87,9 @@ setup(void **state)
 	return setup_lag(state, 0);
 }
 
-/* As databases of old servers are: the tree lags behind, so that linear advance proofs are needed. */
+/*
+ * As databases of old servers are: the tree lags behind, so that linear advance proofs are needed.
+ */
 static int
 setup_lagging(void **state)
 {

@@ -326,8 +326,8 @@ http_idle_connections(void **state)
 }
 
 /*
- * When most threads have a connection, none is kept after its answer: it would keep others out. Behind the
- * front one that is silent has no thread.
+ * When most threads have a connection, none is kept after its answer: it would keep others out.
+ * Behind the front one that is silent has no thread.
  */
 static void
 http_crowded_keeps_none(void **state)

@@ -1,4 +1,7 @@
-/* Both ends against each other, over every transport: pipelining, order, large bodies, limits, ends. */
+/*
+ * Both ends against each other, over every transport: pipelining, order, large bodies, limits,
+ * ends.
+ */
 #include "libproto/rpc/rpc_harness.h"
 
 #include <arpa/inet.h>
@@ -138,7 +141,9 @@ test_pipelining(void **state)
 		}
 		WAIT_FOR(tally_done(&t) == 20000);
 		assert_int_equal(t.ok, 20000);
-		/* One connection's requests are handled in order, and these were answered at once. */
+		/*
+		 * One connection's requests are handled in order, and these were answered at once.
+		 */
 		assert_true(t.in_order);
 		rpc_client_close(c);
 	}

@@ -1,6 +1,6 @@
 /*
- * Streams over loopback connections: all bytes and the end, errors before and behind them, credit, streams
- * that stand still, streams that nobody wants any more.
+ * Streams over loopback connections: all bytes and the end, errors before and behind them, credit,
+ * streams that stand still, streams that nobody wants any more.
  */
 #include "rpc_harness.h"
 
@@ -11,7 +11,10 @@
 #include "rpc/frame.h"
 
 #define WINDOW ((uint64_t)1024 * 1024)
-/* What a server may have put of a stream that is not read: window, queue, and what is being written. */
+/*
+ * What a server may have put of a stream that is not read: window, queue, and what is being
+ * written.
+ */
 #define UNREAD_MAX (WINDOW + 1024 * 1024)
 
 static Immudb__Schema__ScanRequest

@@ -1,4 +1,6 @@
-/* Guarded decoding: what is well-formed decodes; everything else is refused within bounded memory. */
+/*
+ * Guarded decoding: what is well-formed decodes; everything else is refused within bounded memory.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

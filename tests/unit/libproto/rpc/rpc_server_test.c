@@ -1,4 +1,6 @@
-/* The server against peers that do not keep to the rules: each is refused, and harms nobody else. */
+/*
+ * The server against peers that do not keep to the rules: each is refused, and harms nobody else.
+ */
 #include "libproto/rpc/raw_peer.h"
 
 #include <errno.h>
@@ -762,8 +764,8 @@ count_quiet(void *ctx)
 }
 
 /*
- * A busy connection holds a buffer, a quiet one gives it back and works as before. The owner is told
- * when none is busy, by the end of the last busy one as well.
+ * A busy connection holds a buffer, a quiet one gives it back and works as before. The owner is
+ * told when none is busy, by the end of the last busy one as well.
  */
 static void
 test_quiet_between_bursts(void **state)

@@ -1,4 +1,7 @@
-/* Both ends as pumps in memory: every split of the bytes, every way of being wrong, every early end. */
+/*
+ * Both ends as pumps in memory: every split of the bytes, every way of being wrong, every early
+ * end.
+ */
 #include "libproto/tls/certs.h"
 
 #include "temp_dir.h"
