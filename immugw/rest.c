@@ -5,8 +5,7 @@
  *
  * Invariants:
  * 1. Every request is answered once, counted once and logged once, under the route's pattern: never
- * with
- *    its path, which may hold a key.
+ *    with its path, which may hold a key.
  * 2. A token, a body or a query is in no log.
  */
 #include "rest.h"

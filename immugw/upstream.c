@@ -4,8 +4,7 @@
  * Invariants:
  * 1. A connection is closed by whoever holds it last: the slot or a call.
  * 2. Of the calls that find a slot empty one connects, without the lock of others' slots; while the
- * server
- *    is away each slot tries once a pause, and calls in between fail at once.
+ *    server is away each slot tries once a pause, and calls in between fail at once.
  */
 #include "upstream.h"
 

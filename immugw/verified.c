@@ -5,8 +5,7 @@
  * Invariants:
  * 1. A connection is used by one call at a time; idle ones are in the list, newest first.
  * 2. A connection on which a check failed is closed: what it remembers of the fault must not answer
- * for
- *    others later.
+ *    for others later.
  * 3. What idle connections have proven is in their files within about a second.
  * 4. The idle ones are all of the present generation: none is older than the last verified_renew().
  */

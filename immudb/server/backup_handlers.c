@@ -6,10 +6,13 @@
  * Invariants:
  * 1. The state at the beginning decides what is in it; what is written later is not.
  * 2. One piece of the log is in memory, whatever the size of the database; it is read by threads
- * that
- *    come after all others.
+ *    that come after all others.
+ * 3. While much is written, what backups take of the processors is bounded.
  */
+#include <time.h>
+
 #include "crypto/archive.h"
+#include "server/backup_share.h"
 #include "server/proving.h"
 #include "server/stream_answer.h"
 #include "store/store_export.h"
@@ -21,6 +24,9 @@ struct backup_stream {
 	struct archive_header header;
 	struct archive_trailer trailer; /* tx and alh from the beginning on */
 	bool has_begun, has_ended;
+	struct store *store;
+	uint64_t tx;   /* of the store when the last piece was made */
+	int64_t at_ns; /* when that was */
 	uint8_t raw[ARCHIVE_HEADER_SIZE];
 };
 
@@ -40,6 +46,23 @@ backup_add(struct backup_stream *b, struct bytes message)
 	b->trailer.bytes += message.len;
 }
 
+static void
+backup_give_way(struct backup_stream *b, size_t bytes)
+{
+	int64_t now_ns = clock_monotonic_ns(), left_ns;
+	struct store_state state;
+	struct timespec pause;
+
+	store_state(b->store, &state);
+	left_ns = b->at_ns + backup_share_ns(state.tx - b->tx, now_ns - b->at_ns, bytes) - now_ns;
+	if (left_ns > 0) {
+		pause = (struct timespec){left_ns / CLOCK_NS_PER_S, left_ns % CLOCK_NS_PER_S};
+		nanosleep(&pause, NULL);
+	}
+	b->tx = state.tx;
+	b->at_ns = now_ns + (left_ns > 0 ? left_ns : 0);
+}
+
 static enum im_err
 backup_next(struct stream_answer *s)
 {
@@ -57,6 +80,7 @@ backup_next(struct stream_answer *s)
 	}
 	err = store_export_next(b->export, &piece);
 	if (err == IM_OK) {
+		backup_give_way(b, piece.len);
 		backup_add(b, piece);
 	} else if (err == IM_ERR_NOT_FOUND) {
 		b->trailer.txs = b->header.to_tx + 1 - b->header.from_tx;
@@ -163,7 +187,10 @@ handle_HotBackup(struct call *c)
 	b->base.next = backup_next;
 	b->base.close = backup_close;
 	b->base.pool = c->server->exporters;
+	b->store = c->database->store;
+	b->at_ns = clock_monotonic_ns();
 	err = backup_fill(c, from_tx, b);
+	b->tx = b->header.to_tx;
 	if (err == IM_OK)
 		err = store_export_open(c->database->store, from_tx, b->header.to_tx, &b->export);
 	return err == IM_OK ? stream_answer_start(c, &b->base) : err;

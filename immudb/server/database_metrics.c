@@ -4,8 +4,7 @@
  *
  * Invariants:
  * 1. SERVER_METRIC_DATABASES, the oldest ones, have rows of their own; what comes later is added up
- * in the
- *    row METRIC_OVERFLOW, which no database can be called.
+ *    in the row METRIC_OVERFLOW, which no database can be called.
  * 2. A database that was deleted is gone from the next look on.
  */
 #include <inttypes.h>

@@ -19,9 +19,8 @@
  *
  * Invariants:
  * 1. uses counts the requests in its upper half and the threads that hold the store in its lower
- * one.
- *    USES_SHUT says that nobody may enter; it is clear only while the database is OPEN. The store
- *    is closed only when uses is USES_SHUT alone: then nobody can come any more.
+ *    one. USES_SHUT says that nobody may enter; it is clear only while the database is OPEN. The
+ *    store is closed only when uses is USES_SHUT alone: then nobody can come any more.
  * 2. Who finds USES_SHUT takes the mutex to see why. Who brings uses down to nothing looks whether
  *    somebody waits for that: he subtracts, then reads wanted; who waits raises wanted, then reads
  *    uses. So one of the two sees the other.

@@ -8,8 +8,7 @@
  * 2. The permission is the one on the database that the call runs on, taken when the session was
  *    bound to it.
  * 3. Every call is finished exactly once, by call_finish(), which also counts it. It is not
- * answered
- *    once its session has ended, however long before it was let in.
+ *    answered once its session has ended, however long before it was let in.
  */
 #include "rpc/batch.h"
 #include "server/call.h"

@@ -4,11 +4,10 @@
  *
  * Invariants:
  * 1. Nobody else writes under JOURNAL_KEY_PREFIX. A row is forgotten only when it is on the disk
- * there,
- *    and is not written when it is there already: so each is there once, whenever the process dies.
+ *    there, and is not written when it is there already: so each is there once, whenever the
+ *    process dies.
  * 2. A number that the system database has is not given again, also when the metadata file was put
- * back
- *    from a backup: rows waiting under such a number get another one.
+ *    back from a backup: rows waiting under such a number get another one.
  */
 #include "server/journal.h"
 

@@ -5,8 +5,7 @@
  *
  * Invariants:
  * 1. Nothing of a restore is seen before all of the archive has been verified, written and verified
- * again
- *    as every start would; then it is there in one step.
+ *    again as every start would; then it is there in one step.
  * 2. A restore that fails is gone, with its folder.
  */
 #include <stdio.h>

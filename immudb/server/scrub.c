@@ -8,13 +8,11 @@
  *
  * Invariants:
  * 1. A database is entered for one piece at a time, so that it can be closed, unloaded and deleted;
- * what
- *    was published when the scrub began is what it checks, so that it ends. When a restore puts
- *    another history in its place, it begins anew.
+ *    what was published when the scrub began is what it checks, so that it ends. When a restore
+ *    puts another history in its place, it begins anew.
  * 2. The position is kept in the metadata file when something was checked and SCRUB_SAVE_NS went
- * by, and
- *    when the server stops. A fault that was found again after a crash is counted again, never
- *    lost.
+ *    by, and when the server stops. A fault that was found again after a crash is counted again,
+ *    never lost.
  * 3. Before a piece the thread waits until all that was checked before is within the rate.
  * 4. Everything in struct scrub changes under the mutex, which is never held while a database is
  * read.

@@ -9,8 +9,7 @@
  * 2. pins is raised under the lock only, so an item seen without pins under the lock can be freed.
  * 3. bytes is the sum over the items of the shard and never above bytes_max.
  * 4. A bucket's filter has the bits of all items of its chain, so that most look-ups that find
- * nothing
- *    touch no item.
+ *    nothing touch no item.
  */
 #include "store/hot_cache.h"
 

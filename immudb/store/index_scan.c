@@ -13,8 +13,7 @@
  *    it, all that follows on the far side. A lane that failed is lost and starts from there again,
  *    so that a call that would have to wait can be repeated.
  * 2. Ascending, a lane's cursor stands on what it found. Descending, it stands before all versions
- * of
- *    the key it found, whose bytes are in the lane's own buffer.
+ *    of the key it found, whose bytes are in the lane's own buffer.
  */
 #include <stdlib.h>
 

@@ -6,8 +6,7 @@
  *
  * Invariants:
  * 1. A version has a reference to each member, and its members' transactions are disjoint: those of
- * a
- *    run are older than those of the next run, and all of them older than those of the memtables.
+ *    a run are older than those of the next run, and all of them older than those of the memtables.
  * 2. Under the lock pointers are copied and counters raised, nothing else: memory is had before and
  *    given back after.
  */

@@ -12,9 +12,8 @@
  * 4. The hint beside a link is the key prefix of the node it leads to. Only the writer reads or
  *    writes hints: they save it the visit to most of the nodes that it does not go to.
  * 5. Keys are inserted in groups: first all are searched for at once, so that the memory accesses
- * of
- *    one search overlap with those of others, then all are linked, in the order given. A place that
- *    was found is still before the key then, so that one moves on from it.
+ *    of one search overlap with those of others, then all are linked, in the order given. A place
+ *    that was found is still before the key then, so that one moves on from it.
  * 6. After memtable_reserve() insertion allocates nothing.
  */
 #include "store/memtable.h"

@@ -8,8 +8,7 @@
  *
  * Invariants:
  * 1. Nobody sleeps on with his answer there: done is set before the bit, the bit before answered
- * grows, and who is
- *    about to sleep has read answered before done.
+ *    grows, and who is about to sleep has read answered before done.
  * 2. A wait is the caller's, on his stack: nothing touches it once done is set.
  */
 #include <assert.h>

@@ -162,7 +162,7 @@ struct link {
 
 	/* Of the read chain. */
 	bool by_reader;  /* it is the thread */
-	unsigned steady; /* so often bytes came, with no quiet between */
+	unsigned steady; /* how much more often several frames came at once than one */
 	bool greeted;    /* the peer's hello has come; set by the owner */
 	bool kicked;     /* the callback comes without a read */
 	uint8_t *in;     /* small, or allocated */

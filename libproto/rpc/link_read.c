@@ -23,7 +23,10 @@
  */
 #define LINK_DRAIN_MS 1000
 
-/* So often bytes must have come, with no quiet between, before a link asks for a thread. */
+/*
+ * So many more reads must have brought several frames than brought one, with no quiet between,
+ * before a link asks for a thread; it lets go of it when there are no more of them.
+ */
 #define LINK_STEADY_READS 64
 
 /* How much a busy connection reads at once; always room for its longest frame. */
@@ -288,7 +291,7 @@ link_dispatch(struct link *l, const struct frame *f)
 static enum im_err
 link_take_frames(struct link *l, size_t *need)
 {
-	size_t pos = 0, size = 0;
+	size_t pos = 0, size = 0, count = 0;
 	enum im_err err;
 	struct frame f;
 
@@ -304,7 +307,12 @@ link_take_frames(struct link *l, size_t *need)
 		if (err != IM_OK)
 			break;
 		pos += size;
+		count++;
 	}
+	if (count > 1 && l->steady < LINK_STEADY_READS)
+		l->steady++;
+	else if (count == 1 && l->steady > 0)
+		l->steady--;
 	if (pos > 0 && pos < l->in_len)
 		memmove(l->in, l->in + pos, l->in_len - pos);
 	l->in_len -= pos;
@@ -489,9 +497,9 @@ link_read_batch(struct link *l)
 	return true;
 }
 
-/* The thread was recalled: the pool goes on. */
+/* The pool goes on. */
 static void
-link_heed_recall(struct link *l)
+link_end_reader(struct link *l)
 {
 	pthread_mutex_lock(&l->lock);
 	link_hand_back(l);
@@ -499,16 +507,18 @@ link_heed_recall(struct link *l)
 }
 
 /*
- * Whether reading goes on in a thread of the link: of one whose peer is logged in and busy, when
- * there is a thread to be had.
+ * Whether reading goes on in a thread of the link that is begun now: of one whose peer is logged in
+ * and sends much, when there is a thread to be had.
  */
 static bool
 link_read_by_reader(struct link *l)
 {
 	struct link_readers *r = l->budget ? &l->budget->readers : NULL;
 
-	if (l->by_reader && atomic_exchange(&l->recalled, false))
-		link_heed_recall(l);
+	bool is_lent = l->by_reader && !l->ops->own_thread;
+
+	if (is_lent && (l->steady == 0 || atomic_exchange(&l->recalled, false)))
+		link_end_reader(l);
 	if (l->by_reader || l->steady < LINK_STEADY_READS || link_read_size(l) < LINK_BIG_BYTES ||
 	    !link_prepare_reader(l) || !link_readers_take(r, l))
 		return false;
@@ -550,7 +560,7 @@ link_read_expired(struct link *l)
 		return;
 	}
 	if (l->by_reader && atomic_exchange(&l->recalled, false)) {
-		link_heed_recall(l);
+		link_end_reader(l);
 	} else if (l->in != l->small && l->in_len == 0) {
 		link_read_shrink(l);
 	}
@@ -565,8 +575,6 @@ link_read_note(struct link *l)
 
 	if (l->now_ns - before >= LINK_READERS_QUIET_MS * CLOCK_NS_PER_MS)
 		l->steady = 0;
-	else if (l->steady < LINK_STEADY_READS)
-		l->steady++;
 	atomic_store_explicit(&l->data_ns, l->now_ns, memory_order_relaxed);
 }
 

@@ -9,11 +9,11 @@
 struct link;
 
 /*
- * Threads of their own for the links of one owner that are read all the time (internal to rpc/):
- * between a link's bytes and its handler is then no thread of the transport's pool, which halves
- * the processor time of a request that comes alone. The pool is better at serving many: when more
- * links are busy than there are threads, none of them has one. A link that has become quiet lets go
- * of its thread when another one wants it, not before: an idle thread costs nothing.
+ * Threads of their own for the links of one owner whose requests come several at a time, one read
+ * after the other (internal to rpc/): there is more to read when they have read, and no thread of
+ * the transport's pool has to be woken for it. The pool is better at requests that come one by one,
+ * and at serving many: when more links are busy than there are threads, none of them has one. A
+ * link that has become quiet lets go of its thread when another one wants it.
  */
 
 #define LINK_READERS_MAX 64u

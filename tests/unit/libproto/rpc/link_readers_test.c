@@ -1,9 +1,11 @@
 /* Connections of a server that are read by threads of their own. */
 #include "libproto/rpc/rpc_harness.h"
 
+#include "rpc/batch.h"
 #include "rpc/server_conn.h"
 
 #define PARKED 4
+#define BURST 4
 
 /* How many links have a thread; *first is one of them. */
 static unsigned
@@ -27,26 +29,41 @@ readers_are(struct harness *h, unsigned n)
 	return readers_count(h, &first) == n;
 }
 
-/* A call that is answered with what it says. */
+struct burst {
+	atomic_size_t answered;
+};
+
+static void
+burst_done(void *ctx, const struct rpc_answer *answer)
+{
+	assert_int_equal(answer->err, IM_OK);
+	atomic_fetch_add(&((struct burst *)ctx)->answered, 1);
+}
+
+/* So many calls at once; all are answered. */
 static bool
-call_get(struct rpc_client_conn *c)
+call_gets(struct rpc_client_conn *c, size_t n)
 {
 	uint8_t key[] = "key";
 	Immudb__Schema__KeyRequest get = IMMUDB__SCHEMA__KEY_REQUEST__INIT;
 	struct rpc_call call = {
 	    .method = RPC_METHOD_Get, .session = bytes_str("good token"), .request = &get.base};
-	const Immudb__Schema__Entry *entry;
-	ProtobufCMessage *m;
-	struct arena a;
+	struct burst burst = {0};
 
-	arena_init(&a, 1 << 20);
 	get.key = (ProtobufCBinaryData){sizeof key, key};
-	assert_int_equal(rpc_call_wait(c, &call, &a, &m, NULL), IM_OK);
-	entry = (const Immudb__Schema__Entry *)m;
-	assert_int_equal(entry->value.len, sizeof key);
-	assert_memory_equal(entry->value.data, key, sizeof key);
-	arena_free(&a);
+	rpc_batch_begin();
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(rpc_call_start(c, &call, burst_done, &burst), IM_OK);
+	rpc_batch_end();
+	WAIT_FOR(atomic_load(&burst.answered) == n);
 	return true;
+}
+
+/* What a busy connection does. */
+static bool
+call_get(struct rpc_client_conn *c)
+{
+	return call_gets(c, BURST);
 }
 
 static struct rpc_client_conn *
@@ -79,8 +96,15 @@ test_a_busy_connection_has_a_thread(void **state)
 	assert_true(readers_are(&h, 0));
 	c = connect_user(&h);
 	WAIT_FOR(call_get(c) && readers_are(&h, 1));
-	for (int i = 0; i < 1000; i++)
+	for (int i = 0; i < 100; i++)
 		call_get(c);
+	/* One by one they are the pool's again. */
+	WAIT_FOR(call_gets(c, 1) && readers_are(&h, 0));
+	for (int i = 0; i < 200; i++) {
+		call_gets(c, 1);
+		assert_true(readers_are(&h, 0));
+	}
+	WAIT_FOR(call_get(c) && readers_are(&h, 1));
 	rpc_client_close(c);
 	WAIT_FOR(readers_are(&h, 0));
 	rpc_client_close(stranger);
