@@ -2,7 +2,8 @@
 """Checks of our own rules on the source tree; tests/lint/run-lint runs them and the outside tools.
 
 usage: lint.py files PATTERN...   prints the source files whose names match, one a line
-       lint.py CHECK              runs one check: layers, length, names, comments, text, links
+       lint.py CHECK              runs one check: layers, length, names, comments, skips, text,
+                                  links
 """
 import fnmatch
 import os
@@ -216,6 +217,14 @@ def check_comments():
                         problem(path, number, f"names a file that is not there: {name}")
 
 
+def check_skips():
+    """A unit test that is skipped says why."""
+    for path in sources("*.c"):
+        for number, line in enumerate(read_lines(path), 1):
+            if re.search(r"\bskip\(\)", line):
+                problem(path, number, "skips without a reason: skip_because() gives one")
+
+
 def check_text():
     """No trailing blanks, carriage returns, unfinished work or machine paths in text files."""
     for path in tree_files():
@@ -247,7 +256,8 @@ def check_links():
 
 
 CHECKS = {"layers": check_layers, "length": check_length, "names": check_names,
-          "comments": check_comments, "text": check_text, "links": check_links}
+          "comments": check_comments, "skips": check_skips, "text": check_text,
+          "links": check_links}
 
 
 def main():
