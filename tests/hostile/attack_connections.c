@@ -19,6 +19,8 @@
 #define REQUEST_BYTES_MAX 65536
 #define HELLO_BYTES_MAX 4096
 #define IDLE_HOSTS 8u
+/* Descriptors for all but the idle connections. */
+#define IDLE_SPARE 128u
 /* How many times over the strangers come. */
 #define CROWD_ROUNDS 6u
 /* How long the server is watched without descriptors, and what that may cost it. */
@@ -182,10 +184,15 @@ idle_greeted(const int *fds, unsigned count)
 bool
 attack_idle(struct scene *s, unsigned count)
 {
-	int *fds = malloc(count * sizeof *fds);
 	struct gauge before, after;
+	struct rlimit limit;
+	int *fds;
 	bool ok;
 
+	/* The server was left as many descriptors as this process. */
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < count + IDLE_SPARE)
+		count = (unsigned)limit.rlim_cur - IDLE_SPARE;
+	fds = malloc(count * sizeof *fds);
 	memset(fds, 0xff, count * sizeof *fds);
 	target_gauge(&s->target, &before);
 	ok = idle_open(s, fds, count) && idle_greeted(fds, count);
