@@ -16,7 +16,6 @@
 #include "cli/cli_proof.h"
 #include "cli/cli_trust.h"
 #include "util/clock.h"
-#include "util/version.h"
 #include "util/xid.h"
 
 #define COMMANDS_PATH_MAX 8192
@@ -473,18 +472,7 @@ command_trust_forget(struct command_call *call)
 	return run_work(call, forget_trust);
 }
 
-/* ---- version, and a round ---- */
-
-int
-command_version(struct command_call *call)
-{
-	(void)call;
-	printf("auditor %s\n", IMMUDB_VERSION);
-	if (IMMUDB_COMMIT[0])
-		printf("Commit  : %s\n", IMMUDB_COMMIT);
-	printf("Built at: %s\n", IMMUDB_BUILT_AT);
-	return IM_EXIT_OK;
-}
+/* ---- a round ---- */
 
 enum im_exit
 auditor_exit_code(enum audit_verdict verdict)

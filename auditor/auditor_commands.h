@@ -17,7 +17,6 @@ int command_trust_show(struct command_call *call);
 int command_trust_export(struct command_call *call);
 int command_trust_import(struct command_call *call);
 int command_trust_forget(struct command_call *call);
-int command_version(struct command_call *call);
 
 /*
  * What `auditor --once` prints: the verdict on each database, and on the server if that is worse or

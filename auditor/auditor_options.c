@@ -205,7 +205,7 @@ static const struct command auditor_commands[] = {
 		    "auditor trust forget              # another server at the configured address",
 	.commands = trust_commands,
 	.command_count = COUNT(trust_commands)},
-    {.name = "version", .summary = "show the version", .run = command_version},
+    {.name = "version", .summary = "show the version", .run = program_version},
 };
 
 static const struct command auditor_root = {

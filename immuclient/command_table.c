@@ -467,10 +467,9 @@ static const struct command commands[] = {
 	    "Rows are written in their order, many in one transaction; a key that repeats begins a new "
 	    "transaction, so that every version is kept. When it stops early, the last line that was "
 	    "acknowledged is shown: go on with the line after it by --from-line.",
-	.examples =
-	    "immuclient import rows.tsv\n"
-	    "dpkg-query -W -f='${Package}\\t${Version}\\n' | immuclient import -\n"
-	    "immuclient import --format csv --from-line 2 table.csv    # without the heading",
+	.examples = "immuclient import rows.tsv\n"
+		    "dpkg-query -W -f='${Package}\\t${Version}\\n' | immuclient import -\n"
+		    "immuclient import --format csv --from-line 2 table.csv  # no heading",
 	.max_args = 1,
 	.options = import_options,
 	.option_count = COUNT(import_options),
@@ -507,15 +506,14 @@ static const struct command commands[] = {
 	    "whatever does not extend it. After a server was restored from a backup, and you know that "
 	    "this was right, forget the state of its databases; after it was set up anew, forget the "
 	    "server at its address as well. Keep a copy from before (export) as evidence.",
-	.examples =
-	    "immuclient trust list\n"
-	    "immuclient trust export defaultdb >before.state\n"
-	    "immuclient trust forget defaultdb    # a restore that is known to be right\n"
-	    "immuclient trust forget              # another server at the configured address",
+	.examples = "immuclient trust list\n"
+		    "immuclient trust export defaultdb >before.state\n"
+		    "immuclient trust forget defaultdb    # a restore that is known to be right\n"
+		    "immuclient trust forget              # another server at its address",
 	.commands = trust_commands,
 	.command_count = COUNT(trust_commands)},
     {.name = "audit-mode",
-	.args = "[start|stop|restart|status|install|uninstall|help]",
+	.args = "[start|stop|restart|status|install|uninstall]",
 	.group = "Trust",
 	.summary = "run the auditor, which watches a server and raises an alarm when it lies",
 	.help =
@@ -530,7 +528,7 @@ static const struct command commands[] = {
 	    "immuclient audit-mode --audit-username watcher --audit-password-file pw\n"
 	    "immuclient audit-mode start --audit-databases orders,users --audit-interval 1m\n"
 	    "immuclient audit-mode status\n"
-	    "immuclient audit-mode install --audit-username watcher --audit-password-file pw",
+	    "immuclient audit-mode install --audit-username reader --audit-password-file pw",
 	.max_args = 1,
 	.options = audit_options,
 	.option_count = COUNT(audit_options),

@@ -9,7 +9,7 @@ main(int argc, char **argv)
 	static const struct program program = {.root = &immuclient_root,
 	    .fallback = &cli_server_file,
 	    .env_prefix = "IMMUCLIENT_",
-	    .version = "immuclient " IMMUDB_VERSION};
+	    .version = IMMUDB_VERSION};
 
 	return program_main(&program, argc, argv, NULL);
 }

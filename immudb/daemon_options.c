@@ -191,8 +191,8 @@ static const struct option_def daemon_option_table[] = {
 	.group = "Security"},
     {.name = "metrics-address",
 	.type = OPTION_STRING,
-	.help = "IPv4 address of the HTTP server for metrics and health; that of the server when "
-		"not given",
+	.help =
+	    "Address of the HTTP server for metrics and health; that of the server when not given",
 	.group = "Monitoring"},
     {.name = "metrics-port",
 	.type = OPTION_INT,

@@ -113,7 +113,7 @@ void daemon_main_check(const struct options *o, struct options_check *to);
 	.type = OPTION_BOOL, \
 	.default_text = "false", \
 	.group = (heading), \
-	.help = "Run in the background; the log is NAME.log in the data folder if no logfile is set"},
+	.help = "Run in the background; if no logfile is set, the log is PROGRAM.log in the folder dir"},
 /* clang-format on */
 
 #endif

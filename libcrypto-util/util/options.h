@@ -136,7 +136,7 @@ struct program {
 	 */
 	void (*check)(const struct options *o, struct options_check *to);
 	const char *env_prefix;                  /* "IMMUDB_" */
-	const char *version;                     /* printed by --version, put into the man page */
+	const char *version;                     /* "1.2.3": for --version and the man page */
 	const char *config_folder;               /* NULL: "/etc/immudb" */
 	int man_section;                         /* 0: 1 */
 	const struct options_fallback *fallback; /* NULL: none */

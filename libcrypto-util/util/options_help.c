@@ -96,20 +96,25 @@ help_lines(FILE *to, const char *text)
 	}
 }
 
+bool
+option_is_on(const struct option_def *def)
+{
+	return def->type == OPTION_BOOL && def->default_text &&
+	    strcmp(def->default_text, "true") == 0;
+}
+
 /* "-p, --port NUMBER", "--[no-]auth" */
 static void
 help_flag_name(const struct option_def *def, struct buf *out)
 {
 	const char *value = option_value_name(def);
-	/* What is on by itself is there to be switched off. */
-	bool is_on =
-	    def->type == OPTION_BOOL && def->default_text && strcmp(def->default_text, "true") == 0;
 
 	if (def->short_name)
 		buf_printf(out, "-%c, ", def->short_name);
 	else
 		buf_append_str(out, "    ");
-	buf_printf(out, "--%s%s%s%s", is_on ? "[no-]" : "", def->name, value[0] ? " " : "", value);
+	buf_printf(out, "--%s%s%s%s", option_is_on(def) ? "[no-]" : "", def->name,
+	    value[0] ? " " : "", value);
 }
 
 /* The description, then choices, default and environment names. */
@@ -182,7 +187,7 @@ help_flags(const struct program *p, const struct command *c, unsigned width, FIL
 	}
 }
 
-/* The flags of every command above one, the nearest first; false when it is not below c. */
+/* The flags of every command between the program and this one; false when it is not below c. */
 static bool
 help_upper_flags(const struct program *p, const struct command *c, const struct command *command,
     unsigned width, FILE *to)
@@ -193,9 +198,19 @@ help_upper_flags(const struct program *p, const struct command *c, const struct 
 		return true;
 	for (size_t i = 0; i < c->command_count && !found; i++)
 		found = help_upper_flags(p, &c->commands[i], command, width, to);
-	if (found)
+	if (found && c != p->root)
 		help_flags(p, c, width, to);
 	return found;
+}
+
+/* Where there is more to read. */
+static void
+help_end(const struct program *p, const struct command *c, const char *path, FILE *to)
+{
+	if (c->command_count)
+		fprintf(to, "\n\"%s help COMMAND\" tells more about a command.\n", path);
+	if (c != p->root && !c->flags_only)
+		fprintf(to, "\n\"%s --help\" lists the options of every command.\n", p->root->name);
 }
 
 static void
@@ -301,10 +316,9 @@ options_print_help(
 	/* Where the program's own settings are not used, they would hide what is. */
 	if (!command->flags_only)
 		(void)help_upper_flags(program, root, command, width, to);
-	help_builtin_flags(program, width, to);
-	if (command->command_count)
-		fprintf(to, "\n\"%s help COMMAND\" tells more about a command.\n",
-		    (const char *)path.data);
+	if (command == root)
+		help_builtin_flags(program, width, to);
+	help_end(program, command, (const char *)path.data, to);
 	buf_free(&path);
 }
 

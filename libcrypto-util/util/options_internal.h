@@ -114,6 +114,9 @@ bool option_has_name(const struct option_def *def, const char *name);
 bool option_env_name(
     const struct program *program, const struct option_def *def, char out[OPTIONS_MAX_NAME]);
 
+/* A boolean that is on by itself: help says how it is switched off. */
+bool option_is_on(const struct option_def *def);
+
 /* What --help shows for the value: "NUMBER", "text|json"; "" for a bool. */
 const char *option_value_name(const struct option_def *def);
 

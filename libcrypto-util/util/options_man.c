@@ -59,15 +59,14 @@ man_example(FILE *to, const char *text)
 	fputs("\n.fi\n", to);
 }
 
-/* The words of "A,B", each after a comma and a space; NULL has none. */
+/* The words of "A,B", with a space after each comma. */
 static void
 man_list(FILE *to, const char *words)
 {
-	while (words && *words) {
-		size_t n = strcspn(words, ",");
+	for (; *words; words++) {
+		char word[] = {*words, *words == ',' ? ' ' : '\0', '\0'};
 
-		fprintf(to, ", %.*s", (int)n, words);
-		words += n + (words[n] == ',');
+		man_text(to, word);
 	}
 }
 
@@ -78,7 +77,7 @@ man_option_values(FILE *to, const struct program *p, const struct option_def *de
 
 	if (def->choices) {
 		fputs(" One of ", to);
-		man_text(to, def->choices);
+		man_list(to, def->choices);
 		fputc('.', to);
 	}
 	if (def->default_text && def->default_text[0] && def->type != OPTION_SECRET) {
@@ -91,7 +90,8 @@ man_option_values(FILE *to, const struct program *p, const struct option_def *de
 	if (option_env_name(p, def, env)) {
 		fputs(" Environment: ", to);
 		man_text(to, env);
-		man_list(to, def->env);
+		fputs(def->env ? ", " : "", to);
+		man_list(to, def->env ? def->env : "");
 		fputc('.', to);
 	}
 }
@@ -106,7 +106,7 @@ man_option(FILE *to, const struct program *p, const struct option_def *def)
 	fputs(".TP\n", to);
 	if (def->short_name)
 		fprintf(to, "\\fB\\-%c\\fR, ", def->short_name);
-	fputs("\\fB\\-\\-", to);
+	fprintf(to, "\\fB\\-\\-%s", option_is_on(def) ? "[no\\-]" : "");
 	man_text(to, def->name);
 	fputs("\\fR", to);
 	if (value[0]) {
@@ -128,29 +128,79 @@ man_options(FILE *to, const struct program *p, const struct command *c)
 		man_option(to, p, &c->options[i]);
 }
 
+/* The path of a command as running text. */
+static void
+man_path(FILE *to, const struct program *p, const struct command *c)
+{
+	struct buf path;
+
+	buf_init(&path, MAN_MAX_TEXT);
+	if (command_path(p->root, c, &path) && buf_append_u8(&path, 0))
+		man_text(to, (const char *)path.data);
+	buf_free(&path);
+}
+
+/* Whether the commands of both have the same names and options. */
+static bool
+man_commands_are_same(const struct command *a, const struct command *b)
+{
+	size_t i = 0;
+
+	if (a->command_count != b->command_count)
+		return false;
+	while (i < a->command_count && a->commands[i].options == b->commands[i].options &&
+	    strcmp(a->commands[i].name, b->commands[i].name) == 0)
+		i++;
+	return i > 0 && i == a->command_count;
+}
+
+/* A command above in the same table that has the same commands, or NULL. */
+static const struct command *
+man_twin(const struct command *parent, const struct command *c)
+{
+	for (const struct command *other = parent->commands; other < c; other++)
+		if (!other->hidden && man_commands_are_same(other, c))
+			return other;
+	return NULL;
+}
+
+static void
+man_command(FILE *to, const struct program *p, const struct command *c)
+{
+	fputs(".SS ", to);
+	man_path(to, p, c);
+	fputs(c->args ? " " : "", to);
+	man_text(to, c->args ? c->args : "");
+	fputc('\n', to);
+	man_text(to, c->summary ? c->summary : "");
+	if (c->aliases) {
+		fputs("\n.br\nOther names: ", to);
+		man_list(to, c->aliases);
+		fputc('.', to);
+	}
+	fputc('\n', to);
+	man_paragraph(to, c->help);
+	man_example(to, c->examples);
+	man_options(to, p, c);
+}
+
 /* Every command below one, with its flags. */
 static void
 man_commands(FILE *to, const struct program *p, const struct command *parent)
 {
 	for (size_t i = 0; i < parent->command_count; i++) {
-		const struct command *c = &parent->commands[i];
-		struct buf path;
+		const struct command *c = &parent->commands[i], *twin = man_twin(parent, c);
 
-		buf_init(&path, MAN_MAX_TEXT);
-		if (!c->hidden && command_path(p->root, c, &path) && buf_append_u8(&path, 0)) {
-			fputs(".SS ", to);
-			man_text(to, (const char *)path.data);
-			fputs(c->args ? " " : "", to);
-			man_text(to, c->args ? c->args : "");
-			fputc('\n', to);
-			man_text(to, c->summary ? c->summary : "");
-			fputc('\n', to);
-			man_paragraph(to, c->help);
-			man_example(to, c->examples);
-			man_options(to, p, c);
+		if (c->hidden)
+			continue;
+		man_command(to, p, c);
+		if (twin) {
+			fputs(".PP\nIts commands are those of \\fB", to);
+			man_path(to, p, twin);
+			fputs("\\fR.\n", to);
+		} else {
 			man_commands(to, p, c);
 		}
-		buf_free(&path);
 	}
 }
 
@@ -186,6 +236,11 @@ man_files(FILE *to, const struct program *p)
 	      "\\fB\\-\\-config\\fR names another. A flag goes before the environment, the "
 	      "environment before the file.\n",
 	    to);
+	if (p->fallback)
+		fprintf(to,
+		    ".TP\n.I %s/%s.toml\nWithout a file of its own the program takes the address of the "
+		    "server, its port and TLS from this one, or the .yaml, if it may read it.\n",
+		    folder, p->fallback->program);
 }
 
 static void
@@ -206,19 +261,16 @@ man_section(const struct program *p)
 	return p->man_section ? p->man_section : 1;
 }
 
-/* The title line. A version may begin with the program's name, which is there once. */
+/* The title line. */
 static void
 man_title(FILE *to, const struct program *p, const char *suffix, int section)
 {
-	const char *name = p->root->name, *version = p->version ? p->version : "";
-	size_t n = strlen(name);
+	const char *name = p->root->name;
 
 	fputs(".TH ", to);
 	man_upper(to, name);
 	man_upper(to, suffix);
-	if (strncmp(version, name, n) == 0 && version[n] == ' ')
-		version += n + 1;
-	fprintf(to, " %d \"\" \"%s %s\"\n", section, name, version);
+	fprintf(to, " %d \"\" \"%s %s\"\n", section, name, p->version ? p->version : "");
 	/* Names are searched for and copied: none is hyphenated, no line is stretched. */
 	fputs(".nh\n.ad l\n", to);
 }
@@ -251,6 +303,8 @@ options_print_man(const struct program *program, FILE *to)
 	}
 	man_files(to, program);
 	man_exit_codes(to);
+	if (!program->no_config)
+		fprintf(to, ".SH SEE ALSO\n.BR %s.toml (%d)\n", root->name, MAN_FILE_SECTION);
 }
 
 /* What stands to the right of a key. */
@@ -287,7 +341,7 @@ file_man_setting(FILE *to, const struct program *p, const struct option_def *def
 	fputc('.', to);
 	man_option_values(to, p, def);
 	if (names) {
-		fputs(" Other names:", to);
+		fputs(" Other names: ", to);
 		man_list(to, names);
 		fputc('.', to);
 	}

@@ -135,7 +135,7 @@ program_act(const struct program *p, const struct options *o, void *context)
 		options_print_help(p, options_command(o), program_width(), stdout);
 		break;
 	case OPTIONS_VERSION:
-		fprintf(stdout, "%s\n", p->version);
+		printf("%s %s\n", p->root->name, p->version);
 		break;
 	case OPTIONS_PRINT_CONFIG:
 		options_print_config(o, isatty(STDOUT_FILENO) == 1, stdout);

@@ -132,7 +132,7 @@
 	.default_text = "0.0.0.0", \
 	.aliases = "prometheus-host", \
 	.group = "Monitoring", \
-	.help = "IPv4 address of metrics, health and status page"}, \
+	.help = "address of metrics, health and status page; :: is every address, IPv6 and IPv4"}, \
     {.name = "audit-monitoring-port", \
 	.type = OPTION_INT, \
 	.aliases = "prometheus-port", \

@@ -5,8 +5,10 @@ load helpers
 @test "version, help and usage errors" {
 	run -0 immudb version
 	expect_text "immudb 0.1.0"
-	run -0 immudb --version
-	expect_text "0.1.0"
+	for program in immudb immugw auditor immuadmin immuclient; do
+		run -0 "$program" --version
+		[[ $output == "$program 0.1.0" ]]
+	done
 	run -0 immudb --help
 	expect_text "--signingKey"
 	expect_text "--metrics-port"

@@ -52,7 +52,7 @@ commands_of() {
 	for name in "${PAGES[@]}"; do
 		name=${name%.*}
 		"$name" --print-man | sed 's/\\-/-/g' >page
-		grep -oE '^  (-[a-zA-Z], |    )--[a-zA-Z0-9-]+' <("$name" --help) | grep -oE -- '--.*' >options
+		grep -oE '^  (-[a-zA-Z], |    )--(\[no-\])?[a-zA-Z0-9-]+' <("$name" --help) | grep -oE -- '--.*' >options
 		[[ $(wc -l <options) -gt 5 ]]
 		while read -r option; do
 			grep -qF "\\fB$option\\fR" page
@@ -66,6 +66,37 @@ commands_of() {
 			grep -qE "^\.SS $name $command( |\$)" page
 		done <commands
 	done
+}
+
+@test "a page has the other names of commands, the same commands once, and what belongs to it" {
+	immudb --print-man | sed 's/\\-/-/g' >page
+	grep -qF '\fB--[no-]synced\fR' page
+	grep -qF '.BR immudb.toml (5)' page
+	immuclient --print-man | sed 's/\\-/-/g' >page
+	grep -qx 'Other names: l.' page
+	grep -qx '.I /etc/immudb/immudb.toml' page
+	immuadmin --print-man | sed 's/\\-/-/g' >page
+	grep -qx '.SS immuadmin service immudb stop' page
+	run -1 grep -x '.SS immuadmin service immugw stop' page
+	grep -qF 'Its commands are those of \fBimmuadmin service immudb\fR.' page
+}
+
+@test "no line of help is longer than 80 columns, and that of a command is about the command" {
+	local program words
+
+	for program in immudb immugw auditor immuadmin immuclient; do
+		"$program" --help >help
+		while read -r words; do
+			# shellcheck disable=SC2086 # the words of a command
+			"$program" $words --help >>help
+		done < <("$program" --print-words | awk -F'\t' '$1 == "command" { print $2 $3 }' | tr / ' ')
+		run -1 grep -E '.{81}' help
+	done
+	run -0 immuclient set --help
+	expect_text "--if-not-exists"
+	expect_text '"immuclient --help" lists the options of every command.'
+	refute_text "--immudb-address"
+	refute_text "--print-config"
 }
 
 @test "the page of a file has every key that --print-config shows" {

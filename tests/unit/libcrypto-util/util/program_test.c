@@ -31,7 +31,7 @@ static const struct command root = {.name = "prog",
     .command_count = 1};
 
 static const struct program program = {
-    .root = &root, .env_prefix = "T_", .version = "prog 1.2", .config_folder = "/nonexistent"};
+    .root = &root, .env_prefix = "T_", .version = "1.2", .config_folder = "/nonexistent"};
 
 /*
  * Runs the program in a process of its own; its exit code. Output goes to "out" (or to) and "err".
