@@ -232,16 +232,6 @@ name_of(const struct verifying *v, const char *folder)
 	return database && database->state == META_DATABASE_READY ? database->name : NULL;
 }
 
-/* One that lost its marker but not its log is a database, too. */
-static bool
-has_database(const struct verifying *v, const char *folder)
-{
-	char path[VFS_PATH_MAX];
-
-	return vfs_path(path, v->dir, folder) == IM_OK &&
-	    (is_there(path, STORE_MARKER_NAME) || is_there(path, "00000000.log"));
-}
-
 static enum im_err
 check_entry(struct verifying *v, const char *folder)
 {
@@ -292,7 +282,7 @@ check_databases(struct verifying *v)
 	if (n < 0)
 		return err_set_errno(IM_ERR_IO, "cannot read", v->dir);
 	for (int i = 0; i < n; i++) {
-		if (has_database(v, entries[i]->d_name))
+		if (verify_metadata_has_database(v->dir, entries[i]->d_name))
 			entries[count++] = entries[i];
 		else
 			free(entries[i]);

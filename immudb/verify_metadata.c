@@ -72,6 +72,19 @@ keep(struct verify_metadata *m, const struct meta_database *database)
 	return IM_OK;
 }
 
+bool
+verify_metadata_has_database(const char *dir, const char *folder)
+{
+	static const char *const names[] = {STORE_MARKER_NAME, "00000000.log"};
+	char path[VFS_PATH_MAX], file[VFS_PATH_MAX];
+	bool found = false;
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		found |= vfs_path(path, dir, folder) == IM_OK &&
+		    vfs_path(file, path, names[i]) == IM_OK && access(file, F_OK) == 0;
+	return found;
+}
+
 /* Called for each database of the file. */
 static enum im_err
 check_named(void *arg, const struct meta_database *database)
@@ -83,10 +96,11 @@ check_named(void *arg, const struct meta_database *database)
 	if (err == IM_OK)
 		err = vfs_path(path, c->dir, database->folder);
 	/* What a crash left half made or half removed is finished by the next start. */
-	if (err != IM_OK || database->state != META_DATABASE_READY || access(path, F_OK) == 0)
+	if (err != IM_OK || database->state != META_DATABASE_READY ||
+	    verify_metadata_has_database(c->dir, database->folder))
 		return err;
-	snprintf(
-	    text, sizeof text, "%s: the folder of database %s is missing", path, database->name);
+	snprintf(text, sizeof text, "%s: the folder of database %s %s", path, database->name,
+	    access(path, F_OK) == 0 ? "has no database in it" : "is missing");
 	c->fault(c->ctx, text);
 	return IM_OK;
 }
@@ -99,10 +113,14 @@ check_copy(struct metadata_check *c, const char *copy)
 	struct xid identity;
 	enum im_err err = meta_open(copy, &m);
 
+	if (err == IM_OK)
+		err = meta_database_list(m, check_named, c);
+	/* A row is there before its folder is made: no row at all is a file that lost them. */
+	if (err == IM_OK && c->out->count == 0)
+		err = err_set(IM_ERR_CORRUPT, "it names no database");
 	if (err == IM_OK) {
 		memcpy(identity.data, meta_identity(m), sizeof identity.data);
 		xid_format(&identity, c->out->identity);
-		err = meta_database_list(m, check_named, c);
 	}
 	meta_close(m);
 	c->out->is_known = err == IM_OK;

@@ -151,13 +151,20 @@ open(sys.argv[1], "wb").write(data)' "$1" "$2"
 	verify_finds 10 "immudb.database" "immudb.sqlite: is missing"
 }
 
-@test "the metadata file is damaged, or names a database without a folder" {
+@test "the metadata file is empty or damaged, or names a database without a folder or content" {
 	export TMPDIR=$BATS_TEST_TMPDIR/copies
 	mkdir "$TMPDIR"
 	mv "$db" moved
 	verify_finds 10 "$db: the folder of database defaultdb is missing"
+	mkdir "$db"
+	verify_finds 10 "$db: the folder of database defaultdb has no database in it"
+	rmdir "$db"
 	mv moved "$db"
 	verify_finds 0 "result:       whole"
+	cp "$DATA/immudb.sqlite" metadata
+	: >"$DATA/immudb.sqlite"
+	verify_finds 10 "immudb.sqlite: damaged: it names no database" "database:     defaultdb"
+	mv metadata "$DATA/immudb.sqlite"
 	printf '%8192s' garbage | dd of="$DATA/immudb.sqlite" conv=notrunc status=none
 	verify_finds 10 "immudb.sqlite: damaged"
 	[[ -z $(ls -A "$TMPDIR") ]]
