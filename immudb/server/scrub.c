@@ -102,7 +102,7 @@ struct scrub {
 	struct index_check_place index;
 	int64_t ended_s;
 	int64_t saved_ns;
-	int64_t retry_s;
+	int64_t retry_ns; /* not by itself before, by the clock that nobody sets; 0: at any time */
 	uint64_t total_txs, total_bytes;
 	char error[256];
 	size_t nfaults;
@@ -358,7 +358,8 @@ scrub_is_due(const struct scrubber *sc, const struct scrub *s, int64_t now_s)
 	int64_t ago_s = now_s > last_s ? now_s - last_s : last_s - now_s;
 
 	return sc->options.interval_s > 0 && !scrub_is_under_way(s) &&
-	    ago_s >= sc->options.interval_s && (s->retry_s == 0 || now_s >= s->retry_s);
+	    ago_s >= sc->options.interval_s &&
+	    (s->retry_ns == 0 || scrub_now_ns(sc) >= s->retry_ns);
 }
 
 static void
@@ -451,14 +452,13 @@ scrub_say_end(const struct scrub *s)
 static void
 scrub_over(struct scrubber *sc, struct scrub *s, enum scrub_state state)
 {
+	/* What an administrator stopped is left alone for as long as if it had finished. */
+	int64_t rest_s = state == SCRUB_FAILED ? SCRUB_RETRY_S : sc->options.interval_s;
 	struct scrub_kept kept;
 
 	s->state = state;
 	s->ended_s = scrub_wall_s(sc);
-	/* What an administrator stopped is left alone for as long as if it had finished. */
-	s->retry_s = state == SCRUB_FINISHED ? 0
-	    : state == SCRUB_FAILED          ? s->ended_s + SCRUB_RETRY_S
-					     : s->ended_s + sc->options.interval_s;
+	s->retry_ns = state == SCRUB_FINISHED ? 0 : scrub_now_ns(sc) + rest_s * CLOCK_NS_PER_S;
 	if (state == SCRUB_FINISHED) {
 		s->kept.last_end_s = s->ended_s;
 		s->kept.last_txs = s->kept.to_tx;
@@ -742,7 +742,7 @@ scrub_loop(void *arg)
 	(void)syscall(SYS_ioprio_set, 1, 0, SCRUB_IO_PRIORITY);
 	pthread_mutex_lock(&sc->mutex);
 	while (!sc->stopping) {
-		int64_t now_ns = clock_monotonic_ns();
+		int64_t now_ns = scrub_now_ns(sc);
 
 		if (now_ns >= sc->look_ns) {
 			scrub_look(sc);

@@ -319,7 +319,9 @@ option_parse(struct options *o, struct option_value *v, const char *text)
 		err = size_parse(bytes_str(text), &v->size);
 		if (err)
 			return err_set(IM_ERR_CONFIG, "%s", err_detail(err));
-		return option_check_range(def, v->size > INT64_MAX ? INT64_MAX : (int64_t)v->size);
+		if (v->size > INT64_MAX)
+			return err_set(IM_ERR_CONFIG, "size is too large");
+		return option_check_range(def, (int64_t)v->size);
 	case OPTION_DURATION:
 		err = option_parse_duration(text, &v->integer);
 		return err ? err : option_check_range(def, v->integer);

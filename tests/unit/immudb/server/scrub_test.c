@@ -544,6 +544,30 @@ by_time(void **state)
 	assert_int_equal(info.total_txs, 0);
 }
 
+/* One that was stopped comes again when its time has passed, wherever the clock was set meanwhile. */
+static void
+clock_set_back(void **state)
+{
+	struct fixture *f = *state;
+	struct database *system = databases_find(f->databases, bytes_str(DATABASE_SYSTEM));
+
+	f->wall_s = f->db->created_at_s + WEEK_S;
+	f->gate = 1;
+	start(f, WEEK_S);
+	await_gate(f, 2);
+	assert_int_equal(scrubber_end(f->scrubber, f->db), IM_OK);
+	open_gate(f, UINT32_MAX);
+	await_state(f, f->db, SCRUB_STOPPED);
+	await_state(f, system, SCRUB_FINISHED);
+	pthread_mutex_lock(&f->mutex);
+	f->wall_s -= 100 * WEEK_S;
+	f->now_ns += WEEK_S * CLOCK_NS_PER_S;
+	pthread_mutex_unlock(&f->mutex);
+	/* By which it looks around. */
+	assert_int_equal(scrubber_begin(f->scrubber, system, 0), IM_OK);
+	assert_true(await_state(f, f->db, SCRUB_FINISHED).periodic);
+}
+
 /* One that an administrator asks for does not wait for those begun by time. */
 static void
 administrators_come_first(void **state)
@@ -650,6 +674,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(replaced_history_is_checked_whole, setup, teardown),
 	    cmocka_unit_test_setup_teardown(shorter_history_is_checked_to_its_end, setup, teardown),
 	    cmocka_unit_test_setup_teardown(by_time, setup, teardown),
+	    cmocka_unit_test_setup_teardown(clock_set_back, setup, teardown),
 	    cmocka_unit_test_setup_teardown(administrators_come_first, setup, teardown),
 	    cmocka_unit_test_setup_teardown(unload_ends_it, setup, teardown),
 	    cmocka_unit_test_setup_teardown(idle_database_is_opened, setup, teardown),

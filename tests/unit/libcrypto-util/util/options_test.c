@@ -28,6 +28,12 @@ static const struct option_def root_options[] = {
 	.default_text = "true",
 	.help = "Logins"},
     {.name = "count", .type = OPTION_INT, .max = INT64_MAX, .help = "How many"},
+    {.name = "rate",
+	.type = OPTION_SIZE,
+	.default_text = "1MiB",
+	.help = "How fast",
+	.min = 4096,
+	.max = INT64_MAX},
     {.name = "no-histograms", .type = OPTION_BOOL, .help = "No histograms"},
     {.name = "max-recv-msg-size",
 	.type = OPTION_SIZE,
@@ -247,6 +253,7 @@ wrong_flags_are_explained(void **state)
 	refused(IM_ERR_USAGE, ARGS("--no-auth=true"), NULL, "takes no value");
 	refused(IM_ERR_USAGE, ARGS("--format=xml"), NULL, "one of text,json");
 	refused(IM_ERR_USAGE, ARGS("--max-recv-msg-size=1"), NULL, "from 4096");
+	refused(IM_ERR_USAGE, ARGS("--rate=9223372036854775808"), NULL, "size is too large");
 	refused(IM_ERR_USAGE, ARGS("--interval=1ms"), NULL, "from 1s to 24h");
 	refused(IM_ERR_USAGE, ARGS("--interval=x"), NULL, "not a duration");
 	refused(IM_ERR_USAGE, ARGS("--interval=1s1us"), NULL, "finer than a millisecond");
