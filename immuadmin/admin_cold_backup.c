@@ -110,18 +110,13 @@ ask_states(struct backup *b)
 	return err;
 }
 
-/* The password of the superadmin, as the server has it. */
 static enum im_err
-prove_admin(struct backup *b)
+log_in_by_password(struct session *s, const char *user)
 {
-	struct session *s = b->s;
-	const char *user = options_string(s->options, "username");
 	const char *given = options_string(s->options, "password");
 	struct buf password;
-	enum im_err err = session_connect(s);
+	enum im_err err = IM_OK;
 
-	if (err != IM_OK)
-		return err;
 	buf_init(&password, PROMPT_MAX_BYTES + 1);
 	if (*given)
 		buf_append_str(&password, given);
@@ -133,15 +128,34 @@ prove_admin(struct backup *b)
 	if (err == IM_OK)
 		err = password.err;
 	if (err == IM_OK)
-		err =
-		    immu_login(s->c, *user ? user : ADMIN_NAME, (const char *)password.data, NULL);
+		err = immu_login(s->c, user, (const char *)password.data, NULL);
 	buf_wipe(&password);
+	return err;
+}
+
+/* The superadmin, by certificate where the server goes by that, or else by password. */
+static enum im_err
+prove_admin(struct backup *b)
+{
+	struct session *s = b->s;
+	const char *user = options_string(s->options, "username");
+	enum im_err err = session_connect(s);
+
+	if (err != IM_OK)
+		return err;
+	user = *user ? user : ADMIN_NAME;
+	/* This session ends before the server is stopped; a stored one is not touched. */
+	s->keeps_stored = true;
+	err = session_login_by_certificate(s, user, NULL);
+	if (err == IM_ERR_UNIMPLEMENTED)
+		err = log_in_by_password(s, user);
 	/* Whoever may read its files needs no password of a server that has none. */
 	if (err == IM_ERR_AUTH_DISABLED)
 		return IM_OK;
 	if (err == IM_OK) {
 		err = ask_states(b);
 		(void)immu_logout(s->c);
+		s->is_own_session = false;
 	}
 	return err;
 }

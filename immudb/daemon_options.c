@@ -288,6 +288,8 @@ daemon_check(const struct options *o, struct options_check *to)
 	daemon_server_options(o, &so);
 	if (server_check_options(&so, &option) != IM_OK)
 		options_check_add(to, option, "%s", err_detail(IM_ERR_CONFIG));
+	if (options_duration_ms(o, "scrub-interval") > 0 && so.scrub_interval_s == 0)
+		options_check_add(to, "scrub-interval", "is 0 or a second or more");
 	if (options_int(o, "port") != 0 && options_int(o, "port") == options_int(o, "metrics-port"))
 		options_check_add(to, "metrics-port", "is the port of the server as well");
 	daemon_main_check(o, to);

@@ -36,10 +36,11 @@ load helpers
 }
 
 @test "options that contradict each other are faults too, and keep a daemon from starting" {
-	printf 'port = 3322\nlogfile = "one"\npidfile = "one"\nmetrics-port = 3322\n' >immudb.toml
+	printf 'port = 3322\nlogfile = "one"\npidfile = "one"\nmetrics-port = 3322\nscrub-interval = "1ms"\n' >immudb.toml
 	run -2 immudb --config immudb.toml --check-config
 	expect_text "immudb.toml:3: pidfile: is the log file as well"
 	expect_text "immudb.toml:4: metrics-port: is the port of the server as well"
+	expect_text "immudb.toml:5: scrub-interval: is 0 or a second or more"
 	run -2 immudb --config immudb.toml
 	expect_text "immudb.toml:"
 	[[ ! -e data && ! -e one ]]

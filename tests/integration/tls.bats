@@ -105,7 +105,7 @@ one_line() {
 
 @test "the user of a certificate logs in without password, and is the only one who does" {
 	start_server --mtls --certificate certs/server.pem --pkey certs/server.key --clientcas certs/ca.pem \
-		--client-cert-user cn --unix-socket "$PWD/socket"
+		--client-cert-user cn --unix-socket "$PWD/socket" --pidfile "$PWD/pid"
 	run -0 as client immuclient login immudb </dev/null
 	run -0 as client immuclient set k v
 	run -0 as client immuadmin login immudb </dev/null
@@ -129,6 +129,13 @@ one_line() {
 	run -0 as client immuadmin login immudb </dev/null
 	run -0 as client immuadmin user deactivate other
 	one_line 4 "user is not active" as other immuclient login other </dev/null
+	# A backup asks for no password either; what it starts again is stopped by its pid file.
+	cat "$XDG_STATE_HOME"/immudb/immuadmin-session-* >stored
+	run as client immuadmin backup --pidfile "$PWD/pid" --dbdir "$DATA" --to "$PWD" --yes </dev/null
+	SERVER_PID=$(<pid)
+	expect_status 0
+	expect_text "immudb has been started again with PID $SERVER_PID"
+	cmp stored "$XDG_STATE_HOME"/immudb/immuadmin-session-*
 	# A unix socket has no certificates: there the password counts.
 	run -4 immuclient --immudb-socket socket login immudb <<<wrong
 	run -0 immuclient --immudb-socket socket login immudb <<<immudb
