@@ -544,7 +544,7 @@ by_time(void **state)
 	assert_int_equal(info.total_txs, 0);
 }
 
-/* One that was stopped comes again when its time has passed, wherever the clock was set meanwhile. */
+/* One that was stopped comes again when its time has passed, wherever the clock was set. */
 static void
 clock_set_back(void **state)
 {
