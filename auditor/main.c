@@ -265,7 +265,7 @@ main_once(struct auditor *a)
 	for (i = 0; i < rounds && !err; i++)
 		err = audit_run_round(a->audit, &worst);
 	if (err)
-		daemon_main_fail(a->options, "auditor", err);
+		daemon_main_fail("auditor", err);
 	main_stop(a, err ? 0 : MAIN_ALERTS_WAIT_ONCE_MS);
 	code = err ? (int)err_exit_code(err) : (int)auditor_exit_code(worst);
 	if (!err)
@@ -300,7 +300,7 @@ main_run_once(struct auditor *a)
 	if (!err)
 		err = main_open(a);
 	if (err) {
-		daemon_main_fail(o, "auditor", err);
+		daemon_main_fail("auditor", err);
 		code = (int)err_exit_code(err);
 	} else {
 		daemon_raise_nofile();
@@ -324,7 +324,7 @@ auditor_run(struct command_call *call)
 	mallopt(M_TRIM_THRESHOLD, MAIN_HEAP_FREE_MAX);
 	err = auditor_settings_init(call->options, &a.settings);
 	if (err) {
-		daemon_main_fail(call->options, "auditor", err);
+		daemon_main_fail("auditor", err);
 		code = (int)err_exit_code(err);
 	} else if (options_bool(call->options, "once")) {
 		code = main_run_once(&a);

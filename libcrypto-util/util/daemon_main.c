@@ -33,13 +33,13 @@ struct life {
 };
 
 void
-daemon_main_fail(const struct options *o, const char *name, enum im_err err)
+daemon_main_fail(const char *name, enum im_err err)
 {
 	char text[MAIN_TEXT_MAX];
 
 	snprintf(text, sizeof text, "%s", err_detail(err));
 	fprintf(stderr, "%s: %s\n", name, text);
-	if (options_string(o, "logfile")[0] || daemon_is_detaching())
+	if (log_path()[0])
 		log_error("%s", text);
 }
 
@@ -196,7 +196,7 @@ life_serve(struct life *l)
 		err = l->d->start(l->context, l->o);
 	daemon_guard_end();
 	if (err) {
-		daemon_main_fail(l->o, l->d->name, err);
+		daemon_main_fail(l->d->name, err);
 		return IM_EXIT_ERROR;
 	}
 	if (l->d->started)
@@ -260,7 +260,7 @@ daemon_main_run(const struct daemon_main *d, struct command_call *call, void *co
 	buf_init(&l.logfile, MAIN_PATH_MAX);
 	err = life_prepare(&l);
 	if (err) {
-		daemon_main_fail(l.o, d->name, err);
+		daemon_main_fail(d->name, err);
 		code = (int)err_exit_code(err);
 	} else {
 		daemon_raise_nofile();

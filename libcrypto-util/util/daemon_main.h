@@ -69,8 +69,8 @@ struct daemon_main {
  */
 int daemon_main_run(const struct daemon_main *d, struct command_call *call, void *context);
 
-/* One line for the user: on standard error, and in the log when that is a file. */
-void daemon_main_fail(const struct options *o, const char *name, enum im_err err);
+/* One line for the user: on standard error, and in the log when that is a file that is open. */
+void daemon_main_fail(const char *name, enum im_err err);
 
 /* For the check of a program that has these rows: whether they go together. */
 void daemon_main_check(const struct options *o, struct options_check *to);

@@ -43,6 +43,7 @@ load helpers
 	expect_text "immudb.toml:5: scrub-interval: is 0 or a second or more"
 	run -2 immudb --config immudb.toml
 	expect_text "immudb.toml:"
+	[[ $(wc -l <<<"$output") == 1 ]]
 	[[ ! -e data && ! -e one ]]
 	run -2 immugw --audit-signature validate --check-config
 	expect_text "audit-signature: is validate, but server-signing-pub-key"
