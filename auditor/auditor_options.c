@@ -193,7 +193,7 @@ static const struct command auditor_commands[] = {
 	.help =
 	    "With --server-signing-pub-key both states of evidence must be signed by one of the "
 	    "given keys; evidence of a fork then convinces everybody who trusts that key.",
-	.examples = "auditor verify forked.impr --server-signing-pub-key server.pub",
+	.examples = "auditor verify forked.proof --server-signing-pub-key server.pub",
 	.min_args = 1,
 	.max_args = 1,
 	.run = command_verify},
