@@ -288,6 +288,14 @@ database_not_loaded(const struct database *db)
 	    IM_ERR_DATABASE_NOT_LOADED, "%s: %s", err_text(IM_ERR_DATABASE_NOT_LOADED), db->name);
 }
 
+enum im_err
+database_may_go_on(const struct database *db)
+{
+	return atomic_load_explicit(&db->uses, memory_order_relaxed) & USES_SHUT
+	    ? database_not_loaded(db)
+	    : IM_OK;
+}
+
 static enum im_err
 database_not_found(const struct database *db)
 {

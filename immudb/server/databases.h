@@ -183,6 +183,12 @@ enum im_err database_enter(struct database *db, struct database_wait *w);
 void database_leave(struct database *db);
 
 /*
+ * For a request on the database that goes on for as long as its client likes: IM_OK, or
+ * IM_ERR_DATABASE_NOT_LOADED when the database is to be unloaded or replaced, which waits for it.
+ */
+enum im_err database_may_go_on(const struct database *db);
+
+/*
  * Keeps the store open while the calling thread may touch it, also after its request is answered:
  * what holds a database already may hold it again.
  */

@@ -22,6 +22,18 @@ stream_answer_add(struct stream_answer *s, struct bytes message)
 	s->entry_bytes += message.len;
 }
 
+/*
+ * Who has lost the session meanwhile does not get the rest of a large value either; and who has all
+ * the time to take a stream does not keep others waiting for the database to be unloaded.
+ */
+static enum im_err
+stream_answer_may_go_on(const struct stream_answer *s)
+{
+	enum im_err err = call_check_session(s->call);
+
+	return err == IM_OK ? database_may_go_on(s->call->database) : err;
+}
+
 /* The messages of the next entry in place of the last one's. */
 static enum im_err
 stream_answer_refill(struct stream_answer *s)
@@ -31,7 +43,7 @@ stream_answer_refill(struct stream_answer *s)
 
 	arena_rewind(call_arena(c), &s->mark);
 	s->nparts = s->part = s->entry_bytes = 0;
-	err = call_check_session(c);
+	err = stream_answer_may_go_on(s);
 	if (err == IM_OK)
 		err = s->next(s);
 	if (err != IM_OK || s->entry_bytes <= s->charged)
@@ -43,15 +55,12 @@ stream_answer_refill(struct stream_answer *s)
 	return IM_OK;
 }
 
-/*
- * Puts what there is until it is over or the transport has enough: then s is not ours any more. Who
- * has lost the session meanwhile does not get the rest of a large value either.
- */
+/* Puts what there is until it is over or the transport has enough: then s is not ours any more. */
 static enum im_err
 stream_answer_pump(struct stream_answer *s)
 {
 	struct rpc_request *request = s->call->request;
-	enum im_err err = call_check_session(s->call);
+	enum im_err err = stream_answer_may_go_on(s);
 
 	while (err == IM_OK) {
 		if (s->part == s->nparts)

@@ -282,6 +282,34 @@ policies() {
 	[ ! -e never.archive ]
 }
 
+# slow_backup DATABASE: begins one that takes many seconds, and returns when it is under way.
+slow_backup() {
+	immuadmin hot-backup "$1" --rate 4MiB 2>slow.err >slow.fifo &
+	SLOW_PID=$!
+	exec {slow}<slow.fifo
+	head -c 1 <&"$slow" >/dev/null
+	cat <&"$slow" >/dev/null &
+	exec {slow}<&-
+}
+
+@test "a backup under way keeps nobody from unloading or replacing its database" {
+	fresh wanted
+	[[ -p slow.fifo ]] || mkfifo slow.fifo
+	for n in {1..8}; do
+		head -c 4000000 /dev/zero | immuclient --database wanted set "large$n" @-
+	done
+	slow_backup wanted
+	run -0 immuadmin database unload wanted
+	wait "$SLOW_PID" && return 1
+	grep -q "database is not loaded: wanted" slow.err
+	run -0 immuadmin database load wanted
+	slow_backup wanted
+	run -0 immuadmin hot-restore wanted --force -i wanted.archive
+	wait "$SLOW_PID" && return 1
+	grep -q "database is not loaded: wanted" slow.err
+	[[ $(immuclient --database wanted --value-only get key3) == "wanted 3" ]]
+}
+
 @test "only an admin makes a backup, only a sysadmin restores" {
 	printf 'Reader1!\n' | immuadmin user create reader read defaultdb
 	printf 'Admin12!\n' | immuadmin user create owner admin defaultdb
