@@ -27,8 +27,6 @@
 /* How long the client may write before the server is killed, and the server run before it is. */
 #define WRITING_US 40000u
 #define STARTING_US 150000u
-#define READY_DEADLINE_S 30
-#define POLL_NS 1000000
 /* What is shown of the server's log when something is wrong. */
 #define LOG_TAIL_BYTES 4000
 /* Every so many kills the server is killed while it starts. */
@@ -106,22 +104,6 @@ run_folder_check(struct crash *c)
 	return scratch_wait(child);
 }
 
-static bool
-wait_until_ready(const struct crash *c, pid_t writer)
-{
-	time_t deadline = time(NULL) + READY_DEADLINE_S;
-
-	while (!atomic_load(c->side.ready) && time(NULL) < deadline) {
-		siginfo_t info = {0};
-
-		waitid(P_PID, (id_t)writer, &info, WEXITED | WNOHANG | WNOWAIT);
-		if (info.si_pid == writer)
-			return false;
-		nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
-	}
-	return atomic_load(c->side.ready);
-}
-
 /* ---- One kill ---- */
 
 static bool
@@ -156,7 +138,7 @@ kill_writing(struct crash *c, unsigned kill_number)
 {
 	pid_t server = start_server(c, kill_number % UNSYNCED_EVERY != 0);
 	pid_t writer = start_writer(c);
-	bool both = kill_number % 2, ready = wait_until_ready(c, writer);
+	bool both = kill_number % 2, ready = scratch_await(writer, c->side.ready);
 	int server_status = scratch_kill_after(server, WRITING_US, &c->random);
 	int status;
 

@@ -23,7 +23,7 @@
 #define VALUE_HEAD 12u
 #define IN_FLIGHT 24u
 #define VERIFIED_EVERY 8u
-#define CONNECT_DEADLINE_S 20
+#define CONNECT_DEADLINE_S 60
 #define CONNECT_PAUSE_NS 3000000
 /* Acknowledged transactions that each check reads again, of those before from_tx. */
 #define REREAD 20u

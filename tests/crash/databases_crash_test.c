@@ -53,7 +53,8 @@ struct slot {
 struct progress {
 	struct slot slots[NAMES];
 	_Atomic uint64_t moves,
-	    writes; /* acknowledged, for the summary: loads and unloads; writes */
+	    writes;           /* acknowledged, for the summary: loads and unloads; writes */
+	_Atomic bool is_busy; /* this child has acknowledged a write */
 };
 
 /* What the journal says of a name. */
@@ -238,8 +239,10 @@ write_one(struct client *c, size_t i)
 	    s->written >> 32 != before >> 32 || client_ask(c, RPC_METHOD_Set, &set.base) != IM_OK)
 		return;
 	/* Meanwhile another database may have got the name, to which this does not count. */
-	if (atomic_compare_exchange_strong(&s->written, &before, before + 1))
+	if (atomic_compare_exchange_strong(&s->written, &before, before + 1)) {
 		c->scene->progress->writes++;
+		c->scene->progress->is_busy = true;
+	}
 }
 
 static void *
@@ -504,26 +507,35 @@ scene_prepare(struct scene *s)
 	return true;
 }
 
+/* A server that is killed at a random moment, every other one after its first write. */
+static bool
+scene_kill(struct scene *s, unsigned kill_number, uint64_t *random)
+{
+	uint64_t seed = fault_random(random);
+	bool started;
+	pid_t child;
+
+	s->progress->is_busy = false;
+	child = scratch_fork();
+	if (child < 0)
+		return scene_fail("cannot fork", s->dir);
+	if (child == 0)
+		_exit(scene_work(s, seed));
+	started = kill_number % 2 || scratch_await(child, &s->progress->is_busy);
+	return (scratch_kill_after(child, KILL_AFTER_MAX_US, random) != 1 && started) ||
+	    scene_fail("the child failed", s->dir);
+}
+
 static bool
 scene_run(struct scene *s)
 {
 	uint64_t random = (uint64_t)time(NULL), created = 0;
 	unsigned kills = scratch_kills(KILLS);
-	pid_t child;
 
 	if (!scene_prepare(s))
 		return false;
 	for (unsigned i = 0; i < kills; i++) {
-		uint64_t seed = fault_random(&random);
-
-		child = scratch_fork();
-		if (child < 0)
-			return scene_fail("cannot fork", s->dir);
-		if (child == 0)
-			_exit(scene_work(s, seed));
-		if (scratch_kill_after(child, KILL_AFTER_MAX_US, &random) == 1)
-			return scene_fail("the child failed", s->dir);
-		if (!scene_check(s))
+		if (!scene_kill(s, i, &random) || !scene_check(s))
 			return false;
 	}
 	for (size_t i = 0; i < NAMES; i++)

@@ -23,6 +23,8 @@
 #include "workload.h"
 
 #define WALK_FDS 16
+#define AWAIT_DEADLINE_S 120
+#define AWAIT_POLL_NS 1000000
 
 bool
 scratch_make(char path[SCRATCH_PATH_MAX])
@@ -118,6 +120,19 @@ scratch_wait(pid_t child)
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+bool
+scratch_await(pid_t child, const _Atomic bool *sign)
+{
+	time_t deadline = time(NULL) + AWAIT_DEADLINE_S;
+	siginfo_t info = {0};
+
+	while (!atomic_load(sign) && info.si_pid != child && time(NULL) < deadline) {
+		nanosleep(&(struct timespec){.tv_nsec = AWAIT_POLL_NS}, NULL);
+		waitid(P_PID, (id_t)child, &info, WEXITED | WNOHANG | WNOWAIT);
+	}
+	return atomic_load(sign);
 }
 
 int

@@ -1,6 +1,7 @@
 #ifndef SCRATCH_H
 #define SCRATCH_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,6 +27,9 @@ pid_t scratch_fork(void);
 
 /* Waits until a child has ended: its exit status, or minus the signal that ended it. */
 int scratch_wait(pid_t child);
+
+/* Waits until a child has set what it shares; false when it ended before, or a deadline is over. */
+bool scratch_await(pid_t child, const _Atomic bool *sign);
 
 /* Lets a random time of at most max_us pass and kills the child, which may have ended before. */
 int scratch_kill_after(pid_t child, uint64_t max_us, uint64_t *random);

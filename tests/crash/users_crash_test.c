@@ -23,6 +23,7 @@
 /* Shared with the child that is killed. */
 struct progress {
 	_Atomic uint64_t acknowledged; /* changes, counted from 1 */
+	_Atomic bool is_busy;          /* this child has made one */
 };
 
 struct scene {
@@ -86,6 +87,7 @@ scene_change(struct scene *s, uint64_t i)
 	if (meta_user_change(s->meta, &change) != IM_OK)
 		return scene_fail("change failed", i);
 	atomic_store(&s->progress->acknowledged, i);
+	atomic_store(&s->progress->is_busy, true);
 	journal_wake(s->journal);
 	return true;
 }
@@ -150,22 +152,32 @@ scene_check(struct scene *s, uint64_t from, uint64_t *last)
 	return true;
 }
 
+/* A child that is killed at a random moment, every other one after its first change. */
+static bool
+scene_kill(struct scene *s, unsigned kill_number, uint64_t *random)
+{
+	bool started;
+	pid_t child;
+
+	atomic_store(&s->progress->is_busy, false);
+	child = scratch_fork();
+	if (child < 0)
+		return scene_fail("cannot fork", kill_number);
+	if (child == 0)
+		_exit(scene_work(s));
+	started = kill_number % 2 || scratch_await(child, &s->progress->is_busy);
+	return (scratch_kill_after(child, KILL_AFTER_MAX_US, random) != 1 && started) ||
+	    scene_fail("the child failed", kill_number);
+}
+
 static bool
 scene_run(struct scene *s)
 {
 	uint64_t random = (uint64_t)time(NULL), last = 0;
 	unsigned kills = scratch_kills(KILLS);
-	pid_t child;
 
 	for (unsigned i = 0; i < kills; i++) {
-		child = scratch_fork();
-		if (child < 0)
-			return scene_fail("cannot fork", i);
-		if (child == 0)
-			_exit(scene_work(s));
-		if (scratch_kill_after(child, KILL_AFTER_MAX_US, &random) == 1)
-			return scene_fail("the child failed", i);
-		if (!scene_check(s, last + 1, &last))
+		if (!scene_kill(s, i, &random) || !scene_check(s, last + 1, &last))
 			return false;
 		atomic_store(&s->progress->acknowledged, last);
 	}

@@ -27,7 +27,7 @@ teardown() {
 keep() {
 	"$@" setpriv --pdeathsig KILL sleep infinity </dev/null >space.log 2>&1 3>&- &
 	SPACE=$!
-	wait_for text "/proc/$SPACE/comm" '^sleep$' 10 "$SPACE"
+	wait_for text "/proc/$SPACE/comm" '^sleep$' "$WAIT_SECONDS" "$SPACE"
 }
 
 # on_server COMMAND..., on_auditor COMMAND...: runs it on that host.
@@ -95,7 +95,7 @@ expect_result() {
 	echo Auditor-1 >password
 	background auditor.log "${ENTER_AUDITOR[@]}" setpriv --pdeathsig KILL auditor \
 		--immudb-address "$HOST_OF_SERVER" --dir audit --audit-username auditor \
-		--audit-password-file password --audit-interval 1s --timeout 2s \
+		--audit-password-file password --audit-interval 1s --timeout 10s \
 		--audit-monitoring-host "$HOST_OF_AUDITOR"
 	PID_OF_AUDITOR=$PID
 	expect_result 1

@@ -75,16 +75,16 @@ start_auditor() {
 	shift 2
 	for ((try = 0; try < START_TRIES; try++)); do
 		web=$(wait_for free-ports 1)
+		: >"$name.log"
 		setpriv --pdeathsig KILL auditor --dir "audit-$name" --immudb-address 127.0.0.1 \
 			--immudb-port "$port" --audit-username auditor \
 			--audit-password-file password --audit-interval 1s \
 			--audit-monitoring-host 127.0.0.1 --audit-monitoring-port "$web" \
 			--peer-listen 127.0.0.1:0 "$@" >"$name.log" 2>&1 </dev/null 3>&- &
 		pid=$!
-		if wait_for port 127.0.0.1 "$web" "$WAIT_SECONDS" "$pid"; then
+		if wait_for text "$name.log" 'may ask on port' "$WAIT_SECONDS" "$pid"; then
 			PIDS+=("$pid")
 			printf -v "${name}_pid" %s "$pid"
-			wait_for text "$name.log" 'may ask on port' "$WAIT_SECONDS" "$pid"
 			printf -v "${name}_web" %s "$web"
 			printf -v "${name}_peer" %s \
 				"$(sed -nE 's/^Other auditors may ask on port //p' "$name.log")"

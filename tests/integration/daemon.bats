@@ -195,8 +195,7 @@ load helpers
 }
 
 @test "IPv6 and unix sockets" {
-	[[ -e /proc/net/if_inet6 ]] && grep -q '^0\{31\}1 ' /proc/net/if_inet6 ||
-		skip_because needs-ipv6 "no ::1"
+	need_ipv6
 	read -r PORT METRICS_PORT < <(wait_for free-ports 2)
 	SERVER_LOG=$BATS_TEST_TMPDIR/server.log
 	launch immudb --dir data --address ::1 --port "$PORT" --metrics-port 0

@@ -56,6 +56,7 @@ named() {
 	start_auditor_as immugw "$GATEWAY_PORT"
 	start_gateway
 	curl -sS --max-time 10 "$REST/db/health" >/dev/null
+	wait_for metric "$REST_PORT" '^immugw_.*health' "$WAIT_SECONDS" "$GATEWAY_PID"
 	known_metrics >known
 	[[ $(wc -l <known) -gt 80 ]]
 	expressions >expressions

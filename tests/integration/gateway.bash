@@ -14,12 +14,13 @@ start_gateway() {
 	: "${GATEWAY_LOG:=$BATS_TEST_TMPDIR/gateway.log}"
 	for ((try = 0; try < START_TRIES; try++)); do
 		read -r REST_PORT < <(wait_for free-ports 1)
+		: >"$GATEWAY_LOG"
 		setpriv --pdeathsig KILL immugw --address "$address" --port "$REST_PORT" \
 			--immudb-address 127.0.0.1 --immudb-port "$PORT" "$@" \
 			>"$GATEWAY_LOG" 2>&1 </dev/null 3>&- &
 		GATEWAY_PID=$!
 		REST=http://127.0.0.1:$REST_PORT
-		wait_for port "$address" "$REST_PORT" "$WAIT_SECONDS" "$GATEWAY_PID" && return 0
+		wait_for text "$GATEWAY_LOG" '^immugw serves' "$WAIT_SECONDS" "$GATEWAY_PID" && return 0
 		grep -qi 'in use\|cannot bind' "$GATEWAY_LOG" || break
 	done
 	echo "immugw did not start; its output:"

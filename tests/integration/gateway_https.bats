@@ -53,7 +53,7 @@ inner_port() {
 	run -0 curl -sS --interface 127.0.0.7 -w '%{num_connects} ' -o /dev/null "$REST/health" --next \
 		-sS --interface 127.0.0.7 -w '%{num_connects}' -o /dev/null "$REST/health"
 	[[ $output == "1 0" ]]
-	grep -q 'from 127.0.0.7: GET /health 200' "$GATEWAY_LOG"
+	wait_for text "$GATEWAY_LOG" 'from 127.0.0.7: GET /health 200' "$WAIT_SECONDS" "$GATEWAY_PID"
 	run ! grep -q '\.front' "$GATEWAY_LOG"
 	curl -sS "$REST/metrics" >metrics
 	[[ $(awk '$1 == "immugw_tls_certificate_expiry_timestamp_seconds" { printf "%.0f", $2 }' metrics) == \
@@ -119,6 +119,7 @@ inner_port() {
 }
 
 @test "all HTTP ports serve IPv6" {
+	need_ipv6
 	start_server
 	GATEWAY_ADDRESS=::1 start_gateway
 	REST="http://[::1]:$REST_PORT"

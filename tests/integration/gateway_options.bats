@@ -105,6 +105,6 @@ END
 	run_gateway
 	log_in
 	set_key k v
-	grep -q 'POST /db/set 200' "$GATEWAY_LOG"
+	wait_for text "$GATEWAY_LOG" 'POST /db/set 200' "$WAIT_SECONDS" "$GATEWAY_PID"
 	stop_gateway
 }

@@ -35,6 +35,7 @@ private_home() {
 # launch COMMAND...: runs it in the background with its output in SERVER_LOG and sets SERVER_PID. It
 # is killed by the kernel when the test's shell ends, however that happens.
 launch() {
+	: >"$SERVER_LOG"
 	setpriv --pdeathsig KILL "$@" >"$SERVER_LOG" 2>&1 </dev/null 3>&- &
 	SERVER_PID=$!
 }
@@ -48,7 +49,7 @@ start_server() {
 		read -r PORT METRICS_PORT < <(wait_for free-ports 2)
 		launch immudb --dir "$DATA" --address 127.0.0.1 --port "$PORT" \
 			--metrics-address 127.0.0.1 --metrics-port "$METRICS_PORT" "$@"
-		if wait_for port 127.0.0.1 "$PORT" "$WAIT_SECONDS" "$SERVER_PID"; then
+		if wait_for text "$SERVER_LOG" '^Ready' "$WAIT_SECONDS" "$SERVER_PID"; then
 			export IMMUCLIENT_IMMUDB_ADDRESS=127.0.0.1 IMMUCLIENT_IMMUDB_PORT=$PORT
 			export IMMUADMIN_IMMUDB_ADDRESS=127.0.0.1 IMMUADMIN_IMMUDB_PORT=$PORT
 			export IMMUADMIN_METRICS_PORT=$METRICS_PORT
@@ -114,12 +115,13 @@ start_auditor() {
 	: "${AUDITOR_LOG:=$BATS_TEST_TMPDIR/auditor.log}"
 	for ((try = 0; try < START_TRIES; try++)); do
 		read -r AUDIT_PORT < <(wait_for free-ports 1)
+		: >"$AUDITOR_LOG"
 		setpriv --pdeathsig KILL auditor --immudb-port "$PORT" --dir "$AUDIT_DIR" \
 			--audit-username immudb --audit-password immudb --audit-interval 1s \
 			--audit-monitoring-host 127.0.0.1 --audit-monitoring-port "$AUDIT_PORT" \
 			"$@" >"$AUDITOR_LOG" 2>&1 </dev/null 3>&- &
 		AUDITOR_PID=$!
-		wait_for port 127.0.0.1 "$AUDIT_PORT" "$WAIT_SECONDS" "$AUDITOR_PID" && return 0
+		wait_for text "$AUDITOR_LOG" '^Beginning to serve' "$WAIT_SECONDS" "$AUDITOR_PID" && return 0
 		grep -qi 'in use' "$AUDITOR_LOG" || break
 	done
 	echo "the auditor did not start; its output:"
@@ -242,6 +244,12 @@ expect_golden() {
 # skip_because REASON TEXT: REASON is one of tests/skip-reasons.txt.
 skip_because() {
 	skip "$1, $2"
+}
+
+# need_ipv6: skips the case on a machine without an IPv6 loopback address.
+need_ipv6() {
+	[[ -e /proc/net/if_inet6 ]] && grep -q '^0\{31\}1 ' /proc/net/if_inet6 ||
+		skip_because needs-ipv6 "no ::1"
 }
 
 # as_printed SCRIPT: runs a bash script in a network and a process space of its own, so that the

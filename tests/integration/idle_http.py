@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Opens N connections that are kept after a request and then say nothing, and asks on a new one.
 
+With fewer descriptors it opens as many as leave it, and the gateway, some.
+
 usage: idle_http.py PORT N
 """
 import resource
@@ -9,10 +11,13 @@ import sys
 
 PORT, COUNT = int(sys.argv[1]), int(sys.argv[2])
 TIMEOUT = 60
+SPARE = 128
 ASK = b"GET /livez HTTP/1.1\r\nHost: gateway\r\n\r\n"
 
-soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, COUNT + 64)), hard))
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+limit = COUNT + SPARE if hard == resource.RLIM_INFINITY else min(hard, COUNT + SPARE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+COUNT = limit - SPARE
 
 
 def ask(s):

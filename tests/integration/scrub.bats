@@ -93,12 +93,13 @@ metric() {
 	stop_server KILL || true
 	start_server --synced=false
 	immuadmin login immudb <<<immudb
-	grep -qE "scrub of database defaultdb goes on at transaction ([2-9]|[0-9]{2,})$" "$SERVER_LOG"
+	wait_for text "$SERVER_LOG" "scrub of database defaultdb goes on at transaction ([2-9]|[0-9]{2,})$" \
+		"$WAIT_SECONDS" "$SERVER_PID"
 	run -0 immuadmin database scrub defaultdb --stop
 	run -3 immuadmin database scrub defaultdb --stop
 	expect_text "no scrub of database defaultdb is under way"
-	run -0 --separate-stderr immuadmin --output json database scrub
-	[[ $(jq -r '.[] | select(.database == "defaultdb").state' <<<"$output") == stopped ]]
+	# It is over when the piece that is being read is.
+	wait_for_state stopped
 	# Ctrl-C ends it, too.
 	immuadmin database scrub defaultdb --rate 32768 >/dev/null 2>&1 3>&- &
 	wait_for_progress
@@ -118,6 +119,16 @@ metric() {
 	immuadmin login immudb <<<immudb
 	wait_for_progress
 	stop_server
+}
+
+# wait_for_state STATE: of the default database's.
+wait_for_state() {
+	local deadline=$((SECONDS + WAIT_SECONDS))
+
+	until [[ $(immuadmin --output json database scrub |
+		jq -r '.[] | select(.database == "defaultdb").state') == "$1" ]]; do
+		((SECONDS <= deadline)) || return 1
+	done
 }
 
 # wait_for_progress: until a part of it is checked.

@@ -86,7 +86,8 @@ exposure() {
 	# shellcheck disable=SC2086 # a command line
 	launch $line --address 127.0.0.1 --port "$PORT" --metrics-address 127.0.0.1 --metrics-port "$METRICS_PORT"
 	wait_for port 127.0.0.1 "$PORT" "$WAIT_SECONDS" "$SERVER_PID"
-	[[ $(<var/lib/immudb/immudb.pid) == "$SERVER_PID" && -s var/log/immudb/immudb.log ]]
+	wait_for file var/log/immudb/immudb.log "$WAIT_SECONDS" "$SERVER_PID"
+	[[ $(<var/lib/immudb/immudb.pid) == "$SERVER_PID" ]]
 	kill -TERM "$SERVER_PID"
 	wait "$SERVER_PID"
 	[[ ! -e var/lib/immudb/immudb.pid ]]
