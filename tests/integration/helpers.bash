@@ -248,8 +248,7 @@ skip_because() {
 
 # need_ipv6: skips the case on a machine without an IPv6 loopback address.
 need_ipv6() {
-	[[ -e /proc/net/if_inet6 ]] && grep -q '^0\{31\}1 ' /proc/net/if_inet6 ||
-		skip_because needs-ipv6 "no ::1"
+	grep -qs '^0\{31\}1 ' /proc/net/if_inet6 || skip_because needs-ipv6 "no ::1"
 }
 
 # as_printed SCRIPT: runs a bash script in a network and a process space of its own, so that the

@@ -25,7 +25,7 @@
 #define WORK_PLACES 60u
 /* Rounds in which something was acknowledged are read again at the end. */
 #define ROUNDS_MAX 200000u
-#define SETTLE_DEADLINE_S 20
+#define SETTLE_DEADLINE_S 60
 #define POLL_NS 5000000
 #define CONNECT_MS 20000
 #define STARVED_MS 200

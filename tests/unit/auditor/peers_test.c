@@ -20,7 +20,7 @@
 
 #define STATES_MAX 5000
 #define CLAIMS_ROOM 5000
-#define WAIT_MS 20000
+#define WAIT_MS 60000
 /* For peers that never answer. */
 #define SHORT_MS 200
 

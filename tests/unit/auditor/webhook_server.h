@@ -12,7 +12,7 @@
 #define WEBHOOK_REQUESTS_MAX 64
 #define WEBHOOK_TEXT_MAX 16384
 #define WEBHOOK_ANSWERS_MAX 8
-#define WEBHOOK_DEADLINE_MS 20000
+#define WEBHOOK_DEADLINE_MS 60000
 
 struct webhook_request {
 	char head[WEBHOOK_TEXT_MAX]; /* request line and headers */

@@ -21,7 +21,7 @@
 #include "temp_dir.h"
 #include "util/log.h"
 
-#define DEADLINE_S 20
+#define DEADLINE_S 60
 
 struct fixture {
 	char dir[TEMP_DIR_MAX];

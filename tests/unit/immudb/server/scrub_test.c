@@ -33,7 +33,7 @@
 #define BEYOND (64u * 1024)
 #define WEEK_S (7 * 86400)
 #define ARENA_MAX (64u << 20)
-#define DEADLINE_S 20
+#define DEADLINE_S 60
 #define KILLED 7
 
 struct fixture {

@@ -12,7 +12,7 @@
 #include "util/spawn.h"
 #include "util/supervise.h"
 
-#define DEADLINE_MS 20000u
+#define DEADLINE_MS 60000u
 
 /* A child that is a shell script; $0 is the test's folder. */
 static struct supervise_options

@@ -18,7 +18,7 @@ connect_kind(struct harness *h, int kind)
 
 	if (kind == 0)
 		o.host = "127.0.0.1", o.port = h->port_v4;
-	else if (kind == 1)
+	else if (kind == 1 && h->port_v6 != 0)
 		o.host = "::1", o.port = h->port_v6;
 	else if (kind == 2)
 		o.unix_path = h->path;
@@ -66,6 +66,8 @@ test_every_transport(void **state)
 	}
 	WAIT_FOR(rpc_server_connections(h.server) == 0);
 	assert_int_equal(harness_closed(&h), 4);
+	if (h.port_v6 == 0)
+		puts("SKIP CASE: a connection over IPv6: needs-ipv6, no loopback address");
 	harness_stop(&h);
 }
 

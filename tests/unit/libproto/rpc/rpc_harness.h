@@ -22,10 +22,13 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "rpc/client_conn.h"
 #include "rpc/rpc_server.h"
@@ -34,12 +37,12 @@
 #include "util/log.h"
 
 #define HARNESS_PARKED_MAX 4096
-#define HARNESS_WAIT_NS (20 * CLOCK_NS_PER_S)
+#define HARNESS_WAIT_NS (60 * CLOCK_NS_PER_S)
 
 struct harness {
 	struct rpc_server *server;
-	char path[96]; /* of the unix socket */
-	uint16_t port_v4, port_v6;
+	char path[96];             /* of the unix socket */
+	uint16_t port_v4, port_v6; /* the latter 0 on a machine without IPv6 */
 	pthread_mutex_t lock;
 	struct rpc_request *parked[HARNESS_PARKED_MAX];
 	size_t nparked;
@@ -338,12 +341,24 @@ harness_teardown(void **state)
 	return 0;
 }
 
-/* Starts the server on v4, v6 and a unix socket; limits are taken from o, the rest is filled in. */
+static inline bool
+harness_has_v6(void)
+{
+	struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool has = fd >= 0 && bind(fd, (const struct sockaddr *)&any, sizeof any) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return has;
+}
+
+/* Starts the server on v4, a unix socket and, if there is one, v6; limits are taken from o, the rest is filled in. */
 static inline void
 harness_start(struct harness *h, struct rpc_server_options o)
 {
 	char ipc[128];
-	const char *urls[] = {"tcp://127.0.0.1:0", "tcp://[::1]:0", ipc};
+	const char *urls[] = {"tcp://127.0.0.1:0", ipc, "tcp://[::1]:0"};
 
 	*h = (struct harness){0};
 	pthread_mutex_init(&h->lock, NULL);
@@ -351,7 +366,7 @@ harness_start(struct harness *h, struct rpc_server_options o)
 	snprintf(h->path, sizeof h->path, "%s/socket%u", harness_dir, ++harness_sockets);
 	snprintf(ipc, sizeof ipc, "ipc://%s", h->path);
 	o.urls = urls;
-	o.nurls = 3;
+	o.nurls = harness_has_v6() ? 3 : 2;
 	o.version = "immudb 1.2.3";
 	o.server_id = "cvt6pe1v0s5c73aabbcc";
 	o.default_database = "defaultdb";
@@ -363,9 +378,9 @@ harness_start(struct harness *h, struct rpc_server_options o)
 		o.tls = harness_tls_server;
 	assert_int_equal(rpc_server_start(&o, &h->server), IM_OK);
 	h->port_v4 = rpc_server_port(h->server, 0);
-	h->port_v6 = rpc_server_port(h->server, 1);
-	assert_true(h->port_v4 != 0 && h->port_v6 != 0);
-	assert_int_equal(rpc_server_port(h->server, 2), 0);
+	h->port_v6 = o.nurls > 2 ? rpc_server_port(h->server, 2) : 0;
+	assert_true(h->port_v4 != 0 && (h->port_v6 != 0) == (o.nurls > 2));
+	assert_int_equal(rpc_server_port(h->server, 1), 0);
 }
 
 static inline void
