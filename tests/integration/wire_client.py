@@ -138,7 +138,7 @@ def case_half_a_frame(port, pid):
 
 def case_announced_memory(port, pid):
     before = resident_bytes(pid)
-    waiting = [Connection(port) for _ in range(50)]
+    waiting = [Connection(port) for _ in range(16)]
     for connection in waiting:
         connection.login()
         connection.send_request(SET, b"x" * 100, total=32 * MIB)
