@@ -6,23 +6,24 @@
  * message means another field of the same message (a unit test checks it).
  */
 #include "json_internal.h"
+#include "proto/immudb.pb-c.h"
 
 /* What version 0.9 called differently. */
 static const struct {
-	const char *message, *name, *old;
+	const ProtobufCMessageDescriptor *message;
+	const char *name, *old;
 } old_names[] = {
-    {"Database", "databaseName", "databasename"},
-    {"Tx", "header", "metadata"},
-    {"DualProof", "sourceTxHeader", "sourceTxMetadata"},
-    {"DualProof", "targetTxHeader", "targetTxMetadata"},
+    {&immudb__schema__database__descriptor, "databaseName", "databasename"},
+    {&immudb__schema__tx__descriptor, "header", "metadata"},
+    {&immudb__schema__dual_proof__descriptor, "sourceTxHeader", "sourceTxMetadata"},
+    {&immudb__schema__dual_proof__descriptor, "targetTxHeader", "targetTxMetadata"},
 };
 
 const char *
 json_old_name(const ProtobufCMessageDescriptor *d, const ProtobufCFieldDescriptor *f)
 {
 	for (size_t i = 0; i < sizeof old_names / sizeof *old_names; i++)
-		if (strcmp(old_names[i].message, d->short_name) == 0 &&
-		    strcmp(old_names[i].name, f->name) == 0)
+		if (old_names[i].message == d && strcmp(old_names[i].name, f->name) == 0)
 			return old_names[i].old;
 	return NULL;
 }

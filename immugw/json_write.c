@@ -15,7 +15,6 @@
 #include "util/base64.h"
 #include "util/text.h"
 
-#define NUMBER_DIGITS_MAX 20 /* of 64 bits */
 #define FLOAT_TEXT_MAX 32
 
 static void write_object(struct buf *out, const ProtobufCMessage *m, unsigned style);
@@ -23,24 +22,11 @@ static void write_object(struct buf *out, const ProtobufCMessage *m, unsigned st
 /* Scalars. */
 
 static void
-append_unsigned(struct buf *out, uint64_t v)
-{
-	uint8_t text[NUMBER_DIGITS_MAX];
-	size_t at = sizeof text;
-
-	do {
-		text[--at] = (uint8_t)('0' + v % 10);
-		v /= 10;
-	} while (v > 0);
-	buf_append(out, text + at, sizeof text - at);
-}
-
-static void
 append_signed(struct buf *out, int64_t v)
 {
 	if (v < 0)
 		buf_append_u8(out, '-');
-	append_unsigned(out, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
+	buf_append_decimal(out, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
 }
 
 static void
@@ -58,7 +44,7 @@ append_unsigned_64(struct buf *out, uint64_t v, unsigned style)
 {
 	if (!(style & JSON_NUMBERS))
 		buf_append_u8(out, '"');
-	append_unsigned(out, v);
+	buf_append_decimal(out, v);
 	if (!(style & JSON_NUMBERS))
 		buf_append_u8(out, '"');
 }
@@ -154,7 +140,7 @@ append_number(struct buf *out, const ProtobufCFieldDescriptor *f, const void *p,
 		break;
 	case PROTOBUF_C_TYPE_UINT32:
 	case PROTOBUF_C_TYPE_FIXED32:
-		append_unsigned(out, v.u32);
+		buf_append_decimal(out, v.u32);
 		break;
 	case PROTOBUF_C_TYPE_DOUBLE:
 		append_double(out, v.f64);

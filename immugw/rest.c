@@ -30,6 +30,7 @@
 #define REST_MESSAGE_MAX 4096
 #define REST_JSON "application/json"
 #define REST_ID_MAX 64
+#define REST_CODE_MAX 24 /* a number's digits and a NUL */
 /* A decoded answer is larger than its packed form. */
 #define REST_ARENA_FACTOR 8u
 #define REST_ARENA_BASE ((size_t)16 * 1024 * 1024)
@@ -143,7 +144,9 @@ take_id(struct work *w)
 		snprintf(w->id, sizeof w->id, "%s", given);
 	else if (xid_make(&id) == IM_OK)
 		xid_format(&id, w->id);
-	buf_printf(&w->headers, "X-Request-Id: %s\r\n", w->id);
+	buf_append_str(&w->headers, "X-Request-Id: ");
+	buf_append_str(&w->headers, w->id);
+	buf_append_str(&w->headers, "\r\n");
 }
 
 static enum im_err
@@ -371,9 +374,12 @@ account(struct work *w)
 {
 	double seconds = (double)(clock_monotonic_ns() - w->begin_ns) / 1e9;
 	int status = http_exchange_status(w->x);
-	char code[16];
+	char code[REST_CODE_MAX];
+	struct buf text;
 
-	snprintf(code, sizeof code, "%d", status);
+	buf_init_in(&text, code, sizeof code);
+	buf_append_decimal(&text, (uint64_t)status);
+	buf_append_u8(&text, '\0');
 	metric_inc(metric_series(w->r->requests, (const char *const[]){w->pattern, code}));
 	metric_observe(metric_labelled(w->r->durations, w->pattern), seconds);
 	metric_add(w->r->sent, http_exchange_sent(w->x));

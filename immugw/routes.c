@@ -40,10 +40,16 @@ const struct route routes[] = {
 
 const size_t route_count = sizeof routes / sizeof *routes;
 
+/* A row, and how much of its path stands before any braces. */
+struct row {
+	const struct route *route;
+	size_t head;
+};
+
 /* The rows by their segments: those of n segments are rows[start[n]] to rows[start[n + 1] - 1]. */
 static struct {
 	pthread_once_t once;
-	const struct route *rows[sizeof routes / sizeof *routes];
+	struct row rows[sizeof routes / sizeof *routes];
 	size_t start[ROUTE_SEGMENTS_MAX + 2];
 } by_segments = {.once = PTHREAD_ONCE_INIT};
 
@@ -66,7 +72,8 @@ sort_by_segments(void)
 		by_segments.start[n] = at;
 		for (size_t i = 0; i < route_count; i++)
 			if (template_segments(routes[i].path) == n)
-				by_segments.rows[at++] = &routes[i];
+				by_segments.rows[at++] =
+				    (struct row){&routes[i], strcspn(routes[i].path, "{")};
 	}
 	by_segments.start[ROUTE_SEGMENTS_MAX + 1] = at;
 }
@@ -196,7 +203,21 @@ segment_fits(const char *p, struct bytes s, const char **end)
 	return **end == '/' || **end == '\0';
 }
 
-/* Most rows are done with at a character or two: this runs for all of them. */
+/*
+ * Whether a row may fit path at all. This runs for every row and ends at one character for most of
+ * them; with an escape in it a path may begin in other ways.
+ */
+static bool
+head_fits(const struct row *row, struct bytes path, bool is_escaped)
+{
+	const char *head = row->route->path;
+	size_t len = row->head;
+
+	return is_escaped ||
+	    (path.len >= len && path.data[len - 1] == (uint8_t)head[len - 1] &&
+		memcmp(path.data, head, len) == 0);
+}
+
 static struct fit
 route_fit(const struct route *r, const struct segments *s)
 {
@@ -244,16 +265,18 @@ verb_of(const char *verb)
 }
 
 static void
-match_search(struct route_match *m, unsigned verb, const struct segments *s)
+match_search(struct route_match *m, unsigned verb, struct bytes path, const struct segments *s)
 {
+	bool is_escaped = memchr(path.data, '%', path.len) != NULL;
 	unsigned best = 0;
 	struct fit fit;
 
 	pthread_once(&by_segments.once, sort_by_segments);
 	for (size_t i = by_segments.start[s->count]; i < by_segments.start[s->count + 1]; i++) {
-		const struct route *r = by_segments.rows[i];
+		const struct row *row = &by_segments.rows[i];
+		const struct route *r = row->route;
 
-		if (m->is_old && !(r->flags & ROUTE_OLD))
+		if (!head_fits(row, path, is_escaped) || (m->is_old && !(r->flags & ROUTE_OLD)))
 			continue;
 		fit = route_fit(r, s);
 		if (!fit.fits)
@@ -286,7 +309,7 @@ route_find(const char *verb, struct bytes path, struct route_match *m)
 	if (!path_split(path, m->memory, &s))
 		return ROUTE_BAD_PATH;
 	if (s.count <= ROUTE_SEGMENTS_MAX)
-		match_search(m, verb_of(verb), &s);
+		match_search(m, verb_of(verb), path, &s);
 	if (!m->route)
 		return m->verbs ? ROUTE_NO_VERB : ROUTE_NO_PATH;
 	match_fill(m, &s);

@@ -25,19 +25,31 @@ bool
 base64_append(struct buf *b, enum base64_kind kind, struct bytes in)
 {
 	const char *digits = kind == BASE64_STD ? base64_std : base64_url;
-	size_t len = base64_encoded_len(kind, in.len), at = 0;
-	uint8_t *out = buf_reserve(b, len);
+	size_t len = base64_encoded_len(kind, in.len), i = 0;
+	uint8_t *out = buf_reserve(b, len), *end;
 
 	if (!out)
 		return len == 0 && !b->err;
-	for (size_t i = 0; i < in.len; i += 3) {
-		size_t left = in.len - i < 3 ? in.len - i : 3;
-		uint32_t v = (uint32_t)in.data[i] << 16;
+	end = out + len;
+	for (; in.len - i >= 3; i += 3, out += 4) {
+		uint32_t v =
+		    (uint32_t)in.data[i] << 16 | (uint32_t)in.data[i + 1] << 8 | in.data[i + 2];
 
-		v |= left > 1 ? (uint32_t)in.data[i + 1] << 8 : 0;
-		v |= left > 2 ? in.data[i + 2] : 0;
-		for (size_t k = 0; k < 4 && at < len; k++)
-			out[at++] = k <= left ? (uint8_t)digits[v >> (18 - 6 * k) & 63] : '=';
+		out[0] = (uint8_t)digits[v >> 18];
+		out[1] = (uint8_t)digits[v >> 12 & 63];
+		out[2] = (uint8_t)digits[v >> 6 & 63];
+		out[3] = (uint8_t)digits[v & 63];
+	}
+	if (i < in.len) {
+		bool two = in.len - i == 2;
+		uint32_t v = (uint32_t)in.data[i] << 16 | (two ? (uint32_t)in.data[i + 1] << 8 : 0);
+
+		*out++ = (uint8_t)digits[v >> 18];
+		*out++ = (uint8_t)digits[v >> 12 & 63];
+		if (two)
+			*out++ = (uint8_t)digits[v >> 6 & 63];
+		while (out < end)
+			*out++ = '=';
 	}
 	b->len += len;
 	return true;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #define BUF_MIN_CAP 256
+#define DECIMAL_DIGITS_MAX 20 /* of 64 bits */
 
 void
 buf_init(struct buf *b, size_t max)
@@ -86,7 +87,7 @@ buf_reserve(struct buf *b, size_t n)
 }
 
 bool
-buf_append(struct buf *b, const void *data, size_t n)
+buf_append_grow(struct buf *b, const void *data, size_t n)
 {
 	uint8_t *p = buf_reserve(b, n);
 
@@ -99,21 +100,16 @@ buf_append(struct buf *b, const void *data, size_t n)
 }
 
 bool
-buf_append_bytes(struct buf *b, struct bytes v)
+buf_append_decimal(struct buf *b, uint64_t v)
 {
-	return buf_append(b, v.data, v.len);
-}
+	uint8_t digits[DECIMAL_DIGITS_MAX];
+	size_t at = sizeof digits;
 
-bool
-buf_append_str(struct buf *b, const char *s)
-{
-	return buf_append(b, s, strlen(s));
-}
-
-bool
-buf_append_u8(struct buf *b, uint8_t v)
-{
-	return buf_append(b, &v, sizeof v);
+	do {
+		digits[--at] = (uint8_t)('0' + v % 10);
+		v /= 10;
+	} while (v > 0);
+	return buf_append(b, digits + at, sizeof digits - at);
 }
 
 bool

@@ -142,11 +142,43 @@ void buf_clear(struct buf *b);
  */
 uint8_t *buf_reserve(struct buf *b, size_t n);
 
-/* Appends n bytes; false and b->err set on failure. */
-bool buf_append(struct buf *b, const void *data, size_t n);
-bool buf_append_bytes(struct buf *b, struct bytes v);
-bool buf_append_str(struct buf *b, const char *s);
-bool buf_append_u8(struct buf *b, uint8_t v);
+/* What buf_append() does when there is no room yet, or nothing to append. */
+bool buf_append_grow(struct buf *b, const void *data, size_t n);
+
+/*
+ * Appends n bytes; false and b->err set on failure. Inline, as are those that only call it: most
+ * of what is appended is a few bytes whose number the compiler knows.
+ */
+static inline bool
+buf_append(struct buf *b, const void *data, size_t n)
+{
+	if (n == 0 || n > b->cap - b->len || b->err != IM_OK)
+		return buf_append_grow(b, data, n);
+	memcpy(b->data + b->len, data, n);
+	b->len += n;
+	return true;
+}
+
+static inline bool
+buf_append_bytes(struct buf *b, struct bytes v)
+{
+	return buf_append(b, v.data, v.len);
+}
+
+static inline bool
+buf_append_str(struct buf *b, const char *s)
+{
+	return buf_append(b, s, strlen(s));
+}
+
+static inline bool
+buf_append_u8(struct buf *b, uint8_t v)
+{
+	return buf_append(b, &v, sizeof v);
+}
+
+/* Appends v in decimal digits, as "%llu" would. */
+bool buf_append_decimal(struct buf *b, uint64_t v);
 bool buf_append_be16(struct buf *b, uint16_t v);
 bool buf_append_be32(struct buf *b, uint32_t v);
 bool buf_append_be64(struct buf *b, uint64_t v);

@@ -20,7 +20,6 @@
 #define EXCHANGE_HEAD_MAX 16384
 /* Room for the head of nearly every answer. */
 #define EXCHANGE_HEAD_USUAL 512
-#define EXCHANGE_NUMBER_MAX 32
 /* Answers up to this size leave in one write with their head. */
 #define EXCHANGE_JOIN_MAX 65536u
 
@@ -157,20 +156,22 @@ exchange_put_head(
     struct http_exchange *x, const struct http_head *head, int64_t length, struct buf *out)
 {
 	bool keep = x->body_read && !x->must_close;
-	char number[EXCHANGE_NUMBER_MAX];
 
 	if (!keep)
 		mg_disable_keep_alive(x->conn);
 	x->status = head->status;
-	snprintf(number, sizeof number, "HTTP/1.1 %d ", head->status);
-	exchange_put_field(out, number, mg_get_response_code_text(x->conn, head->status));
+	buf_append_str(out, "HTTP/1.1 ");
+	buf_append_decimal(out, (uint64_t)head->status);
+	exchange_put_field(out, " ", mg_get_response_code_text(x->conn, head->status));
 	if (head->content_type)
 		exchange_put_field(out, "Content-Type: ", head->content_type);
-	snprintf(number, sizeof number, "%lld", (long long)length);
-	if (length >= 0 && head->status != 204)
-		exchange_put_field(out, "Content-Length: ", number);
-	else if (length < 0 && !x->is_old)
+	if (length >= 0 && head->status != 204) {
+		buf_append_str(out, "Content-Length: ");
+		buf_append_decimal(out, (uint64_t)length);
+		buf_append_str(out, "\r\n");
+	} else if (length < 0 && !x->is_old) {
 		exchange_put_field(out, "Transfer-Encoding: ", "chunked");
+	}
 	buf_append_str(out, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n");
 	exchange_put_field(out, "Connection: ", keep ? "keep-alive" : "close");
 	exchange_put_field(out, head->headers ? head->headers : "", "");
