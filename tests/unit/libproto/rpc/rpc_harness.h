@@ -353,7 +353,10 @@ harness_has_v6(void)
 	return has;
 }
 
-/* Starts the server on v4, a unix socket and, if there is one, v6; limits are taken from o, the rest is filled in. */
+/*
+ * Starts the server on v4, a unix socket and, if there is one, v6; limits are taken from o, the
+ * rest is filled in.
+ */
 static inline void
 harness_start(struct harness *h, struct rpc_server_options o)
 {
