@@ -15,9 +15,9 @@
 
 #define FILE_COLUMNS 100u
 
-/* The help text as comments, wrapped between words. */
+/* A text as comments, wrapped between words. */
 static void
-file_add_help(const char *text, struct buf *out)
+file_add_comment(const char *text, struct buf *out)
 {
 	size_t column = 1, n;
 
@@ -34,6 +34,24 @@ file_add_help(const char *text, struct buf *out)
 		text += n + (text[n] == ' ');
 	}
 	buf_append_u8(out, '\n');
+}
+
+/* What a setting means, and the words that it may have. */
+static void
+file_add_help(const struct option_def *def, struct buf *out)
+{
+	struct buf text;
+
+	buf_init(&text, OPTIONS_MAX_MEMORY);
+	buf_printf(&text, "%s.", def->help);
+	for (const char *p = def->choices; p && *p; p += strcspn(p, ",") + (strchr(p, ',') != NULL))
+		buf_printf(&text, "%s%.*s", p == def->choices ? " One of " : ", ",
+		    (int)strcspn(p, ","), p);
+	if (def->choices)
+		buf_append_u8(&text, '.');
+	if (buf_append_u8(&text, 0))
+		file_add_comment((const char *)text.data, out);
+	buf_free(&text);
 }
 
 /* A path that means the same from every folder. */
@@ -94,7 +112,7 @@ file_add_option(const struct option_value *v, struct buf *out)
 	bool is_set = v->origin != OPTION_FROM_DEFAULT;
 
 	buf_append_u8(out, '\n');
-	file_add_help(v->def->help, out);
+	file_add_help(v->def, out);
 	buf_printf(out, "%s%s = ", is_set ? "" : "# ", v->def->name);
 	if (v->def->type == OPTION_SECRET)
 		file_add_secret(is_set ? v->text : "", out);
@@ -136,7 +154,7 @@ options_write_file(const struct options *o, const char *const *left_out, struct 
 	enum im_err err = IM_OK;
 
 	buf_printf(out,
-	    "# Settings of %s. What has a \"#\" in front is as it is without the line.\n",
+	    "# Settings of %s. A line with a \"#\" in front has the default; take that away to change it.\n",
 	    root->name);
 	for (size_t i = 0; i < root->option_count && !err; i++) {
 		if (!file_takes(&root->options[i], left_out))

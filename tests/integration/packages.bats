@@ -130,7 +130,9 @@ next_version() {
 			tar -xOf - "./etc/immudb/$name.toml" >"$name.toml"
 		run -0 "$name" --config "$name.toml" --print-config
 		refute_text "# file"
-		sed -E 's/^#([A-Za-z0-9-]+ = )/\1/' "$name.toml" >"all.$name.toml"
+		run -1 grep -E '.{101}' "$name.toml"
+		grep -q 'One of error, warn, info, debug\.' "$name.toml"
+		sed -E 's/^# ([A-Za-z0-9-]+ = )/\1/' "$name.toml" >"all.$name.toml"
 		run -0 "$name" --config "all.$name.toml" --print-config
 		[[ $(grep -c '= ' "$name.toml") -ge 20 ]]
 		grep -q '# file' <<<"$output"

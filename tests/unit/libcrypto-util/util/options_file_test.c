@@ -129,13 +129,14 @@ what_is_not_set_is_a_comment(void **state)
 	/* The environment does not count for this command. */
 	assert_int_equal(options_int(o, "port"), 3322);
 	assert_ok(options_write_file(o, left_out, &b));
-	assert_has(buf_text(&b), "\n# Port\n# port = 3322\n");
+	assert_has(buf_text(&b), "\n# Port.\n# port = 3322\n");
 	assert_has(buf_text(&b), "# secret = \"\"\n");
 	assert_lacks(buf_text(&b), "immudb");
+	assert_has(buf_text(&b), "\n# F. One of text, json.\n# form = ");
 	assert_lacks(buf_text(&b), "key =");
 	assert_lacks(buf_text(&b), "size =");
 	assert_has(buf_text(&b), "\n# A help text of many words");
-	assert_has(buf_text(&b), "wrapped\n# text = \"\"\n");
+	assert_has(buf_text(&b), "wrapped.\n# text = \"\"\n");
 	for (char *line = strtok((char *)b.data, "\n"); line; line = strtok(NULL, "\n")) {
 		assert_int_equal(line[0], '#');
 		assert_true(strlen(line) <= 100);
