@@ -141,14 +141,14 @@ run_words(struct shell *sh, const struct shell_words *words, struct arena *arena
 	return code;
 }
 
-/* A password, by its option, or typed behind the name of who logs in, where none belongs. */
+/* A password, by an option for one, or typed behind the name of who logs in, where none belongs. */
 static bool
 holds_secret(struct bytes line, const struct shell_words *words)
 {
 	const char *first = words->count > 2 ? words->words[0] : "";
 
 	return strcmp(first, "login") == 0 || strcmp(first, "l") == 0 ||
-	    (line.len && memmem(line.data, line.len, "--password", 10) != NULL);
+	    (line.len && memmem(line.data, line.len, "-password", 9) != NULL);
 }
 
 /* Reads one command, over as many lines as its quotes need. */

@@ -113,6 +113,9 @@ on_terminal() {
 		line "login immudb typed-by-mistake"
 		see "accepts at most 1"
 		see "immuclient> "
+		line "audit-mode --audit-password typed-by-mistake"
+		see "not in the shell"
+		see "immuclient> "
 		line "exit"
 	'
 	[[ $(stat -c %a "$HOME/.immuclient_history") == 600 ]]
