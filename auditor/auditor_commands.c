@@ -16,6 +16,7 @@
 #include "cli/cli_proof.h"
 #include "cli/cli_trust.h"
 #include "util/clock.h"
+#include "util/file.h"
 #include "util/xid.h"
 
 #define COMMANDS_PATH_MAX 8192
@@ -57,6 +58,18 @@ run_work(struct command_call *call, enum im_err (*f)(struct work *w))
 	(void)output_close(w.out);
 	buf_free(&folder);
 	return code;
+}
+
+/*
+ * Whoever changes something has to be who runs the auditor: files that root makes could not be opened
+ * by it any more.
+ */
+static enum im_err
+check_is_ours(const struct work *w)
+{
+	static const char *const names[] = {AUDITOR_LOCK_NAME, NULL};
+
+	return file_check_folder_owner(w->folder, names);
 }
 
 /* ---- status ---- */
@@ -345,7 +358,9 @@ ack_alarms(struct work *w)
 		    IM_ERR_USAGE, "--reason: more than %zu bytes", sizeof all.ack.reason - 1);
 	snprintf(all.ack.reason, sizeof all.ack.reason, "%s", reason);
 	say_who(all.ack.who, sizeof all.ack.who);
-	err = audit_record_each(w->folder, ack_one, &all);
+	err = check_is_ours(w);
+	if (!err)
+		err = audit_record_each(w->folder, ack_one, &all);
 	if (!err)
 		err = all.err;
 	if (err || all.len > 0)
@@ -450,8 +465,9 @@ import_trust(struct work *w)
 	struct cli_trust_import import = {.folder = w->folder,
 	    .path = w->call->args[0],
 	    .replace = (enum immu_trust_replace)options_enum(w->options, "replace")};
+	enum im_err err = check_is_ours(w);
 
-	return cli_trust_import(w->out, &import);
+	return err ? err : cli_trust_import(w->out, &import);
 }
 
 int
@@ -463,7 +479,9 @@ command_trust_import(struct command_call *call)
 static enum im_err
 forget_trust(struct work *w)
 {
-	return with_name(w, cli_trust_forget);
+	enum im_err err = check_is_ours(w);
+
+	return err ? err : with_name(w, cli_trust_forget);
 }
 
 int

@@ -9,6 +9,9 @@
  * The options of the auditor: the table, and what its parts are started with.
  */
 
+/* Locked by the auditor that works in a folder; whose it is, that one's is the folder. */
+#define AUDITOR_LOCK_NAME "auditor.lock"
+
 /* The whole program, for program_main(). */
 extern const struct program auditor_program;
 

@@ -20,7 +20,6 @@
 #include "util/file.h"
 #include "util/log.h"
 
-#define MAIN_LOCK_NAME "auditor.lock"
 #define MAIN_PATH_MAX 8192
 /* What is queued is tried for so long at the end. */
 #define MAIN_ALERTS_WAIT_MS 2000
@@ -43,7 +42,7 @@ struct auditor {
 	bool has_report;
 };
 
-static const char *const main_owned[] = {MAIN_LOCK_NAME, NULL};
+static const char *const main_owned[] = {AUDITOR_LOCK_NAME, NULL};
 
 /* The folder, and that no other auditor has it. */
 static enum im_err
@@ -55,7 +54,7 @@ main_take_folder(struct auditor *a)
 	buf_init(&path, MAIN_PATH_MAX);
 	err = file_make_folder(a->settings.dir);
 	if (!err)
-		err = file_join(&path, a->settings.dir, MAIN_LOCK_NAME);
+		err = file_join(&path, a->settings.dir, AUDITOR_LOCK_NAME);
 	if (!err)
 		err = file_lock((const char *)path.data, false, &a->folder_lock);
 	if (err == IM_ERR_LOCKED)

@@ -89,7 +89,7 @@ refused_to() {
 	cp "$TEST_BUILD"/bin/{immudb,auditor,immugw} "$open_folder"
 	setpriv --reuid 65534 --clear-groups test -x "$open_folder/immudb" ||
 		skip_because needs-root "another user does not reach the temporary folder"
-	local dir=$open_folder/data
+	local dir=$open_folder/data command
 	mkdir -m 0700 "$dir"
 	# Root's folder is not for others, theirs is not for root, in the background neither.
 	refused_to 12346 "$dir" 0 "$dir"
@@ -98,8 +98,13 @@ refused_to() {
 	refused_to 0 "$dir" 12345 "$dir"
 	refused_to 12346 "$dir" 12345 "$dir"
 	[[ -z $(ls "$dir") ]]
-	run -4 auditor --once --dir "$dir"
-	expect_text "wrong owner of $dir"
+	for command in --once "ack --reason x" "trust import state" "trust forget defaultdb"; do
+		# shellcheck disable=SC2086 # the words of a command
+		run -4 auditor $command --dir "$dir"
+		expect_text "wrong owner of $dir: it has to be user id 0, which runs this, and is user id 12345"
+	done
+	run -0 auditor status --dir "$dir"
+	[[ -z $(ls "$dir") ]]
 	# What root once left in it is named.
 	touch "$dir"/{immudb.lock,auditor.lock,lock}
 	run -4 setpriv --reuid 12345 --clear-groups "$open_folder/immudb" --dir "$dir"
