@@ -61,8 +61,8 @@ run_work(struct command_call *call, enum im_err (*f)(struct work *w))
 }
 
 /*
- * Whoever changes something has to be who runs the auditor: files that root makes could not be opened
- * by it any more.
+ * Whoever changes something has to be who runs the auditor: files that root makes could not be
+ * opened by it any more.
  */
 static enum im_err
 check_is_ours(const struct work *w)

@@ -7,7 +7,7 @@
 
 #include "rpc/frame.h"
 
-/* Too short for a peer that says nothing; long enough for one that shakes hands on a busy machine. */
+/* Short for a peer that says nothing; enough for one that shakes hands on a busy machine. */
 #define HELLO_MS 600
 #define FRAME_MS 150
 #define DRAIN_MS 60000
