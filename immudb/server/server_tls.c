@@ -122,6 +122,7 @@ static enum im_err
 tls_load_auto(struct server *s)
 {
 	char certificate[TLS_PATH_MAX], key[TLS_PATH_MAX], print[TLS_FINGERPRINT_SIZE];
+	char why[TLS_WHY_MAX];
 	const char *dir = s->options.dir;
 	enum im_err err = IM_OK;
 
@@ -137,10 +138,14 @@ tls_load_auto(struct server *s)
 		if (err == IM_OK)
 			log_info("made a certificate that signs itself: %s", certificate);
 	}
-	if (err == IM_OK)
-		err = tls_load(s, certificate, key);
 	if (err != IM_OK)
 		return err;
+	err = tls_load(s, certificate, key);
+	if (err != IM_OK) {
+		/* Made by a clock that was wrong, for one; or it is wrong now: that is not known. */
+		snprintf(why, sizeof why, "%s", err_detail(err));
+		return err_set(err, "%s: remove the file to have a new one made", why);
+	}
 	tls_context_fingerprint(s->tls->context, print);
 	log_info("certificate %s, SHA-256 fingerprint %s", certificate, print);
 	return IM_OK;

@@ -190,6 +190,13 @@ one_line() {
 	run -0 immudb verify data
 	start_server --tls --auto-cert
 	[[ $(sed -n 's/^TLS certificate *: //p' "$SERVER_LOG") == "$shown" ]]
+	stop_server
+	# A clock that is wrong now, or was when it was made.
+	echo 630720000 >clock
+	one_line 1 "immudb-auto.cert.pem: expired" env CLOCK_FILE="$PWD/clock" \
+		LD_PRELOAD="$(find "$TEST_BUILD" -name libclock_preload.so)" \
+		timeout "$WAIT_SECONDS" immudb --dir "$DATA" --tls --auto-cert --port 0
+	expect_text "remove the file to have a new one made"
 }
 
 # refused STATUS TEXT OPTION...: immudb does not start, says why on one line, and leaves nothing behind.
