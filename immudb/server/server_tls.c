@@ -142,7 +142,7 @@ tls_load_auto(struct server *s)
 		return err;
 	err = tls_load(s, certificate, key);
 	if (err != IM_OK) {
-		/* Made by a clock that was wrong, for one; or it is wrong now: that is not known. */
+		/* The clock may have been wrong when it was made, or is now: nobody knows. */
 		snprintf(why, sizeof why, "%s", err_detail(err));
 		return err_set(err, "%s: remove the file to have a new one made", why);
 	}
