@@ -174,12 +174,14 @@ main_say_started(void *context, const struct options *o)
 	const struct auditor *a = context;
 	const struct auditor_settings *s = &a->settings;
 	const char *host = s->web.address[0] ? s->web.address : "0.0.0.0";
+	bool has_colons = strchr(host, ':') != NULL;
 
 	(void)o;
 	duration_format((int64_t)s->audit.interval_ms * 1000000, interval);
 	printf("Auditing %s every %s; what is remembered is in %s\n", s->address, interval, s->dir);
 	if (a->web)
-		printf("Beginning to serve on port %s:%u\n", host, web_port(a->web));
+		printf("Beginning to serve on port %s%s%s:%u\n", has_colons ? "[" : "", host,
+		    has_colons ? "]" : "", web_port(a->web));
 	if (peers_port(a->peers) > 0)
 		printf("Other auditors may ask on port %u\n", peers_port(a->peers));
 	if (fflush(stdout) != 0)

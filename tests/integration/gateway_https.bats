@@ -136,4 +136,16 @@ inner_port() {
 	start_server --metrics-address ::1
 	run -0 curl -sS "http://[::1]:$METRICS_PORT/livez"
 	expect_text '"status":"ok"'
+	local port pid started
+	port=$(wait_for free-ports 1)
+	run -0 auditor -d --immudb-port "$PORT" --dir "$PWD/audit" --pidfile "$PWD/auditor.pid" \
+		--audit-monitoring-host ::1 --audit-monitoring-port "$port" 3>&-
+	pid=$(<auditor.pid)
+	kill -0 "$pid"
+	started=$output
+	run curl -sS "http://[::1]:$port/livez"
+	kill "$pid"
+	wait_for exit "$pid" "$WAIT_SECONDS"
+	expect_text '"status":"ok"'
+	expect_text "Beginning to serve on port [::1]:$port" "$started"
 }
