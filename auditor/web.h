@@ -13,6 +13,7 @@
  *	/                   the status page, for people; /?refresh=30 comes again by itself
  *	/database/NAME      more of one database
  *	/metrics            for Prometheus: the families of the profile, those per database, the process
+ *	/debug/vars         the same figures as JSON
  *	/lastaudit          JSON: the worst database, and all of them
  *	/evidence/FILE      a file of the evidence folder, as a download
  *	/livez /readyz /version   as every daemon; ready once the first round has ended, whatever it found

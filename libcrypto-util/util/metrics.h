@@ -4,7 +4,8 @@
 #include "util/bytes.h"
 
 /*
- * A registry of counters, gauges and histograms, shown in the Prometheus text format (0.0.4).
+ * A registry of counters, gauges and histograms, shown in the Prometheus text format (0.0.4)
+ * and as JSON.
  *
  * A family has a name, a help text, a type and label names; a series is one set of label values.
  * Updating a series takes no lock, and looking one up takes none once it exists; callers on hot
@@ -123,6 +124,17 @@ enum im_err metrics_add_process(struct metrics *m);
 
 /* Appends everything in the Prometheus text format; families in the order they were added. */
 enum im_err metrics_render(struct metrics *m, struct buf *out);
+
+/*
+ * Appends what metrics_render() has made, and others of their own, as one JSON object for those who
+ * read it as that of Go's expvar: "cmdline", a list of nothing but program, and a member for each
+ * family. That is a number; with labels a list of {"labels":{...},"value":number}, "[]" while there
+ * is no series; a histogram is {"buckets":{"bound":number,...},"sum":number,"count":number}, with
+ * labels a list of these and their "labels". Figures are those of the text, digit by digit; what is
+ * no number in JSON is the string "NaN", "+Inf" or "-Inf". IM_ERR_FORMAT for what is no such text;
+ * the errors of out.
+ */
+enum im_err metrics_text_to_json(struct bytes text, const char *program, struct buf *out);
 
 /*
  * For those who render figures of their own: appends a text as it stands in a HELP line or, with

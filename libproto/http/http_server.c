@@ -457,9 +457,13 @@ http_server_start(const struct http_options *options, struct http_server **out)
 	if (!s)
 		return IM_ERR_NOMEM;
 	s->options = *options;
-	s->health = (struct http_health){options->program, options->metrics, options->ready,
-	    options->ready_arg, options->ready_notes};
-	s->builtin_count = http_health_routes(&s->health, s->builtin);
+	s->health = (struct http_health){.program = options->program,
+	    .metrics = options->metrics,
+	    .ready = options->ready,
+	    .ready_arg = options->ready_arg,
+	    .ready_notes = options->ready_notes};
+	s->builtin_count =
+	    http_health_routes(&s->health, options->routes, options->route_count, s->builtin);
 	err = http_prepare(s);
 	if (err == IM_OK)
 		err = http_listen(s);

@@ -13,9 +13,10 @@ struct tls_context;
 /*
  * The small HTTP side of a daemon: HTTP/1.1, a table of routes, nothing from the file system. Plain
  * and over IPv4 civetweb talks to clients itself; for TLS and IPv6 there is a front before it.
- * Every server has /metrics (when there is a registry), /livez, /readyz and /version; GET routes
- * answer HEAD too. An unknown path is 404, a known path with another method 405 with Allow; routes
- * do not see bodies. A program that needs more has a handler of its own (http_exchange.h).
+ * Every server has /metrics (when there is a registry), the same as JSON at /debug/vars (also when
+ * /metrics is a route of the daemon's), /livez, /readyz and /version; GET routes answer HEAD too.
+ * An unknown path is 404, a known path with another method 405 with Allow; routes do not see
+ * bodies. A program that needs more has a handler of its own (http_exchange.h).
  *
  * Handlers run on the server's own threads, several at a time, and may take a while.
  */

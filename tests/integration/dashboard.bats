@@ -32,6 +32,37 @@ known_metrics() {
 	} | sed '/^#/d; s/[{ ].*//' | sort -u
 }
 
+# vars_series: every series of a /debug/vars, one a line, as the text has it.
+vars_series() {
+	jq -r 'def series($name; $labels):
+			$name + if $labels == [] then "" else "{" + ($labels | join(",")) + "}" end;
+		del(.cmdline) | to_entries[] | .key as $name | .value |
+		if type == "array" then .[] else . end |
+		if type != "object" then $name else
+			[.labels // {} | to_entries[] | "\(.key)=\(.value | @json)"] as $labels |
+			(.buckets // {} | keys_unsorted[] | series($name + "_bucket"; $labels + ["le=\(@json)"])),
+			series($name + (keys_unsorted[] | select(. != "labels" and . != "buckets") |
+				if . == "value" then "" else "_" + . end); $labels)
+		end'
+}
+
+# expect_vars PROGRAM ADDRESS: its /debug/vars has the series of its /metrics, and no more.
+expect_vars() {
+	local deadline=$((SECONDS + WAIT_SECONDS))
+
+	until curl -fsS --max-time 10 "$2/metrics" | sed '/^#/d; s/ [^ ]*$//' | sort >text.series &&
+		curl -fsS --max-time 10 "$2/debug/vars" >vars.json &&
+		vars_series <vars.json | sort | diff -u text.series - >vars.diff; do
+		((SECONDS <= deadline)) || {
+			cat vars.diff
+			return 1
+		}
+		sleep .1
+	done
+	[[ -s text.series && $(jq -c .cmdline vars.json) == "[\"$1\"]" ]]
+	jq -e '.process_resident_memory_bytes > 0' vars.json
+}
+
 # expressions: of the dashboard, one a line, its variables filled in.
 expressions() {
 	jq -r '.panels[].targets[]?.expr' "$TEST_SOURCE/packaging/grafana/immudb.json" |
@@ -58,6 +89,10 @@ named() {
 	curl -sS --max-time 10 "$REST/db/health" >/dev/null
 	wait_for metric "$REST_PORT" '^immugw_.*health' "$WAIT_SECONDS" "$GATEWAY_PID"
 	known_metrics >known
+	expect_vars immudb "http://127.0.0.1:$METRICS_PORT"
+	expect_vars auditor "http://127.0.0.1:$CLIENT_PORT"
+	expect_vars auditor "http://127.0.0.1:$GATEWAY_PORT"
+	expect_vars immugw "$REST"
 	[[ $(wc -l <known) -gt 80 ]]
 	expressions >expressions
 	[[ $(wc -l <expressions) -gt 50 ]]

@@ -131,6 +131,10 @@ web_serves(void **state)
 	assert_has(GET("/metrics"), "\nimmuclient_audit_result_per_server{");
 	assert_has(f->answer, "\nprocess_resident_memory_bytes ");
 	assert_has(f->answer, "Content-Type: text/plain; version=0.0.4");
+	assert_has(GET("/debug/vars"), "\r\n\r\n{\"cmdline\":[\"auditor\"],\n");
+	assert_has(f->answer, "\n\"immuclient_audit_result_per_server\":[\n{\"labels\":{");
+	assert_has(f->answer, "\n\"process_resident_memory_bytes\":");
+	assert_has(f->answer, "Content-Type: application/json");
 	assert_has(GET("/lastaudit"), "\r\n\r\n{\"ServerID\":\"br8eugq036tfln0ct6o0\"");
 	assert_has(GET("/version"), "\"program\":\"auditor\"");
 	assert_starts(GET("/livez"), "HTTP/1.1 200 ");
@@ -225,7 +229,7 @@ static void
 web_reads_while_rounds_write(void **state)
 {
 	static const char *const paths[] = {
-	    "/", "/metrics", "/lastaudit", "/database/passing", "/readyz"};
+	    "/", "/metrics", "/debug/vars", "/lastaudit", "/database/passing", "/readyz"};
 	struct fixture *f = *state;
 	pthread_t writer;
 	unsigned i;

@@ -46,6 +46,17 @@ route_echo(void *arg, const struct http_request *request, struct http_response *
 }
 
 static void
+route_metrics(void *arg, const struct http_request *request, struct http_response *response)
+{
+	(void)arg;
+	buf_append_str(&response->body, "# TYPE own gauge\nown 1\n");
+	if (strcmp(request->query, "broken") == 0)
+		buf_append_str(&response->body, "own\n");
+	if (strcmp(request->query, "large") == 0)
+		response->body.err = IM_ERR_LIMIT;
+}
+
+static void
 route_too_large(void *arg, const struct http_request *request, struct http_response *response)
 {
 	(void)arg;
@@ -193,6 +204,29 @@ http_metrics_path(void **state)
 	assert_starts(ask(f, GET("/metrics")), "HTTP/1.1 200 OK\r\n");
 	assert_has(f->answer, "Content-Type: text/plain; version=0.0.4");
 	assert_has(f->answer, "\nimmudb_test_total 3\n");
+	assert_starts(ask(f, GET("/debug/vars")), "HTTP/1.1 200 OK\r\n");
+	assert_has(f->answer, "Content-Type: application/json\r\n");
+	assert_has(f->answer, "\r\n\r\n{\"cmdline\":[\"immudb\"],\n\"immudb_test_total\":3\n}\n");
+	assert_starts(ask(f, "POST /debug/vars HTTP/1.1\r\nHost: x\r\n\r\n"), "HTTP/1.1 405 ");
+}
+
+/* A text that cannot be had or is none makes no JSON. */
+static void
+http_metrics_of_the_daemon(void **state)
+{
+	static const struct http_route own[] = {{"GET", "/metrics", route_metrics, NULL}};
+	struct fixture *f = *state;
+	struct http_options options = options_of(f);
+
+	options.metrics = NULL;
+	options.routes = own;
+	options.route_count = 1;
+	http_server_stop(f->server);
+	f->server = NULL;
+	assert_int_equal(http_server_start(&options, &f->server), IM_OK);
+	assert_has(ask(f, GET("/debug/vars")), "\n\"own\":1\n}\n");
+	assert_starts(ask(f, GET("/debug/vars?broken")), "HTTP/1.1 500 ");
+	assert_starts(ask(f, GET("/debug/vars?large")), "HTTP/1.1 500 ");
 }
 
 static void
@@ -398,6 +432,7 @@ http_options_edges(void **state)
 	http_server_stop(f->server);
 	f->server = server;
 	assert_starts(ask(f, GET("/metrics")), "HTTP/1.1 404 ");
+	assert_starts(ask(f, GET("/debug/vars")), "HTTP/1.1 404 ");
 	assert_starts(ask(f, GET("/readyz")), "HTTP/1.1 200 ");
 }
 
@@ -409,6 +444,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    HTTP_TEST(http_health_paths),
 	    HTTP_TEST(http_metrics_path),
+	    HTTP_TEST(http_metrics_of_the_daemon),
 	    HTTP_TEST(http_routes),
 	    HTTP_TEST(http_routes_with_a_rest),
 	    HTTP_TEST(http_headers_cannot_be_injected),
