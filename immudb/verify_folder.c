@@ -158,6 +158,7 @@ check_database(struct verifying *v, const char *path, const char *name)
 {
 	struct store_options options = {.dir = path,
 	    .name = name,
+	    .any_name = !v->metadata.is_known && strcmp(name, DATABASE_SYSTEM) != 0,
 	    .vfs = vfs_shadow_table(v->shadow),
 	    .repaired = on_repair,
 	    .ctx = v};

@@ -21,6 +21,7 @@
 #define MARKER_VERSION 1u
 #define MARKER_MAX 4096u
 #define MARKER_FORM "immudb database\nformat %u\nid %32s\n"
+#define MARKER_NAME "\nname "
 
 /* ---- The folder ---- */
 
@@ -47,8 +48,27 @@ marker_create(struct store *s)
 	if (getrandom(s->database_id, sizeof s->database_id, 0) != (ssize_t)sizeof s->database_id)
 		return err_set(IM_ERR_INTERNAL, "getrandom failed");
 	hex_encode(bytes_of(s->database_id, sizeof s->database_id), hex);
-	n = snprintf(text, sizeof text, MARKER_FORM, MARKER_VERSION, hex);
+	n = snprintf(text, sizeof text, MARKER_FORM "name %s\n", MARKER_VERSION, hex, s->name);
+	if (n < 0 || (size_t)n >= sizeof text)
+		return err_set(IM_ERR_ARGUMENT, "the name of a database is too long");
 	return vfs_replace_file(s->vfs, s->dir, STORE_MARKER_NAME, bytes_of(text, (size_t)n));
+}
+
+/* A folder that changed places with another's. Markers of before there were names have none. */
+static enum im_err
+marker_check_name(const struct store *s, const char *text)
+{
+	const char *name = strstr(text, MARKER_NAME);
+	size_t len;
+
+	if (!name || s->options.any_name)
+		return IM_OK;
+	name += sizeof MARKER_NAME - 1;
+	len = strcspn(name, "\n");
+	if (bytes_equal(bytes_of((const uint8_t *)name, len), bytes_str(s->name)))
+		return IM_OK;
+	return err_set(IM_ERR_CORRUPT, "%s: is the folder of database %.*s, not of %s", s->dir,
+	    (int)len, name, s->name);
 }
 
 static enum im_err
@@ -66,7 +86,7 @@ marker_parse(struct store *s, const char *text)
 	if (sscanf(text, MARKER_FORM, &version, hex) != 2 ||
 	    hex_decode(bytes_str(hex), s->database_id, sizeof s->database_id) != IM_OK)
 		return err_set(IM_ERR_CORRUPT, "%s/%s: no database id", s->dir, STORE_MARKER_NAME);
-	return IM_OK;
+	return marker_check_name(s, text);
 }
 
 struct folder {

@@ -39,7 +39,8 @@ enum store_repair {
 
 struct store_options {
 	const char *dir;       /* folder of the database, created when absent (its parent is not) */
-	const char *name;      /* name of the database, for messages */
+	const char *name;      /* name of the database: the marker's, and for messages */
+	bool any_name;         /* also when the marker has another name */
 	const struct vfs *vfs; /* NULL: vfs_posix */
 	bool unsynced;         /* answer after the write, sync every second */
 	uint16_t header_version;     /* 0 or 1: version of the headers of new transactions */

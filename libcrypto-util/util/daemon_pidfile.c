@@ -103,6 +103,7 @@ daemon_pidfile_create(const char *path)
 	n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
 	if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)n, 0) != n) {
 		err = err_set_errno(IM_ERR_IO, "pid file", path);
+		(void)unlink(path);
 		pidfile_close(&fd);
 		return err;
 	}

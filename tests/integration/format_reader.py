@@ -115,7 +115,7 @@ class Database:
 
     def read_marker(self):
         text = read(self.folder, "immudb.database").decode()
-        found = re.fullmatch(r"immudb database\nformat 1\nid ([0-9a-f]{32})\n", text)
+        found = re.fullmatch(r"immudb database\nformat 1\nid ([0-9a-f]{32})\n(name [a-z0-9_]+\n)?", text)
         need(found, "marker")
         self.id = bytes.fromhex(found[1])
 

@@ -170,6 +170,21 @@ open(sys.argv[1], "wb").write(data)' "$1" "$2"
 	[[ -z $(ls -A "$TMPDIR") ]]
 }
 
+@test "two databases whose folders changed places" {
+	mv "$db" moved
+	mv "$DATA/systemdb" "$db"
+	mv moved "$DATA/systemdb"
+	verify_finds 10 "$db: is the folder of database systemdb, not of defaultdb" \
+		"$DATA/systemdb: is the folder of database defaultdb, not of systemdb"
+	run -1 timeout "$WAIT_SECONDS" immudb --dir "$DATA" --port 0 --metrics-port 0
+	expect_text "is the folder of database"
+	# By its path a folder may have any name; and one of before there were names is anybody's.
+	run -0 immuadmin verify "$db"
+	sed -i '/^name /d' "$db/immudb.database"
+	run -10 immuadmin verify "$DATA"
+	refute_text "$db: is the folder of"
+}
+
 @test "a folder that is none of the server's databases is named, and checked when its path is given" {
 	cp -r "$db" "$DATA/before"
 	rm "$DATA/before/00000001.log"

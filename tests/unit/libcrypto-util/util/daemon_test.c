@@ -128,6 +128,17 @@ a_pid_file_has_one_living_holder(void **state)
 	assert_int_equal(access(path, F_OK), 0);
 }
 
+static int
+take_pidfile_on_full_disk(void)
+{
+	const struct rlimit none = {0, 0};
+
+	(void)signal(SIGXFSZ, SIG_IGN);
+	if (setrlimit(RLIMIT_FSIZE, &none) != 0)
+		return 2;
+	return daemon_pidfile_create(folder_file(&folder, "full.pid")) == IM_ERR_IO ? 0 : 1;
+}
+
 static void
 bad_pid_files_are_refused(void **state)
 {
@@ -145,6 +156,8 @@ bad_pid_files_are_refused(void **state)
 	assert_err(IM_ERR_IO, daemon_pidfile_create(folder.file));
 	folder_write(&folder, "plain", "");
 	assert_err(IM_ERR_IO, daemon_pidfile_create(folder_file(&folder, "plain/prog.pid")));
+	assert_int_equal(in_child(take_pidfile_on_full_disk), 0);
+	assert_int_not_equal(access(folder_file(&folder, "full.pid"), F_OK), 0);
 }
 
 static void
