@@ -32,19 +32,19 @@ database_list_settings(
 
 /* ---- Creating ---- */
 
-static enum im_err
-databases_check_new(struct databases *d, const struct database_new *new)
+enum im_err
+databases_check_new(struct databases *d, struct bytes name)
 {
-	enum im_err err = meta_database_name_check(new->name);
+	enum im_err err = meta_database_name_check(name);
 
 	if (err != IM_OK)
 		return err;
-	if (bytes_equal(new->name, bytes_str(DATABASE_SYSTEM)) ||
-	    bytes_equal(new->name, bytes_str(DATABASE_DEFAULT)))
+	if (bytes_equal(name, bytes_str(DATABASE_SYSTEM)) ||
+	    bytes_equal(name, bytes_str(DATABASE_DEFAULT)))
 		return IM_ERR_DATABASE_RESERVED;
-	if (databases_find(d, new->name))
+	if (databases_find(d, name))
 		return err_set(IM_ERR_DATABASE_EXISTS, "database %.*s already exists",
-		    (int)new->name.len, (const char *)new->name.data);
+		    (int)name.len, (const char *)name.data);
 	if (databases_client_count(d) >= DATABASES_MAX || d->count == DATABASES_STRUCTS_MAX)
 		return err_set(IM_ERR_LIMIT, "%s: there are %zu databases", err_text(IM_ERR_LIMIT),
 		    databases_client_count(d));
@@ -97,7 +97,7 @@ databases_create_locked(struct databases *d, const struct database_new *new,
 	size_t count = database_list_settings(&new->settings, settings);
 	struct database *db;
 	struct store *store;
-	enum im_err err = databases_check_new(d, new);
+	enum im_err err = databases_check_new(d, new->name);
 
 	if (err == IM_OK)
 		err = database_fill_row(d, new, &row);
@@ -227,7 +227,7 @@ databases_adopt(struct databases *d, const struct database_new *new, const char 
 	enum im_err err;
 
 	pthread_mutex_lock(&d->operations);
-	err = databases_check_new(d, new);
+	err = databases_check_new(d, new->name);
 	if (err == IM_OK)
 		err = database_fill_row(d, new, &row);
 	if (err == IM_OK) {

@@ -219,6 +219,12 @@ enum im_err databases_create(struct databases *d, const struct database_new *new
     const struct meta_action *action, struct database **out);
 
 /*
+ * Whether there can be one more database, by that name. IM_ERR_DATABASE_NAME,
+ * IM_ERR_DATABASE_RESERVED, IM_ERR_DATABASE_EXISTS, IM_ERR_LIMIT.
+ */
+enum im_err databases_check_new(struct databases *d, struct bytes name);
+
+/*
  * Makes an empty folder for a database that is to be restored, and notes that the next start
  * removes it unless it becomes that of a database before; folder is its name, "" on an error.
  * Removes it, with all that is in it. Any thread. IM_ERR_DATABASE_NAME, IM_ERR_EXISTS, IM_ERR_IO,

@@ -141,9 +141,9 @@ restore_find_live(struct restore *r)
 
 	r->live = databases_find(r->server->databases, bytes_str(r->database));
 	if (r->mode == RESTORE_NEW)
-		return r->live
+		return r->live && !r->live->is_system
 		    ? err_set(IM_ERR_DATABASE_EXISTS, "database %s already exists", r->database)
-		    : IM_OK;
+		    : databases_check_new(r->server->databases, bytes_str(r->database));
 	if (!r->live)
 		return err_set(
 		    IM_ERR_DATABASE_NOT_FOUND, "database %s does not exist", r->database);

@@ -184,6 +184,9 @@ databases() {
 	run -2 immuadmin hot-backup defaultdb --append
 	run -2 immuadmin hot-restore copy -i whole.archive --append --force
 	run -3 immuadmin hot-restore copy -i none.archive
+	# What cannot be is said before the archive is sent.
+	run -1 bash -c 'head -c 300 whole.archive | immuadmin hot-restore systemdb'
+	expect_text "this database name is reserved"
 	run immuadmin hot-backup nosuchdb -o none.archive
 	[ "$status" != 0 ]
 	[ ! -e none.archive ]
