@@ -18,6 +18,7 @@
 struct taker {
 	immu_part_fn *fn;
 	void *arg;
+	bool has_begun; /* something was given */
 	uint8_t part[PART_BYTES];
 };
 
@@ -31,8 +32,10 @@ give_message(struct rpc_stream *s, uint64_t len, struct taker *to)
 		size_t n = len < PART_BYTES ? (size_t)len : PART_BYTES;
 
 		err = rpc_stream_read(s, to->part, n);
-		if (!err)
-			err = to->fn(to->arg, (struct immu_bytes){to->part, n});
+		if (err)
+			break;
+		to->has_begun = true;
+		err = to->fn(to->arg, (struct immu_bytes){to->part, n});
 		len -= n;
 	}
 	return err;
@@ -54,12 +57,26 @@ give_all(struct rpc_stream *s, struct taker *to)
 	return err == IM_ERR_NOT_FOUND ? IM_OK : err;
 }
 
-enum im_err
-immu_hot_backup(struct immu *c, uint64_t from_tx, immu_part_fn *fn, void *arg)
+static enum im_err
+take_backup(struct immu *c, uint64_t from_tx, uint32_t format, struct taker *to)
 {
 	Immudb__Schema__HotBackupRequest m = IMMUDB__SCHEMA__HOT_BACKUP_REQUEST__INIT;
 	struct rpc_call call = client_rpc_call(c, RPC_METHOD_HotBackup, &m.base);
 	struct rpc_stream *s = NULL;
+	enum im_err err;
+
+	m.fromtx = from_tx;
+	m.archiveformat = format;
+	err = rpc_stream_open(c->rpc, &call, &s);
+	if (!err)
+		err = give_all(s, to);
+	rpc_stream_close(s);
+	return err;
+}
+
+enum im_err
+immu_hot_backup(struct immu *c, uint64_t from_tx, immu_part_fn *fn, void *arg)
+{
 	struct taker *to;
 	enum im_err err;
 
@@ -70,12 +87,11 @@ immu_hot_backup(struct immu *c, uint64_t from_tx, immu_part_fn *fn, void *arg)
 		return err_set(IM_ERR_NOMEM, "out of memory");
 	to->fn = fn;
 	to->arg = arg;
-	m.fromtx = from_tx;
-	m.archiveformat = ARCHIVE_FORMAT;
-	err = rpc_stream_open(c->rpc, &call, &s);
-	if (!err)
-		err = give_all(s, to);
-	rpc_stream_close(s);
+	to->has_begun = false;
+	err = take_backup(c, from_tx, ARCHIVE_FORMAT, to);
+	/* A server from before the second format refuses a request that names one. */
+	if (err == IM_ERR_UNIMPLEMENTED && !to->has_begun)
+		err = take_backup(c, from_tx, 0, to);
 	free(to);
 	return err;
 }

@@ -91,7 +91,8 @@ wire() {
 with_server() {
 	local port input
 
-	coproc OTHER { exec "$BATS_TEST_DIRNAME/other_version.py" "$1" 3>&-; }
+	# shellcheck disable=SC2086 # a habit and its argument
+	coproc OTHER { exec "$BATS_TEST_DIRNAME/other_version.py" $1 3>&-; }
 	input=${OTHER[1]}
 	read -r -t "$WAIT_SECONDS" port <&"${OTHER[0]}"
 	shift
@@ -109,4 +110,16 @@ with_server() {
 	with_server refuses immuclient health
 	[[ $status != 0 ]]
 	expect_text "no common protocol version"
+}
+
+@test "a server that knows the first format of archives only is backed up, and the archive continued" {
+	local archive=$TEST_SOURCE/tests/golden/upgrade/format-1.archive
+	local backup=(immuadmin hot-backup defaultdb -o old.archive --username immudb --password immudb)
+
+	with_server "older $archive" "${backup[@]}"
+	expect_status 0
+	expect_text "parts:    1"
+	with_server "older $archive" "${backup[@]}" --append
+	expect_status 0
+	cmp old.archive "$archive"
 }
