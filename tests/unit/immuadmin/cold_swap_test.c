@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "../temp_dir.h"
@@ -31,7 +32,7 @@ setup(void **state)
 	snprintf(s->target, sizeof s->target, "%s/data", s->dir);
 	snprintf(s->kept, sizeof s->kept, "%s/kept", s->dir);
 	snprintf(s->stage, sizeof s->stage, "%s/data" COLD_STAGE_SUFFIX, s->dir);
-	s->said = tmpfile();
+	s->said = fdopen(memfd_create("said", MFD_CLOEXEC), "w+");
 	assert_non_null(s->said);
 	s->out = output_new(OUTPUT_TEXT, fileno(s->said), fileno(s->said), "test");
 	assert_non_null(s->out);
