@@ -144,6 +144,20 @@ check_verified(const struct route *route, const ProtobufCMessage *m)
 	return IM_OK;
 }
 
+/*
+ * A server may let the gateway in by its certificate, without a password; those who ask the gateway
+ * it does not know by that.
+ */
+static enum im_err
+check_login(const struct route *route, const ProtobufCMessage *m)
+{
+	const Immudb__Schema__LoginRequest *login = (const void *)m;
+
+	return route->method->id == RPC_METHOD_Login && login->password.len == 0
+	    ? err_set(IM_ERR_CREDENTIALS, "%s", err_text(IM_ERR_CREDENTIALS))
+	    : IM_OK;
+}
+
 enum im_err
 rest_request_build(const struct route_match *match, struct bytes query, struct bytes body,
     struct arena *a, ProtobufCMessage **out)
@@ -161,6 +175,8 @@ rest_request_build(const struct route_match *match, struct bytes query, struct b
 		err = check_inner(m);
 	if (err == IM_OK)
 		err = check_verified(match->route, m);
+	if (err == IM_OK)
+		err = check_login(match->route, m);
 	if (err == IM_OK)
 		*out = m;
 	return err;

@@ -68,7 +68,7 @@ auth_queue(struct call *c, ProtobufCBinaryData name, ProtobufCBinaryData passwor
 
 /*
  * With client-cert-user it is the certificate that says who is at the other end of a TLS
- * connection, and a password says nothing.
+ * connection.
  */
 static bool
 auth_is_by_certificate(const struct call *c)
@@ -97,6 +97,24 @@ auth_check_certificate(const struct call *c, struct bytes name, struct meta_user
 	    : err;
 }
 
+/*
+ * A password that is given counts although there is a certificate: whoever passes on what others
+ * say, as the gateway does, shows its own certificate for all of them.
+ */
+static enum im_err
+auth_prove(struct call *c, struct bytes who, struct bytes password, struct meta_user *user)
+{
+	enum im_err err;
+
+	if (auth_is_by_certificate(c)) {
+		err = auth_check_certificate(c, who, user);
+		if (err != IM_OK || password.len == 0)
+			return err;
+		who = bytes_str(c->request->peer->certificate_name);
+	}
+	return auth_compare(c->server, who, password, user);
+}
+
 /* Who logs in. The password is gone afterwards; the user's hash is left for auth_enter(). */
 static enum im_err
 auth_check(
@@ -106,19 +124,17 @@ auth_check(
 	const struct rpc_peer *peer = c->request->peer;
 	struct bytes who = message_bytes(name);
 	enum im_err err = auth_check_throttle(c, who);
-	bool by_certificate = auth_is_by_certificate(c), is_default;
+	bool is_default;
 
 	/*
 	 * No password is empty: who sends none asks whether the certificate will do, and guesses
 	 * nothing.
 	 */
-	if (err == IM_OK && !by_certificate && password.len == 0)
+	if (err == IM_OK && !auth_is_by_certificate(c) && password.len == 0)
 		return IM_ERR_CREDENTIALS;
 	if (err == IM_OK)
-		err = by_certificate ? auth_check_certificate(c, who, user)
-				     : auth_compare(s, who, message_bytes(password), user);
-	is_default = err == IM_OK && !by_certificate &&
-	    auth_is_default_password(user, message_bytes(password));
+		err = auth_prove(c, who, message_bytes(password), user);
+	is_default = err == IM_OK && auth_is_default_password(user, message_bytes(password));
 	if (password.len)
 		explicit_bzero(password.data, password.len);
 	if (err == IM_ERR_CREDENTIALS) {

@@ -129,6 +129,19 @@ one_line() {
 	run -0 as client immuadmin login immudb </dev/null
 	run -0 as client immuadmin user deactivate other
 	one_line 4 "user is not active" as other immuclient login other </dev/null
+	# A password that is given has to be right; and the gateway's certificate is not whoever asks the gateway.
+	one_line 4 "invalid user name or password" as client immuclient login immudb --password wrong
+	start_gateway --mtls --clientcas certs/ca.pem --certificate certs/client.pem --pkey certs/client.key
+	for password in "" d3Jvbmc=; do
+		run curl -s -m 20 -w ' %{http_code}' -d "{\"user\":\"aW1tdWRi\",\"password\":\"$password\"}" "$REST/login"
+		expect_text "invalid user name or password"
+		refute_text token
+	done
+	run curl -s -m 20 -d '{"user":"aW1tdWRi"}' "$REST/login"
+	refute_text token
+	run curl -s -m 20 -d '{"user":"aW1tdWRi","password":"aW1tdWRi"}' "$REST/login"
+	expect_text token
+	stop_gateway
 	# A backup asks for no password either; what it starts again is stopped by its pid file.
 	cat "$XDG_STATE_HOME"/immudb/immuadmin-session-* >stored
 	run as client immuadmin backup --pidfile "$PWD/pid" --dbdir "$DATA" --to "$PWD" --yes </dev/null
