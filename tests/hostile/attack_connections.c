@@ -294,15 +294,20 @@ attack_descriptors(struct scene *s, unsigned count)
 	ok = prlimit(s->target.pid, RLIMIT_NOFILE, NULL, &old) == 0;
 	low = (struct rlimit){g.sockets + g.files + count / 2, old.rlim_max};
 	ok = ok && prlimit(s->target.pid, RLIMIT_NOFILE, &low, NULL) == 0;
-	ok = ok && exhaust(s, count, fds) && honest_wait(s->honest, 512);
+	/* Few calls are made meanwhile, on a connection that is there: a write may need a file. */
+	ok = ok && honest_wait(s->honest, 2);
+	atomic_store(&s->honest->paused, true);
+	ok = ok && exhaust(s, count, fds);
+	atomic_store(&s->honest->paused, false);
+	ok = ok && honest_wait(s->honest, 512);
 	atomic_store(&s->honest->paused, true);
 	ok = ok && is_calm(s);
-	atomic_store(&s->honest->paused, false);
 	for (unsigned i = 0; i < count; i++)
 		if (fds[i] >= 0)
 			peer_reset_fd(fds[i]);
 	free(fds);
+	ok = prlimit(s->target.pid, RLIMIT_NOFILE, &old, NULL) == 0 && ok;
+	atomic_store(&s->honest->paused, false);
 	atomic_store(&s->honest->stays, false);
-	ok = ok && honest_wait(s->honest, 512);
-	return prlimit(s->target.pid, RLIMIT_NOFILE, &old, NULL) == 0 && ok;
+	return ok && honest_wait(s->honest, 512);
 }

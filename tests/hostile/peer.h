@@ -10,7 +10,7 @@
  * One connection to the server on a plain socket, so that anything can be sent on it. What is said
  * here for a peer holds for one thread; peers are independent.
  */
-#define PEER_WAIT_MS 30000
+#define PEER_WAIT_MS 120000
 
 struct peer {
 	int fd;

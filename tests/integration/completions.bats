@@ -32,7 +32,7 @@ in_zsh() {
 
 	shift
 	# shellcheck disable=SC2016
-	run -0 zsh -f -c 'compdef() { : }
+	TMPPREFIX=$BATS_TEST_TMPDIR/zsh run -0 zsh -f -c 'compdef() { : }
 		. "$0/zsh/vendor-completions/_$1"
 		_describe() { print -r -- ${found%%:*} }
 		_files() { print FILES }

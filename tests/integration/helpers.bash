@@ -13,7 +13,8 @@ readonly START_TRIES=8
 : "${TEST_SOURCE:=$(cd -- "$BATS_TEST_DIRNAME/../.." && pwd)}"
 : "${TEST_BUILD:=$TEST_SOURCE/build/release}"
 TEST_LONG=${IMMUDB_TEST_LONG:-${TEST_LONG:-}}
-PATH=$TEST_BUILD/bin:$PATH
+# The programs of administrators are in the path of every user only on some systems.
+PATH=$TEST_BUILD/bin:$PATH:/usr/sbin:/sbin
 export PATH TEST_BUILD TEST_SOURCE TEST_LONG LC_ALL=C.UTF-8 NO_COLOR=1
 
 # wait_for WHAT ARGUMENT...: see the script.

@@ -109,7 +109,7 @@ later_blocks() {
 	expect_status 0
 	expect_text "with the old key alone: 10"
 	expect_text rolled-back-announced "$(<alarm.out)"
-	[[ $(<alarm.out) =~ restore:\ +"(local) $(id -un) restored the database at" ]]
+	[[ $(<alarm.out) =~ restore:\ +"(local) root restored the database at" ]]
 	expect_text "suspect from" "$(<alarm.out)"
 	[[ $(<alarm.out) =~ holds:\ +true ]]
 	[[ $(<before-the-restore.state) == *"tx 3"* ]]

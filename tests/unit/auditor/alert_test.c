@@ -646,7 +646,7 @@ a_program_that_hangs_is_killed_with_its_children(void **state)
 	char path[64];
 
 	(void)state;
-	o.exec_timeout_ms = 300;
+	o.exec_timeout_ms = 2000;
 	a = start(&o);
 	send_alarm(a, "one");
 	await_delivery(a, 1);

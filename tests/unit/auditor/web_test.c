@@ -90,7 +90,7 @@ ask(struct fixture *f, const char *method, const char *path)
 	struct sockaddr_in to = {.sin_family = AF_INET,
 	    .sin_port = htons(web_port(f->web)),
 	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	struct timeval limit = {.tv_sec = 20};
+	struct timeval limit = {.tv_sec = 60};
 	char request[512];
 	size_t used = 0;
 	ssize_t n;

@@ -367,7 +367,7 @@ on_terminal(char *got, size_t size)
 	assert_ok(output_close(o));
 	/* What went into the one end comes out of the other in its own time. */
 	for (got[0] = '\0'; len < 2 || strcmp(got + len - 2, "n\n") != 0; got[len] = '\0') {
-		assert_int_equal(poll(&ready, 1, 10000), 1);
+		assert_int_equal(poll(&ready, 1, 60000), 1);
 		n = read(master, got + len, size - 1 - len);
 		assert_true(n > 0);
 		len += (size_t)n;

@@ -92,7 +92,7 @@ await(int master, const char *text, char *seen, size_t size)
 	ssize_t n;
 
 	while (!strstr(seen, text)) {
-		assert_int_equal(poll(&p, 1, 10000), 1);
+		assert_int_equal(poll(&p, 1, 60000), 1);
 		n = read(master, seen + len, size - 1 - len);
 		assert_true(n > 0);
 		len += (size_t)n;

@@ -100,7 +100,7 @@ static int
 connect_to(uint16_t port)
 {
 	struct sockaddr_in from = {.sin_family = AF_INET}, to = from;
-	struct timeval limit = {.tv_sec = 20};
+	struct timeval limit = {.tv_sec = 60};
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	inet_pton(AF_INET, CLIENT_ADDRESS, &from.sin_addr);

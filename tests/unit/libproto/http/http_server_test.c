@@ -147,7 +147,7 @@ client_connect(const struct fixture *f)
 	struct sockaddr_in to = {.sin_family = AF_INET,
 	    .sin_port = htons(http_server_port(f->server)),
 	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	struct timeval limit = {.tv_sec = 20};
+	struct timeval limit = {.tv_sec = 60};
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	assert_true(fd >= 0);

@@ -780,7 +780,7 @@ fake_end(struct fake *f)
 static enum im_err
 fake_connect(struct fake *f, bool hold)
 {
-	struct rpc_client_options o = {.host = "127.0.0.1", .connect_timeout_ms = 10000};
+	struct rpc_client_options o = {.host = "127.0.0.1", .connect_timeout_ms = 60000};
 	struct rpc_client_conn *c;
 	enum im_err err;
 

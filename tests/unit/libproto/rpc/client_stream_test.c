@@ -30,7 +30,7 @@ static struct rpc_stream *
 open_stream(struct rpc_client_conn *c, const Immudb__Schema__ScanRequest *in)
 {
 	struct rpc_call call = {
-	    .method = RPC_METHOD_StreamScan, .request = &in->base, .timeout_ms = 20000};
+	    .method = RPC_METHOD_StreamScan, .request = &in->base, .timeout_ms = 60000};
 	struct rpc_stream *s = NULL;
 
 	assert_int_equal(rpc_stream_open(c, &call, &s), IM_OK);

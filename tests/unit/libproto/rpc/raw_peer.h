@@ -22,7 +22,7 @@ raw_connect(struct harness *h)
 	struct sockaddr_in sa = {.sin_family = AF_INET,
 	    .sin_port = htons(h->port_v4),
 	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	struct timeval limit = {.tv_sec = 20};
+	struct timeval limit = {.tv_sec = 60};
 	struct raw r = {.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
 
 	assert_true(r.fd >= 0);

@@ -10,6 +10,9 @@
 #include "rpc/server_conn.h"
 #include "util/metrics.h"
 
+/* A peer that has read nothing for so long has stopped reading. */
+#define STALL_MS 1000
+
 /* ---- Hellos and garbage. ---- */
 
 static void
@@ -597,8 +600,7 @@ flood(struct raw *r, size_t max)
 			ssize_t n =
 			    send(r->fd, b.data + sent, b.len - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
 
-			/* The peer that reads nothing for so long has stopped reading. */
-			if (n < 0 && (errno != EAGAIN || poll(&p, 1, 300) == 0))
+			if (n < 0 && (errno != EAGAIN || poll(&p, 1, STALL_MS) == 0))
 				goto out;
 			sent += n > 0 ? (size_t)n : 0;
 		}
