@@ -141,8 +141,10 @@ install_check_unit(struct install *i)
 		err = service_place_path(&i->place, found, shown);
 		if (!err)
 			err = err_set(IM_ERR_EXISTS,
-			    "%s was not made by \"service install\", and is left alone without --force",
-			    shown);
+			    "%s was not made by \"service install\", and is left alone without "
+			    "--force: if it is a package's, put the settings into %s, and run "
+			    "\"systemctl enable --now %s\"",
+			    shown, i->config_path, i->in->def->name);
 	}
 	buf_free(&unit);
 	return err == IM_ERR_NOT_FOUND ? IM_OK : err;

@@ -112,7 +112,7 @@ expect_mode() {
 }
 
 @test "what is somebody else's is left alone" {
-	local before outside=$BATS_TEST_TMPDIR/outside
+	local before outside=$BATS_TEST_TMPDIR/outside packaged
 
 	mkdir -p "${UNIT%/*}" "$outside"
 	printf '[Service]\nExecStart=/bin/true\n' >"$UNIT"
@@ -125,6 +125,16 @@ expect_mode() {
 	run -0 install --force
 	grep -q '^ExecStart=/usr/sbin/immudb ' "$UNIT"
 	run -0 immudb service uninstall --root "$ROOT" --erase-data
+
+	# As the package puts it there: where its settings are, and how it is started.
+	packaged=$ROOT/lib/systemd/system/immudb-auditor.service
+	mkdir -p "${packaged%/*}"
+	printf '[Service]\nExecStart=/usr/bin/auditor\n' >"$packaged"
+	before=$(listed)
+	run -1 immuclient audit-mode install --root "$ROOT" --audit-username watcher
+	expect_text "put the settings into /etc/immudb/auditor.toml, and run \"systemctl enable --now immudb-auditor\""
+	[[ $(listed) == "$before" ]]
+	rm -r "$ROOT/lib"
 
 	mkdir -p "$ROOT/usr/sbin"
 	echo theirs >"$ROOT/usr/sbin/immudb"
