@@ -584,6 +584,7 @@ database_info(struct database *db, struct database_info *out)
 
 	pthread_mutex_lock(&d->mutex);
 	out->state = db->state;
+	out->is_claimed = db->claims > 0;
 	out->settings = db->settings;
 	last = out->stats = db->last;
 	/* Under the mutex nobody begins to close it, so that it may be held though it is shut. */
@@ -665,6 +666,23 @@ database_wait_unloaded(struct database *db, struct database_wait *wait)
 	db->unloading = wait;
 }
 
+/* Locked: claims one that was closed for that, unless somebody else came first. */
+static enum im_err
+database_claim_closed(struct database *db)
+{
+	if (db->owner->stopping)
+		return IM_ERR_SHUTDOWN;
+	if (db->state == DATABASE_GONE)
+		return database_not_found(db);
+	if (db->state != DATABASE_UNLOADED)
+		return err_set(IM_ERR_BUSY, "%s: database %s was loaded meanwhile",
+		    err_text(IM_ERR_BUSY), db->name);
+	db->state = DATABASE_OPENING;
+	db->unload = false;
+	db->owner->open++;
+	return IM_OK;
+}
+
 enum im_err
 database_claim(struct database *db)
 {
@@ -675,28 +693,17 @@ database_claim(struct database *db)
 
 	sleeper_init(&s);
 	pthread_mutex_lock(&d->mutex);
+	db->claims++;
 	err = d->stopping ? IM_ERR_SHUTDOWN : database_unload_locked(db, &refused);
 	if (err == IM_ERR_WOULD_BLOCK)
 		database_wait_unloaded(db, &s.wait);
 	pthread_mutex_unlock(&d->mutex);
 	waits_answer(refused, IM_ERR_DATABASE_NOT_LOADED, err_text(IM_ERR_DATABASE_NOT_LOADED));
 	err = sleeper_sleep(&s, err);
-	if (err != IM_OK && err != IM_ERR_DATABASE_NOT_LOADED)
-		return err;
 	pthread_mutex_lock(&d->mutex);
-	err = IM_OK;
-	if (d->stopping)
-		err = IM_ERR_SHUTDOWN;
-	else if (db->state == DATABASE_GONE)
-		err = database_not_found(db);
-	else if (db->state != DATABASE_UNLOADED)
-		err = err_set(IM_ERR_BUSY, "%s: database %s was loaded meanwhile",
-		    err_text(IM_ERR_BUSY), db->name);
-	if (err == IM_OK) {
-		db->state = DATABASE_OPENING;
-		db->unload = false;
-		d->open++;
-	}
+	db->claims--;
+	if (err == IM_OK || err == IM_ERR_DATABASE_NOT_LOADED)
+		err = database_claim_closed(db);
 	pthread_mutex_unlock(&d->mutex);
 	return err;
 }

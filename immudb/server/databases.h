@@ -100,7 +100,8 @@ struct database {
 	_Atomic uint64_t requests[RPC_METHOD_COUNT]; /* answered, by method */
 	/* Covered by the mutex of owner. */
 	enum database_state state;
-	bool unload; /* close for good, not until the next request */
+	bool unload;     /* close for good, not until the next request */
+	unsigned claims; /* under way; whatever unload says, it is loaded after them */
 	struct database_settings settings;
 	int64_t opened_ns;
 	struct store_stats last; /* when it was closed */
@@ -158,7 +159,8 @@ struct database *databases_next(struct databases *d, const struct database *prev
 /* How a database is. */
 struct database_info {
 	enum database_state state;
-	bool is_loaded; /* requests are served, perhaps after opening it */
+	bool is_loaded;  /* requests are served, perhaps after opening it */
+	bool is_claimed; /* they are refused only until it has another content */
 	bool is_open;
 	struct database_settings settings; /* as they were last set */
 	struct store_stats stats;          /* of one that is closed: when it was */

@@ -9,11 +9,12 @@
  * Invariants:
  * 1. A database is entered for one piece at a time, so that it can be closed, unloaded and deleted;
  *    what was published when the scrub began is what it checks, so that it ends. When a restore
- *    puts another history in its place, it begins anew.
+ *    puts another history in its place, it waits for that and begins anew.
  * 2. The position is kept in the metadata file when something was checked and SCRUB_SAVE_NS went
  *    by, and when the server stops. A fault that was found again after a crash is counted again,
  *    never lost.
- * 3. Before a piece the thread waits until all that was checked before is within the rate.
+ * 3. Before a piece the thread waits until all that was checked before is within the rate; but what
+ *    an administrator asks for begins at once.
  * 4. Everything in struct scrub changes under the mutex, which is never held while a database is
  * read.
  */
@@ -337,13 +338,19 @@ scrub_rewind(struct scrubber *sc, struct scrub *s)
 	faults_forget(s);
 }
 
+/* One that is under way goes on, unless it was to be stopped: then it is another one. */
 static void
 scrub_ask(struct scrubber *sc, struct scrub *s, uint64_t rate, bool periodic)
 {
+	bool goes_on = scrub_is_under_way(s) && !s->stop;
+
 	s->kept.rate = (int64_t)rate;
 	s->kept.periodic = periodic;
 	s->stop = false;
-	if (scrub_is_under_way(s))
+	/* What was read before, at another rate perhaps, is not to be waited for. */
+	if (!periodic)
+		sc->pace_ns = 0;
+	if (goes_on)
 		return;
 	s->state = SCRUB_WAITING;
 	s->order = ++sc->orders;
@@ -406,12 +413,14 @@ scrub_look(struct scrubber *sc)
 	}
 }
 
-/* Those of administrators come first, then the oldest. */
+/* Those that are to be stopped come first, then those of administrators, then the oldest. */
 static bool
 scrub_is_before(const struct scrub *a, const struct scrub *b)
 {
-	if (!b || a->kept.periodic != b->kept.periodic)
-		return !b || b->kept.periodic;
+	if (!b || a->stop != b->stop)
+		return !b || a->stop;
+	if (a->kept.periodic != b->kept.periodic)
+		return b->kept.periodic;
 	return a->order < b->order;
 }
 
@@ -654,6 +663,21 @@ scrub_save(struct scrubber *sc, struct scrub *s, bool now)
 	pthread_mutex_lock(&sc->mutex);
 }
 
+/*
+ * Without the mutex: whether to try a piece again when there is room, or when a restore has given
+ * the database another content.
+ */
+static bool
+piece_may_come(struct database *db, enum im_err err)
+{
+	struct database_info info;
+
+	if (err != IM_ERR_DATABASE_NOT_LOADED)
+		return err == IM_ERR_BUSY || err == IM_ERR_NOMEM;
+	database_info(db, &info);
+	return info.is_loaded || info.is_claimed;
+}
+
 /* Under the mutex, given back while the database is read. */
 static void
 scrub_piece(struct scrubber *sc, struct scrub *s)
@@ -665,7 +689,9 @@ scrub_piece(struct scrubber *sc, struct scrub *s)
 	    .index = s->index,
 	    .fault = scrub_on_fault,
 	    .ctx = &p};
+	uint64_t order = s->order;
 	char text[256];
+	bool may_come;
 	enum im_err err;
 
 	s->state = SCRUB_RUNNING;
@@ -673,8 +699,14 @@ scrub_piece(struct scrubber *sc, struct scrub *s)
 	err_clear();
 	err = piece_check(&p, &check);
 	snprintf(text, sizeof text, "%s", err == IM_OK ? "" : err_detail(err));
+	may_come = piece_may_come(s->db, err);
 	pthread_mutex_lock(&sc->mutex);
-	if (err == IM_ERR_BUSY || err == IM_ERR_NOMEM) {
+	if (s->order != order) {
+		/* It was stopped and begun again: this piece belongs to none. */
+		scrub_rewind(sc, s);
+		return;
+	}
+	if (may_come) {
 		sc->pace_ns = scrub_now_ns(sc) + SCRUB_BUSY_NS;
 		return;
 	}

@@ -50,6 +50,7 @@ struct fixture {
 	unsigned waits;
 	unsigned gate;  /* waits that are let through */
 	bool dies;      /* at the gate, instead of waiting */
+	bool early;     /* a wait ends before its time, as when something changes */
 	unsigned busy;  /* times that others want the machine */
 	uint64_t worst; /* bytes above what the time allows */
 };
@@ -99,7 +100,8 @@ fake_wait(void *ctx, int64_t ns)
 			_exit(KILLED);
 		pthread_cond_wait(&f->passed, &f->mutex);
 	}
-	f->now_ns += ns;
+	if (!f->early)
+		f->now_ns += ns;
 	pthread_mutex_unlock(&f->mutex);
 }
 
@@ -660,6 +662,97 @@ idle_database_is_opened(void **state)
 	assert_int_equal(await_state(f, db, SCRUB_FINISHED).last_txs, 5);
 }
 
+/* What is asked for begins at once, whatever a slow one has read before it. */
+static void
+begins_at_once(void **state)
+{
+	struct fixture *f = *state;
+	struct scrub_info before, after;
+
+	f->early = true;
+	f->gate = 0;
+	start(f, 0);
+	assert_int_equal(scrubber_begin(f->scrubber, f->db, SCRUB_RATE_MIN), IM_OK);
+	await_gate(f, 1);
+	assert_int_equal(scrubber_end(f->scrubber, f->db), IM_OK);
+	open_gate(f, 1);
+	before = await_state(f, f->db, SCRUB_STOPPED);
+	assert_true(before.total_bytes > 0);
+	assert_int_equal(scrubber_begin(f->scrubber, f->db, SCRUB_RATE_MIN), IM_OK);
+	await_gate(f, 2);
+	scrubber_info(f->scrubber, f->db, &after);
+	assert_true(after.total_bytes > before.total_bytes);
+	/* So does another rate of one that is under way, which goes on where it is. */
+	before = after;
+	assert_int_equal(scrubber_begin(f->scrubber, f->db, RATE), IM_OK);
+	open_gate(f, 2);
+	await_gate(f, 3);
+	scrubber_info(f->scrubber, f->db, &after);
+	assert_true(after.total_bytes > before.total_bytes);
+	assert_true(after.next_tx > before.next_tx);
+	/* One that is begun before the end of the other is seen begins with the first transaction. */
+	assert_int_equal(scrubber_end(f->scrubber, f->db), IM_OK);
+	assert_int_equal(scrubber_begin(f->scrubber, f->db, RATE), IM_OK);
+	scrubber_info(f->scrubber, f->db, &after);
+	assert_int_equal(after.next_tx, 1);
+	assert_int_equal(after.bytes, 0);
+	f->early = false;
+	open_gate(f, UINT32_MAX);
+	assert_int_equal(await_state(f, f->db, SCRUB_FINISHED).last_txs, TXS);
+}
+
+/* One that waits for another to end is stopped at once. */
+static void
+waiting_one_is_stopped(void **state)
+{
+	struct fixture *f = *state;
+	struct database *system = databases_find(f->databases, bytes_str(DATABASE_SYSTEM));
+
+	f->gate = 0;
+	start(f, 0);
+	assert_int_equal(scrubber_begin(f->scrubber, f->db, 0), IM_OK);
+	await_gate(f, 1);
+	assert_int_equal(scrubber_begin(f->scrubber, system, 0), IM_OK);
+	assert_int_equal(scrubber_end(f->scrubber, system), IM_OK);
+	open_gate(f, 1);
+	await_state(f, system, SCRUB_STOPPED);
+	open_gate(f, UINT32_MAX);
+	await_state(f, f->db, SCRUB_FINISHED);
+}
+
+static void *
+replace_in_thread(void *arg)
+{
+	replace_history(arg, 3);
+	return NULL;
+}
+
+/* One that finds the database closed for a restore waits, and checks what the restore brings. */
+static void
+restore_is_waited_for(void **state)
+{
+	struct fixture *f = *state;
+	struct database_info info = {.state = DATABASE_OPEN};
+	pthread_t restore;
+
+	f->gate = 0;
+	start(f, 0);
+	assert_int_equal(scrubber_begin(f->scrubber, f->db, 0), IM_OK);
+	await_gate(f, 1);
+	/* A request that takes long keeps the restore waiting; others are refused meanwhile. */
+	assert_int_equal(database_enter_wait(f->db), IM_OK);
+	assert_int_equal(pthread_create(&restore, NULL, replace_in_thread, f), 0);
+	while (info.state != DATABASE_UNLOADING)
+		database_info(f->db, &info);
+	open_gate(f, 1);
+	await_gate(f, 2);
+	assert_int_equal(await_state(f, f->db, SCRUB_RUNNING).lost, 0);
+	database_leave(f->db);
+	assert_int_equal(pthread_join(restore, NULL), 0);
+	open_gate(f, UINT32_MAX);
+	assert_int_equal(await_state(f, f->db, SCRUB_FINISHED).last_txs, 3);
+}
+
 int
 main(void)
 {
@@ -678,6 +771,9 @@ main(void)
 	    cmocka_unit_test_setup_teardown(administrators_come_first, setup, teardown),
 	    cmocka_unit_test_setup_teardown(unload_ends_it, setup, teardown),
 	    cmocka_unit_test_setup_teardown(idle_database_is_opened, setup, teardown),
+	    cmocka_unit_test_setup_teardown(begins_at_once, setup, teardown),
+	    cmocka_unit_test_setup_teardown(waiting_one_is_stopped, setup, teardown),
+	    cmocka_unit_test_setup_teardown(restore_is_waited_for, setup, teardown),
 	};
 
 	log_set_level(LOG_LEVEL_ERROR);
