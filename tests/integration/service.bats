@@ -134,7 +134,7 @@ expect_mode() {
 	run -1 immuclient audit-mode install --root "$ROOT" --audit-username watcher
 	expect_text "put the settings into /etc/immudb/auditor.toml, and run \"systemctl enable --now immudb-auditor\""
 	[[ $(listed) == "$before" ]]
-	rm -r "$ROOT/lib"
+	rm -r "${ROOT:?}/lib"
 
 	mkdir -p "$ROOT/usr/sbin"
 	echo theirs >"$ROOT/usr/sbin/immudb"

@@ -690,7 +690,7 @@ begins_at_once(void **state)
 	scrubber_info(f->scrubber, f->db, &after);
 	assert_true(after.total_bytes > before.total_bytes);
 	assert_true(after.next_tx > before.next_tx);
-	/* One that is begun before the end of the other is seen begins with the first transaction. */
+	/* One begun before the end of the other is seen begins with the first transaction. */
 	assert_int_equal(scrubber_end(f->scrubber, f->db), IM_OK);
 	assert_int_equal(scrubber_begin(f->scrubber, f->db, RATE), IM_OK);
 	scrubber_info(f->scrubber, f->db, &after);
