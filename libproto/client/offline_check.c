@@ -389,8 +389,8 @@ prove_reference(struct offline_check *k)
 	if (err)
 		return offline_blame(k, OFFLINE_REFERENCE_HISTORY, err);
 	/* What would not be proven has no place in this section. */
-	if (!ref || k->via.entry->value.len > 0 || k->via.entry->metadata ||
-	    k->via.entry->revision > 0)
+	if (!ref || k->via.entry->tx == 0 || k->via.entry->value.len > 0 ||
+	    k->via.entry->metadata || k->via.entry->revision > 0)
 		err = err_set(IM_ERR_PROOF, "it is not a reference and nothing else");
 	if (!err) {
 		struct verify_wanted wanted = {.key = decode_bytes(ref->key)};

@@ -227,6 +227,7 @@ one_line() {
 	run -0 --separate-stderr immuclient verify "$evidence" --output json
 	[[ $(jq -r '.verdict, .worth, .trusted.tx, .seen.tx' <<<"$output" | xargs) == \
 		"rolled-back repeated 6 3" ]]
+	[[ $(python3 "$BATS_TEST_DIRNAME/proof_reader.py" check "$evidence") == repeated ]]
 	printf '\0' >>"$evidence"
 	run -10 auditor verify "$evidence"
 	# Acknowledging says who and why, and alone does not make the older history right.
@@ -347,6 +348,10 @@ one_line() {
 	run -0 --separate-stderr immuclient verify evidence --output json \
 		--server-signing-pub-key server.pub
 	[[ $(jq -r '.verdict, .worth, .holds' <<<"$output" | xargs) == "forked signed true" ]]
+	run -0 python3 "$BATS_TEST_DIRNAME/proof_reader.py" check evidence server.pub
+	[[ $output == signed ]]
+	run -0 python3 "$BATS_TEST_DIRNAME/proof_reader.py" change evidence server.pub
+	expect_text "none holds"
 	run -0 --separate-stderr auditor verify evidence
 	[[ $output =~ worth:\ +repeated ]]
 	expect_text "no public key was given" "$stderr"

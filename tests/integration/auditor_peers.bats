@@ -162,6 +162,7 @@ expect_evidence() {
 		run -0 auditor verify evidence.proof --server-signing-pub-key ../key.pub
 		expect_text "$2"
 		[[ $output =~ worth:\ +"$3" ]]
+		[[ $(python3 "$BATS_TEST_DIRNAME/proof_reader.py" check evidence.proof ../key.pub) == "$3" ]]
 		run -0 immuclient verify evidence.proof --server-signing-pub-key ../key.pub
 		expect_text "$2"
 		# By another key, or with one byte changed, it shows nothing.

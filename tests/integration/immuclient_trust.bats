@@ -32,6 +32,9 @@ flip_byte() {
 	for proof in set get reference tx; do
 		run -0 immuclient verify "$proof.proof" --server-signing-pub-key key.pub
 		expect_text "verified:"
+		# A reader that was written from PROOF_FORMAT.md alone says the same, and takes no change.
+		run -0 python3 "$BATS_TEST_DIRNAME/proof_reader.py" change "$proof.proof" key.pub
+		expect_text "none holds"
 	done
 	run -0 --separate-stderr immuclient verify get.proof
 	expect_golden verify.txt
@@ -39,6 +42,8 @@ flip_byte() {
 	[[ $(jq -r .verified <<<"$output") == true ]]
 	openssl ecparam -name prime256v1 -genkey -noout | openssl ec -pubout -out another.pub 2>/dev/null
 	run -10 immuclient verify get.proof --server-signing-pub-key another.pub
+	run -1 python3 "$BATS_TEST_DIRNAME/proof_reader.py" check get.proof another.pub
+	expect_text "signature by another key"
 	run -10 immuclient verify get.proof --server nosuchserver00000000
 	run -3 immuclient verify nosuch.proof
 	# What is no proof has nothing to show.

@@ -466,6 +466,33 @@ every_forged_byte_of_a_transaction(void **state)
 	immu_result_free(r);
 }
 
+/* Of a reference that is bound to nothing: whatever entry it is shown for, it says which. */
+static void
+a_reference_without_its_transaction(void **state)
+{
+	struct immu_result *r = prove_key(*state, "ref");
+	struct arena arena;
+	struct offline_container container;
+	struct offline_fault fault;
+	struct offline_section *section;
+	struct buf forged;
+
+	buf_init(&forged, IMMU_PROOF_MAX);
+	arena_init(&arena, 1u << 20);
+	assert_int_equal(
+	    offline_parse(bytes_of(r->proof.data, r->proof.len), &arena, &container, &fault),
+	    IM_OK);
+	section = (struct offline_section *)(uintptr_t)offline_find(&container, OFFLINE_REFERENCE);
+	/* The first field, a number of one byte. */
+	assert_true(section->content.data[0] == 0x08 && section->content.data[1] == START);
+	section->content = bytes_of(section->content.data + 2, section->content.len - 2);
+	build(&container, &forged);
+	assert_int_equal(check((struct immu_bytes){forged.data, forged.len}, NULL), IM_ERR_PROOF);
+	arena_free(&arena);
+	buf_free(&forged);
+	immu_result_free(r);
+}
+
 /* Sections left out, of another proof, or not of this kind. */
 static void
 other_sections(void **state)
@@ -536,6 +563,7 @@ main(void)
 	    TEST(every_byte_of_a_transaction),
 	    TEST(every_forged_byte_of_an_entry),
 	    TEST(every_forged_byte_of_a_transaction),
+	    TEST(a_reference_without_its_transaction),
 	    TEST(other_sections),
 	};
 
