@@ -175,7 +175,8 @@ dispatch_admit_anyone(struct call *c)
 
 /*
  * In maintenance mode whoever is local and not logged in repairs users, and reads; without
- * authentication also the default database, otherwise what was selected with UseDatabase.
+ * authentication also the default database, otherwise what was selected with UseDatabase. A session
+ * that has ended is none: clients keep theirs while the server is started again.
  */
 static enum im_err
 dispatch_admit_maintenance(struct call *c)
@@ -186,11 +187,9 @@ dispatch_admit_maintenance(struct call *c)
 		return IM_ERR_MAINTENANCE;
 	if (c->request->method->flags & RPC_NO_LOGIN)
 		return IM_OK;
-	if (c->request->session.len) {
-		enum im_err err = sessions_find(s->sessions, c->request->session, &c->session);
-
+	if (sessions_find(s->sessions, c->request->session, &c->session) == IM_OK) {
 		c->is_maintenance = !c->session.user[0];
-		return err;
+		return IM_OK;
 	}
 	c->is_maintenance = c->session.is_sysadmin = true;
 	if (!s->options.auth)
@@ -313,7 +312,7 @@ dispatch_authenticate(
 	struct session found;
 
 	(void)method;
-	if (!s->options.auth || (s->options.maintenance && !session.len))
+	if (!s->options.auth || s->options.maintenance)
 		return peer->is_loopback || s->options.devmode ? IM_OK : IM_ERR_LOCAL_ONLY;
 	return sessions_find(s->sessions, session, &found);
 }

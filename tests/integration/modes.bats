@@ -21,9 +21,11 @@ refused() {
 # fill: a folder with another user, another database and a key; the server is stopped.
 fill() {
 	start_server
+	export IMMUADMIN_TOKENFILE=$PWD/ended-session
 	immuadmin login immudb <<<immudb
 	immuadmin user create rw readwrite <<<"ReadWrite1!"
 	immuadmin database create other
+	unset IMMUADMIN_TOKENFILE
 	login_admin
 	immuclient set k v
 	stop_server
@@ -113,6 +115,11 @@ fill() {
 	expect_text "maintenance mode" "$(cat "$SERVER_LOG")"
 	run -0 immuadmin user list
 	expect_text rw
+	# Who still has a session of before the start is in no other case.
+	sed -i "s/^address .*/address 127.0.0.1:$PORT/" ended-session
+	run -0 immuadmin --tokenfile ended-session user list
+	expect_text rw
+	run -0 immuclient --tokenfile ended-session use defaultdb
 	# The password of the superadmin is lost: this is what the mode is for.
 	run -0 immuadmin user change-password immudb --user-password 'N3wPassword!'
 	run -0 immuadmin user create eve read --user-password 'ReadOnly1!'
