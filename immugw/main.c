@@ -59,6 +59,9 @@ main_reload(void *context, const struct options *o)
 	struct daemon *d = context;
 
 	(void)o;
+	if (d->settings.auditor)
+		log_info("the auditor reads its keys and certificates again; its log level and all "
+			 "other settings stay those of the start");
 	audit_child_signal(d->settings.auditor, SIGHUP);
 	return gateway_reload(d->gateway);
 }

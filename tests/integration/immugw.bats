@@ -426,6 +426,7 @@ start_server_again() {
 	# They share a log, which both open again, and what they read again.
 	kill -HUP "$GATEWAY_PID"
 	wait_for text audited.log "INFO auditor: reloaded" "$WAIT_SECONDS" "$GATEWAY_PID"
+	grep -q "INFO immugw: the auditor reads its keys .* log level and all other settings stay" audited.log
 	mv audited.log rotated.log
 	kill -USR1 "$GATEWAY_PID"
 	until readlink "/proc/$pid/fd/"* | grep -q 'audited.log$'; do
