@@ -27,8 +27,6 @@ struct gateway {
 	struct tls_context *https; /* with clients; NULL: without */
 	struct tls_keeper *keeper; /* of https */
 	struct metrics *metrics;
-	struct upstream *upstream;
-	struct token_memo *sessions;
 	struct verified *verified;
 	struct rest rest;
 	struct http_server *http;
@@ -48,7 +46,7 @@ gateway_ready(void *arg)
 	enum im_err err;
 
 	arena_init(&arena, GATEWAY_ARENA_MAX);
-	err = upstream_call(g->upstream, &call, &arena, &answer, &status);
+	err = upstream_call(g->rest.local.upstream, &call, &arena, &answer, &status);
 	arena_free(&arena);
 	return err;
 }
@@ -57,12 +55,13 @@ static void
 gateway_collect(void *arg)
 {
 	struct gateway *g = arg;
-	uint64_t made;
-	size_t up;
+	uint64_t made, made_others;
+	size_t up, up_others;
 
-	upstream_counts(g->upstream, &up, &made);
-	metric_set(g->connections, (double)up);
-	metric_set(g->connected, (double)made);
+	upstream_counts(g->rest.local.upstream, &up, &made);
+	upstream_counts(g->rest.others.upstream, &up_others, &made_others);
+	metric_set(g->connections, (double)(up + up_others));
+	metric_set(g->connected, (double)(made + made_others));
 }
 
 static enum im_err
@@ -99,6 +98,22 @@ gateway_check_key(const char *path)
 }
 
 static enum im_err
+gateway_open_side(
+    const struct gateway *g, const struct rpc_client_options *rpc, struct rest_side *side)
+{
+	enum im_err err = upstream_new(rpc, g->settings.connections, &side->upstream);
+
+	return err == IM_OK ? token_memo_new(side->upstream, &side->sessions) : err;
+}
+
+static void
+gateway_close_side(struct rest_side *side)
+{
+	token_memo_free(side->sessions);
+	upstream_free(side->upstream);
+}
+
+static enum im_err
 gateway_open_server(struct gateway *g)
 {
 	const struct gateway_settings *o = &g->settings;
@@ -130,9 +145,10 @@ gateway_open_server(struct gateway *g)
 		err = tls_client_context(&o->tls, &g->tls);
 	rpc.tls = g->tls;
 	if (err == IM_OK)
-		err = upstream_new(&rpc, o->connections, &g->upstream);
+		err = gateway_open_side(g, &rpc, &g->rest.local);
+	rpc.for_others = true;
 	if (err == IM_OK)
-		err = token_memo_new(g->upstream, &g->sessions);
+		err = gateway_open_side(g, &rpc, &g->rest.others);
 	if (err == IM_OK)
 		err = verified_new(&client, &g->verified);
 	return err;
@@ -174,8 +190,6 @@ gateway_serve(struct gateway *g)
 	    .keep_alive_ms = GATEWAY_KEEP_ALIVE_MS,
 	    .tls = g->https};
 
-	g->rest.upstream = g->upstream;
-	g->rest.sessions = g->sessions;
 	g->rest.verified = g->verified;
 	/* Base64 makes a third more of a message, and names need room. */
 	g->rest.max_body = o->max_message_bytes / 2 * 3;
@@ -258,10 +272,10 @@ gateway_stop(struct gateway *g)
 	tls_keeper_stop(g->keeper);
 	tls_context_free(g->https);
 	verified_free(g->verified);
-	token_memo_free(g->sessions);
 	if (g->metrics)
 		metrics_free(g->metrics);
-	upstream_free(g->upstream);
+	gateway_close_side(&g->rest.local);
+	gateway_close_side(&g->rest.others);
 	tls_context_free(g->tls);
 	rest_free(&g->rest);
 	free(g);

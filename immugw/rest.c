@@ -218,13 +218,26 @@ call_verified(struct work *w, const struct session_token *session, const Protobu
 	return IM_OK;
 }
 
+/* By the client's address, not by whoever stands between it and the gateway. */
+static const struct rest_side *
+side_of(const struct work *w)
+{
+	const char *peer = http_exchange_peer(w->x), *mapped = "::ffff:";
+
+	if (strncmp(peer, mapped, strlen(mapped)) == 0)
+		peer += strlen(mapped);
+	return strncmp(peer, "127.", 4) == 0 || strcmp(peer, "::1") == 0 ? &w->r->local
+									 : &w->r->others;
+}
+
 static enum im_err
 call_plain(struct work *w, const struct session_token *session, const ProtobufCMessage *request)
 {
 	const struct upstream_call call = {
 	    w->match->route->method, bytes_str(session->token), request};
 	ProtobufCMessage *message;
-	enum im_err err = upstream_call(w->r->upstream, &call, &w->arena, &message, &w->status);
+	enum im_err err =
+	    upstream_call(side_of(w)->upstream, &call, &w->arena, &message, &w->status);
 
 	if (err == IM_OK)
 		answer_message(w, message);
@@ -268,13 +281,14 @@ call_route(struct work *w, const ProtobufCMessage *request)
 	bool is_list = long_list_wanted(route, http_exchange_header(w->x, "Accept"));
 	const struct session_wanted wanted = {
 	    w->token, w->match->database, is_list || (route->flags & ROUTE_VERIFIED)};
+	struct token_memo *sessions = side_of(w)->sessions;
 	struct session_token session;
 	enum im_err err;
 	bool again = true;
 
 	/* A session that the gateway remembered may be stale: once more, with a new one. */
 	do {
-		err = token_memo_find(w->r->sessions, &wanted, &session);
+		err = token_memo_find(sessions, &wanted, &session);
 		if (err == IM_OK && is_list)
 			err = call_list(w, &session, request);
 		else if (err == IM_OK && (route->flags & ROUTE_VERIFIED))
@@ -282,10 +296,12 @@ call_route(struct work *w, const ProtobufCMessage *request)
 		else if (err == IM_OK)
 			err = call_plain(w, &session, request);
 		if (is_session_stale(err))
-			token_memo_forget(w->r->sessions, w->token);
+			token_memo_forget(sessions, w->token);
 	} while (is_session_stale(err) && w->match->database.len > 0 && again && !(again = false));
-	if (err == IM_OK && route->method->id == RPC_METHOD_Logout)
-		token_memo_forget(w->r->sessions, w->token);
+	if (err == IM_OK && route->method->id == RPC_METHOD_Logout) {
+		token_memo_forget(w->r->local.sessions, w->token);
+		token_memo_forget(w->r->others.sessions, w->token);
+	}
 	explicit_bzero(&session, sizeof session);
 	return err;
 }

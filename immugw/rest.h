@@ -17,9 +17,15 @@
 /* Long lists at a time: each holds a page, packed and decoded, for as long as its reader takes. */
 #define REST_LISTS_MAX 16
 
-struct rest {
+/* The way to the server, and what is known of tokens by it. */
+struct rest_side {
 	struct upstream *upstream;
 	struct token_memo *sessions;
+};
+
+struct rest {
+	/* For who asks from this machine, whom the server may let do more, and for everybody else. */
+	struct rest_side local, others;
 	struct verified *verified;
 	size_t max_body; /* of one request */
 	const char *const *origins;

@@ -750,7 +750,8 @@ client_greet(struct rpc_client_conn *c, int64_t deadline_ns)
 	    .version_high = FRAME_VERSION,
 	    .max_message_bytes = (uint32_t)c->max_message,
 	    .window = CLIENT_WINDOW_BYTES,
-	    .name = bytes_str(c->options.name ? c->options.name : "")};
+	    .name = bytes_str(c->options.name ? c->options.name : ""),
+	    .for_others = c->options.for_others};
 	enum im_err err;
 	int rv = 0;
 

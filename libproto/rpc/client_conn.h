@@ -37,6 +37,8 @@ struct rpc_client_options {
 	    max_outstanding; /* calls in flight, then callers wait; 512, never above the server's */
 	size_t max_queued_bytes; /* unsent requests, then callers wait; 8 MiB */
 	const char *name;        /* who we are, for the server's log: "immuclient 1.0.0" */
+	/* What is asked comes from other machines: the server does not take us for local. */
+	bool for_others;
 };
 
 /* What the server said of itself; constant and valid as long as the connection. */

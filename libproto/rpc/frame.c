@@ -7,6 +7,9 @@
  */
 #include "rpc/frame.h"
 
+/* A bit of the flags at the end of a client's hello. */
+#define FRAME_HELLO_FOR_OTHERS 1u
+
 /* Which kinds have an id of their own (a call's), which none (0), which either. */
 enum frame_id_rule { FRAME_ID_CALL, FRAME_ID_NONE, FRAME_ID_EITHER };
 
@@ -119,12 +122,14 @@ frame_read_done(const struct reader *r, bool rest_allowed, const char *what)
 bool
 frame_put_client_hello(struct buf *b, const struct frame_client_hello *h)
 {
-	size_t len = FRAME_MAGIC_BYTES + 2 + 2 + 4 + 4 + 2 + frame_cut_text(h->name).len;
+	size_t len = FRAME_MAGIC_BYTES + 2 + 2 + 4 + 4 + 2 + frame_cut_text(h->name).len +
+	    (h->for_others ? 1 : 0);
 
 	return frame_begin(b, FRAME_HELLO, 0, 0, len) &&
 	    buf_append(b, FRAME_MAGIC, FRAME_MAGIC_BYTES) && buf_append_be16(b, h->version_low) &&
 	    buf_append_be16(b, h->version_high) && buf_append_be32(b, h->max_message_bytes) &&
-	    buf_append_be32(b, h->window) && frame_append_text(b, h->name);
+	    buf_append_be32(b, h->window) && frame_append_text(b, h->name) &&
+	    (!h->for_others || buf_append_u8(b, FRAME_HELLO_FOR_OTHERS));
 }
 
 static void
@@ -147,6 +152,7 @@ frame_read_client_hello(const struct frame *f, struct frame_client_hello *h)
 	h->max_message_bytes = reader_be32(&r);
 	h->window = reader_be32(&r);
 	h->name = frame_read_text(&r);
+	h->for_others = reader_left(&r) > 0 && (reader_u8(&r) & FRAME_HELLO_FOR_OTHERS);
 	return frame_read_done(&r, true, "hello");
 }
 

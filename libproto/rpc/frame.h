@@ -66,6 +66,7 @@ struct frame_client_hello {
 	uint32_t max_message_bytes;         /* largest answer body it takes */
 	uint32_t window;                    /* credit of each answer at the start */
 	struct bytes name;                  /* who it is, for the log */
+	bool for_others;                    /* it passes on what clients elsewhere ask */
 };
 
 /* First frame of a server. */

@@ -29,7 +29,7 @@ struct rpc_server;
 struct rpc_peer {
 	char address[64]; /* "127.0.0.1:40312", "[::1]:40312", or "unix" */
 	bool is_unix;
-	bool is_loopback; /* 127.0.0.0/8, ::1, or is_unix */
+	bool is_loopback; /* 127.0.0.0/8, ::1, or is_unix, and asks for itself */
 	bool is_tls;
 	/*
 	 * What the client's certificate says, of the kind in rpc_server_options; NULL when that is

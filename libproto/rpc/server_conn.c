@@ -551,6 +551,8 @@ conn_on_hello(struct server_conn *c, const struct frame *f)
 	log_debug("rpc: %s: hello from %.*s", c->peer.address, (int)h.name.len,
 	    (const char *)h.name.data);
 	link_lock(l);
+	if (h.for_others)
+		c->peer.is_loopback = false;
 	l->peer_window = h.window;
 	l->peer_frame_max = FRAME_PAYLOAD_MAX;
 	c->peer_max_message = h.max_message_bytes;

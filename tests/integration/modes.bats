@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # The server without authentication and in maintenance mode: who is let in, and to do what.
 load helpers
+load gateway
 
 # other_address: an address of this machine that is not a loopback one.
 other_address() {
@@ -88,6 +89,19 @@ fill() {
 	refused 4 "only local connections are accepted" \
 		immuclient --immudb-address "$there" get k
 	run -3 immuclient get k
+	# Neither does a gateway on this machine open the door, with a token or without.
+	GATEWAY_ADDRESS=0.0.0.0 start_gateway
+	for path in get verified/get; do
+		run curl -s -m 20 -d '{"key":"aw==","keyRequest":{"key":"aw=="}}' "http://$there:$REST_PORT/db/$path"
+		refute_text "key not found"
+		run curl -s -m 20 -H 'Authorization: Bearer any' -d '{"keyRequest":{"key":"aw=="}}' \
+			"http://$there:$REST_PORT/db/$path"
+		refute_text "key not found"
+	done
+	expect_text "only local connections are accepted"
+	run curl -s -m 20 -d '{"keyRequest":{"key":"aw=="}}' "$REST/db/verified/get"
+	expect_text "key not found"
+	stop_gateway
 	stop_server
 	start_server --auth=false --address 0.0.0.0 --devmode
 	run -0 immuclient --immudb-address "$there" set k v
@@ -101,6 +115,12 @@ fill() {
 	start_server --address 0.0.0.0
 	refused 4 "default password" immuclient --immudb-address "$there" login immudb <<<immudb
 	run -0 immuclient login immudb <<<immudb
+	GATEWAY_ADDRESS=0.0.0.0 start_gateway
+	run curl -s -m 20 -d '{"user":"aW1tdWRi","password":"aW1tdWRi"}' "http://$there:$REST_PORT/login"
+	expect_text "the default password is accepted from local connections only"
+	run curl -s -m 20 -d '{"user":"aW1tdWRi","password":"aW1tdWRi"}' "$REST/login"
+	expect_text token
+	stop_gateway
 	immuadmin login immudb <<<immudb
 	immuadmin user create rw readwrite <<<"ReadWrite1!"
 	run -0 immuclient --immudb-address "$there" login rw <<<"ReadWrite1!"
@@ -187,6 +207,12 @@ fill() {
 	refused 4 "only local connections are accepted" \
 		immuclient --immudb-address "$there" login immudb <<<immudb
 	run -0 immuclient login immudb <<<immudb
+	GATEWAY_ADDRESS=0.0.0.0 start_gateway
+	run curl -s -m 20 "http://$there:$REST_PORT/user/list"
+	expect_text "only local connections are accepted"
+	run curl -s -m 20 "$REST/user/list"
+	expect_text '"users"'
+	stop_gateway
 	stop_server
 	start_server --maintenance --address 0.0.0.0 --devmode
 	run -0 immuadmin --immudb-address "$there" user list

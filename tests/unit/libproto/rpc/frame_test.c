@@ -37,7 +37,7 @@ parse_one(const struct buf *b)
 static void
 test_client_hello(void **state)
 {
-	struct frame_client_hello in = {1, 3, 5000, 6000, bytes_str("tester 1.0")}, out;
+	struct frame_client_hello in = {1, 3, 5000, 6000, bytes_str("tester 1.0"), false}, out;
 	struct buf b;
 	struct frame f;
 
@@ -52,7 +52,14 @@ test_client_hello(void **state)
 	assert_int_equal(out.max_message_bytes, 5000);
 	assert_int_equal(out.window, 6000);
 	assert_true(bytes_equal(out.name, in.name));
+	assert_false(out.for_others);
 	ASSERT_PREFIXES_REFUSED(f, frame_read_client_hello(&f, &out));
+	buf_clear(&b);
+	in.for_others = true;
+	assert_true(frame_put_client_hello(&b, &in));
+	f = parse_one(&b);
+	assert_int_equal(frame_read_client_hello(&f, &out), IM_OK);
+	assert_true(out.for_others);
 	b.data[FRAME_HEADER_BYTES] ^= 1;
 	assert_int_equal(frame_read_client_hello(&f, &out), IM_ERR_PROTOCOL);
 	buf_free(&b);

@@ -104,7 +104,8 @@ raw_expect_end(struct raw *r)
 static inline void
 put_hello(struct buf *b, uint16_t version, uint32_t window)
 {
-	struct frame_client_hello hello = {version, version, 64 << 20, window, bytes_str("raw")};
+	struct frame_client_hello hello = {
+	    version, version, 64 << 20, window, bytes_str("raw"), false};
 
 	frame_put_client_hello(b, &hello);
 }
