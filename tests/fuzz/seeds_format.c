@@ -95,7 +95,7 @@ static void
 seed_frames(struct buf *b)
 {
 	frame_put_client_hello(
-	    b, &(struct frame_client_hello){1, 1, 1u << 25, 65536, bytes_str("client")});
+	    b, &(struct frame_client_hello){1, 1, 1u << 25, 65536, bytes_str("client"), true});
 	seed_buf("frame", "client-hello", -1, b);
 	frame_put_server_hello(b,
 	    &(struct frame_server_hello){1, 1u << 25, 65536, 16384, 65536, 1024, bytes_str("1.0"),

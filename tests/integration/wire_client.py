@@ -229,7 +229,7 @@ def case_pipelined(port, pid):
 def case_versions(port, pid):
     """A common version is used; the greeting of who has none with us is an error that says so."""
     for low, high in ((1, 1), (0, 1), (1, 7), (0, 65535)):
-        connection = wire.Connection(port, client_hello(b"range", low, high) + b"of a later version")
+        connection = wire.Connection(port, client_hello(b"range", low, high) + b"\0of a later version")
         kind, _, number, payload = connection.greeting
         expect(kind == HELLO and number == 0, f"{low} to {high}: kind {kind}")
         expect(struct.unpack(">H", payload[8:10])[0] == 1, f"{low} to {high}: not version 1")
@@ -240,6 +240,8 @@ def case_versions(port, pid):
         expect(kind == ERROR and number == 0, f"{low} to {high}: kind {kind}")
         expect("no common protocol version" in read_error(payload)[1], f"{payload!r}")
         connection.expect_closed()
+    passing_on = wire.Connection(port, client_hello(b"for others") + b"\1")
+    expect_status(passing_on.login(), 7, "local connections only")
     expect_alive(port)
 
 

@@ -96,7 +96,7 @@ hand_shake(struct hand *p)
 static void
 hand_say_hello(struct hand *p)
 {
-	struct frame_client_hello hello = {1, 1, 1 << 20, 1 << 20, bytes_str("by hand")};
+	struct frame_client_hello hello = {1, 1, 1 << 20, 1 << 20, bytes_str("by hand"), false};
 	struct buf b;
 
 	buf_init(&b, 4096);
