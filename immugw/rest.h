@@ -24,7 +24,7 @@ struct rest_side {
 };
 
 struct rest {
-	/* For who asks from this machine, whom the server may let do more, and for everybody else. */
+	/* For clients on this machine, whom the server may let do more, and for all others. */
 	struct rest_side local, others;
 	struct verified *verified;
 	size_t max_body; /* of one request */
