@@ -573,7 +573,9 @@ link_read_note(struct link *l)
 {
 	int64_t before = atomic_load_explicit(&l->data_ns, memory_order_relaxed);
 
-	if (l->now_ns - before >= LINK_READERS_QUIET_MS * CLOCK_NS_PER_MS)
+	if (l->budget &&
+	    l->now_ns - before >=
+		atomic_load_explicit(&l->budget->readers.pause_ns, memory_order_relaxed))
 		l->steady = 0;
 	atomic_store_explicit(&l->data_ns, l->now_ns, memory_order_relaxed);
 }

@@ -14,6 +14,7 @@ link_readers_init(struct link_readers *r, unsigned max)
 {
 	pthread_mutex_init(&r->lock, NULL);
 	r->max = max < LINK_READERS_MAX ? max : LINK_READERS_MAX;
+	atomic_init(&r->pause_ns, LINK_READERS_QUIET_MS * CLOCK_NS_PER_MS);
 	r->count = 0;
 	atomic_init(&r->crowded_ns, 0);
 }

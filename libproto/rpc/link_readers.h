@@ -25,6 +25,7 @@ struct link;
 struct link_readers {
 	pthread_mutex_t lock;
 	unsigned max;                         /* at most LINK_READERS_MAX; constant */
+	_Atomic int64_t pause_ns;             /* what breaks the rhythm of a busy link */
 	_Atomic int64_t crowded_ns;           /* until then there is none for anybody */
 	unsigned count;                       /* of links; locked */
 	struct link *links[LINK_READERS_MAX]; /* locked; each takes itself out before it ends */

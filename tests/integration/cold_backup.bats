@@ -384,9 +384,9 @@ at() {
 	if [[ $(id -u) != 0 ]]; then
 		skip_because needs-root "only root can give a folder away"
 	fi
-	chmod 755 "$BATS_TEST_TMPDIR" "$BATS_RUN_TMPDIR" "$(dirname "$BATS_RUN_TMPDIR")" 2>/dev/null || true
+	for_others immuadmin
 	chown 12345 "$DATA"
-	run -4 setpriv --reuid 12346 --clear-groups immuadmin restore --yes --dbdir data "$BACKUP" \
+	run -4 setpriv --reuid 12346 --clear-groups "$BATS_TEST_TMPDIR/immuadmin" restore --yes --dbdir data "$BACKUP" \
 		--state-dir "$BATS_TEST_TMPDIR"
 	expect_text "it has to be user id 12346, which runs this, and is user id 12345"
 	# As root the new folder belongs to whom the old one did.

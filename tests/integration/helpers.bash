@@ -7,6 +7,9 @@
 
 bats_require_minimum_version 1.5.0
 
+# Other users look into what some tests make.
+umask 022
+
 readonly WAIT_SECONDS=60
 readonly START_TRIES=8
 
@@ -245,6 +248,14 @@ expect_golden() {
 # skip_because REASON TEXT: REASON is one of tests/skip-reasons.txt.
 skip_because() {
 	skip "$1, $2"
+}
+
+# for_others PROGRAM: copies it into the folder of the test, where other users reach it.
+for_others() {
+	chmod 0755 "$BATS_RUN_TMPDIR" "${BATS_TEST_TMPDIR%/*}" "$BATS_TEST_TMPDIR"
+	cp "$TEST_BUILD/bin/$1" "$BATS_TEST_TMPDIR"
+	setpriv --reuid 65534 --clear-groups test -x "$BATS_TEST_TMPDIR/$1" ||
+		skip_because needs-root "another user does not reach the temporary folder"
 }
 
 # need_ipv6: skips the case on a machine without an IPv6 loopback address.

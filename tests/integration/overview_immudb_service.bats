@@ -34,8 +34,9 @@ load services
 
 @test "without root nothing is done, with one clear line" {
 	[[ $EUID -eq 0 ]] || skip_because needs-root "the test becomes another user"
+	for_others immudb
 	for verb in install uninstall start stop restart; do
-		run -4 setpriv --reuid 65534 --clear-groups immudb service "$verb"
+		run -4 setpriv --reuid 65534 --clear-groups "$BATS_TEST_TMPDIR/immudb" service "$verb"
 		[[ $output == "immudb: you must have root user privileges. Possibly using 'sudo' command should help" ]]
 	done
 }
