@@ -3,6 +3,7 @@
  * stops. gateway_options.c has the options, gateway.c and rest.c do the work.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,6 +13,12 @@
 #include "util/daemon_main.h"
 #include "util/file.h"
 #include "util/log.h"
+
+/*
+ * Blocks of this size are mapped one by one; so much free memory may stay at the end of each heap.
+ */
+#define MAIN_HEAP_BLOCK_MAX (1024 * 1024)
+#define MAIN_HEAP_FREE_MAX (2 * 1024 * 1024)
 
 /* Everything that runs. */
 struct daemon {
@@ -115,11 +122,23 @@ static const struct daemon_main main_life = {.name = "immugw",
     .answers = main_answers,
     .stop = main_stop};
 
+/*
+ * Free memory goes back to the system: left to itself the allocator would keep as much as the
+ * largest body took, in each of its many heaps.
+ */
+static void
+main_bound_heap(void)
+{
+	mallopt(M_MMAP_THRESHOLD, MAIN_HEAP_BLOCK_MAX);
+	mallopt(M_TRIM_THRESHOLD, MAIN_HEAP_FREE_MAX);
+}
+
 int
 gateway_run(struct command_call *call)
 {
 	struct daemon d = {0};
 
+	main_bound_heap();
 	return daemon_main_run(&main_life, call, &d);
 }
 
