@@ -30,6 +30,18 @@ is_last_line(const char *value)
 	return *next == '\r' || *next == '\n';
 }
 
+/*
+ * "Content-Length : 2" is no header to some, who look for the name with the blank. Civetweb puts a
+ * NUL where a name ends, and one over the colon when that is elsewhere.
+ */
+static bool
+is_name_apart(const struct mg_header *h)
+{
+	const char *colon = h->name + strlen(h->name) + 1;
+
+	return h->value > colon && memchr(colon, '\0', (size_t)(h->value - colon));
+}
+
 bool
 http_framing_is_old(const struct mg_request_info *info)
 {
@@ -44,6 +56,8 @@ http_framing_is_sound(const struct mg_request_info *info)
 	for (int i = 0; i < info->num_headers; i++) {
 		const struct mg_header *h = &info->http_headers[i];
 
+		if (is_name_apart(h))
+			return false;
 		if (strcasecmp(h->name, "Content-Length") == 0) {
 			lengths++;
 			if (!is_digits(h->value))

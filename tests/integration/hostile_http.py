@@ -82,6 +82,8 @@ for what, headers, body in (
     ("a length with a sign", "Content-Length: +2\r\n", "{}"),
     ("a length in base 16", "Content-Length: 0x2\r\n", "{}"),
     ("a list of lengths", "Content-Length: 2,46\r\n", "{}"),
+    ("a length behind a blank", "Content-Length : 2\r\n", "{}"),
+    ("chunks behind a blank", "Transfer-Encoding : chunked\r\n", "2\r\n{}\r\n0\r\n\r\n"),
     ("a length behind a folded line", "X-A: b\r\n c\r\nContent-Length: 2\r\n", "{}"),
     ("a length behind many headers", "X-A: b\r\n" * 100 + "Content-Length: 2\r\n", "{}"),
 ):
