@@ -22,6 +22,7 @@ static const struct said said[] = {
     {IM_ERR_JSON, false, 400, 3, false},
     {IM_ERR_ARGUMENT, false, 400, 3, false},
     {IM_ERR_BODY_SIZE, false, 413, 8, false},
+    {IM_ERR_LIMIT, false, 413, 8, false},
     {IM_ERR_MESSAGE_SIZE, false, 413, 8, false},
     {IM_ERR_NOT_LOGGED_IN, false, 401, 16, false},
     {IM_ERR_TOKEN_EXPIRED, false, 403, 7, false},
