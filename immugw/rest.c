@@ -29,6 +29,7 @@
 #define REST_HEADERS_MAX 4096
 #define REST_MESSAGE_MAX 4096
 #define REST_JSON "application/json"
+#define OPENAPI_PATH "/openapi.json"
 #define REST_ID_MAX 64
 #define REST_CODE_MAX 24 /* a number's digits and a NUL */
 /* A decoded answer is larger than its packed form. */
@@ -332,17 +333,23 @@ run_route(struct work *w)
 		answer_failure(w, err);
 }
 
-/* What the gateway answers by itself: the page and its document. */
+/*
+ * What the gateway answers by itself: the page and its document. The other paths of the table are
+ * http_server.c's, which knows them as they are written there, without escapes.
+ */
 static void
 run_local(struct work *w)
 {
+	const char *path = w->match->route->path;
 	struct page_file file;
 
-	if (page_find(w->match->route->path, &file)) {
+	if (page_find(path, &file)) {
 		buf_printf(&w->headers, "Content-Security-Policy: %s\r\n", page_policy);
 		answer(w, 200, file.content_type, file.content);
-	} else {
+	} else if (strcmp(path, OPENAPI_PATH) == 0) {
 		answer(w, 200, REST_JSON, buf_bytes(&w->r->openapi));
+	} else {
+		answer_refusal(w, HTTP_REFUSED_PATH);
 	}
 }
 

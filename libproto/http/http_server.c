@@ -296,7 +296,7 @@ http_begin_request(struct mg_connection *conn)
 	route = http_find(s, &request, allow);
 	if (route)
 		http_run(conn, route, &request, head_only);
-	else if (s->options.handle && !allow[0])
+	else if (s->options.handle)
 		http_exchange_run(
 		    conn, http_is_crowded(s), s->options.handle, s->options.handle_arg);
 	else

@@ -73,7 +73,7 @@ struct http_options {
 	const struct http_route *routes; /* borrowed; must outlive the server */
 	size_t route_count;
 	/*
-	 * Given every request whose path is in no route, instead of a 404; paths are then not
+	 * Given every request that no route takes, instead of a 404 or 405; paths are then not
 	 * decoded. Request bodies and long answers are for it only. NULL: none.
 	 */
 	void (*handle)(void *arg, struct http_exchange *x);

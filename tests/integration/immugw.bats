@@ -272,6 +272,11 @@ start_server_again() {
 	[[ $output == '{"code":5,"message":"Not Found"}' ]]
 	api 405 DELETE /db/set
 	grep -qi '^Allow: POST' answer.head
+	# The paths that all daemons have say it alike.
+	api 405 POST /metrics
+	[[ $output == '{"code":12,"message":"Method Not Allowed"}' ]]
+	grep -qi '^Allow: GET, HEAD, OPTIONS' answer.head
+	api 404 GET /%6detrics
 	api 400 POST /db/set '{"KVs":[{"key":"a2V5MQ=*","value":"dg=="}]}'
 	expect_text 'KVs[0].key: illegal base64 data at input byte 7'
 	api 400 POST /db/set '{"KVs":[{"key":"aw==","value":"dg==","colour":1}]}'
@@ -314,6 +319,13 @@ start_server_again() {
 	grep -qi '^Transfer-Encoding: chunked' answer.head
 	jq -r .value answer.body | base64 -d | cmp - value
 	[[ $(field .tx) == 1 && $(field .key | base64 -d) == large ]]
+	# What bodies took is given back.
+	for _ in 1 2 3; do
+		curl -s -Z --parallel-max 8 -o /dev/null -H "Authorization: $TOKEN" "$REST/db/get/$(b64 large)#[1-8]"
+		curl -s -Z --parallel-max 8 -o /dev/null -H "Authorization: $TOKEN" --data-binary @request \
+			"$REST/db/scan#[1-8]"
+	done
+	(($(awk '/^VmRSS/ { print $2 }' "/proc/$GATEWAY_PID/status") < 80000))
 	api 200 POST /db/getall "{\"keys\":[\"$(b64 large)\",\"$(b64 large)\"]}"
 	[[ $(field '.entries | length') == 2 ]]
 	jq -r .entries[1].value answer.body | base64 -d | cmp - value
