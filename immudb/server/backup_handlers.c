@@ -25,8 +25,7 @@ struct backup_stream {
 	struct archive_trailer trailer; /* tx and alh from the beginning on */
 	bool has_begun, has_ended;
 	struct store *store;
-	uint64_t tx;   /* of the store when the last piece was made */
-	int64_t at_ns; /* when that was */
+	struct backup_share share;
 	uint8_t raw[ARCHIVE_HEADER_SIZE];
 };
 
@@ -49,18 +48,15 @@ backup_add(struct backup_stream *b, struct bytes message)
 static void
 backup_give_way(struct backup_stream *b, size_t bytes)
 {
-	int64_t now_ns = clock_monotonic_ns(), left_ns;
 	struct store_state state;
 	struct timespec pause;
+	int64_t ns;
 
 	store_state(b->store, &state);
-	left_ns = b->at_ns + backup_share_ns(state.tx - b->tx, now_ns - b->at_ns, bytes) - now_ns;
-	if (left_ns > 0) {
-		pause = (struct timespec){left_ns / CLOCK_NS_PER_S, left_ns % CLOCK_NS_PER_S};
+	ns = backup_share_take(&b->share, state.tx, clock_monotonic_ns(), bytes);
+	pause = (struct timespec){ns / CLOCK_NS_PER_S, ns % CLOCK_NS_PER_S};
+	if (ns > 0)
 		nanosleep(&pause, NULL);
-	}
-	b->tx = state.tx;
-	b->at_ns = now_ns + (left_ns > 0 ? left_ns : 0);
 }
 
 static enum im_err
@@ -188,9 +184,8 @@ handle_HotBackup(struct call *c)
 	b->base.close = backup_close;
 	b->base.pool = c->server->exporters;
 	b->store = c->database->store;
-	b->at_ns = clock_monotonic_ns();
 	err = backup_fill(c, from_tx, b);
-	b->tx = b->header.to_tx;
+	backup_share_begin(&b->share, b->header.to_tx, clock_monotonic_ns());
 	if (err == IM_OK)
 		err = store_export_open(c->database->store, from_tx, b->header.to_tx, &b->export);
 	return err == IM_OK ? stream_answer_start(c, &b->base) : err;

@@ -5,15 +5,34 @@
 
 #include <unistd.h>
 
-#include "util/clock.h"
+void
+backup_share_begin(struct backup_share *s, uint64_t tx, int64_t now_ns)
+{
+	*s = (struct backup_share){.tx = tx, .window_ns = now_ns, .due_ns = now_ns};
+}
+
+static void
+share_look(struct backup_share *s, uint64_t tx, int64_t now_ns)
+{
+	int64_t ns = now_ns - s->window_ns;
+
+	if (ns < BACKUP_SHARE_WINDOW_NS)
+		return;
+	s->is_busy =
+	    (double)(tx - s->tx) * CLOCK_NS_PER_S >= (double)BACKUP_SHARE_BUSY_TXS * (double)ns;
+	s->tx = tx;
+	s->window_ns = now_ns;
+}
 
 int64_t
-backup_share_ns(uint64_t txs, int64_t ns, size_t bytes)
+backup_share_take(struct backup_share *s, uint64_t tx, int64_t now_ns, size_t bytes)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	double rate = (double)BACKUP_SHARE_RATE_PER_PROCESSOR * (double)(cpus < 1 ? 1 : cpus);
 
-	if ((double)txs * CLOCK_NS_PER_S < (double)BACKUP_SHARE_BUSY_TXS * (double)ns)
-		return 0;
-	return (int64_t)((double)bytes / rate * CLOCK_NS_PER_S);
+	share_look(s, tx, now_ns);
+	s->due_ns += s->is_busy ? (int64_t)((double)bytes / rate * CLOCK_NS_PER_S) : 0;
+	if (s->due_ns < now_ns)
+		s->due_ns = now_ns;
+	return s->due_ns - now_ns;
 }
