@@ -146,10 +146,12 @@ each_version(struct immu *c, const ProtobufCMessage *message, struct writer *w)
 	const Immudb__Schema__HistoryRequest *m = (const void *)message;
 	const struct immu_history history = {.key = view(m->key),
 	    .offset = m->offset,
-	    .limit = m->limit > 0 ? (uint64_t)m->limit : 0,
+	    .limit = (uint64_t)m->limit,
 	    .descending = m->desc,
 	    .since_tx = m->sincetx};
 
+	if (m->limit < 0)
+		return err_set(IM_ERR_ARGUMENT, "%s: negative limit", err_text(IM_ERR_ARGUMENT));
 	return immu_each_version(c, &history, add_entry, w);
 }
 

@@ -344,6 +344,9 @@ start_server_again() {
 	curl -sS -H "Authorization: $TOKEN" -H 'Accept: application/x-ndjson' \
 		-d "{\"prefix\":\"$(b64 list)\",\"limit\":1500,\"desc\":true}" "$REST/db/scan" >lines
 	(($(wc -l <lines) == 1500))
+	run -0 curl -sS -H "Authorization: $TOKEN" -H 'Accept: application/x-ndjson' \
+		-d "{\"key\":\"$(b64 large)\",\"limit\":-1}" "$REST/db/history"
+	expect_text 'negative limit'
 	curl -sS -H "Authorization: $TOKEN" -H 'Accept: application/x-ndjson' \
 		-d '{"initialTx":1}' "$REST/db/tx" >lines
 	(($(wc -l <lines) == $(immuclient current --output json | jq .txID)))
