@@ -421,6 +421,7 @@ rest_handle(void *arg, struct http_exchange *x)
 	struct work w = {
 	    .r = r, .x = x, .match = &match, .begin_ns = clock_monotonic_ns(), .pattern = ""};
 
+	err_clear();
 	metric_shift(r->in_flight, 1);
 	buf_init(&w.headers, REST_HEADERS_MAX);
 	buf_init(&w.body, r->max_body + 1);
