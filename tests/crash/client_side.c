@@ -364,7 +364,7 @@ prove_from(struct store *s, const struct workload_record *r, uint64_t tx)
 enum workload_exit
 client_check_folder(const struct client_side *c, const char *dir)
 {
-	struct store_options options = {.dir = dir, .name = "crash", .header_version = 1};
+	struct store_options options = {.dir = dir, .name = "defaultdb", .header_version = 1};
 	struct store_check check = {.from_tx = 1, .fault = report_fault};
 	struct store_state state = {0};
 	struct store *s;
