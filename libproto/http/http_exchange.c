@@ -20,6 +20,8 @@
 #define EXCHANGE_HEAD_MAX 16384
 /* Room for the head of nearly every answer. */
 #define EXCHANGE_HEAD_USUAL 512
+/* Around the bytes of a chunk: their number, two line ends, and a NUL for buf_printf(). */
+#define EXCHANGE_CHUNK_FRAME 32
 /* Answers up to this size leave in one write with their head. */
 #define EXCHANGE_JOIN_MAX 65536u
 
@@ -73,7 +75,7 @@ exchange_has_body(const struct http_exchange *x)
 static enum im_err
 exchange_body_ended(struct http_exchange *x, size_t len, int64_t waited_ns, bool failed)
 {
-	if (waited_ns >= HTTP_REQUEST_TIMEOUT_MS * CLOCK_NS_PER_MS)
+	if (waited_ns >= http_timeout_ns(x->conn))
 		return err_set(IM_ERR_TIMEOUT, "the body did not arrive in time");
 	if (x->info->content_length >= 0 && (long long)len < x->info->content_length)
 		return err_set(
@@ -177,14 +179,31 @@ exchange_put_head(
 	exchange_put_field(out, head->headers ? head->headers : "", "");
 }
 
-/* Writes bytes; what cannot be written ends the connection. */
+/*
+ * Writes bytes; what cannot be written ends the connection. Civetweb gives up after one time-out
+ * in which the peer has taken nothing: too soon for a slow one with large buffers. With no threads
+ * to spare that has to do.
+ */
 static enum im_err
 exchange_put(struct http_exchange *x, struct bytes data)
 {
-	if (data.len == 0 || mg_write(x->conn, data.data, data.len) == (int)data.len)
-		return IM_OK;
-	mg_disable_keep_alive(x->conn);
-	return err_set(IM_ERR_CONNECTION_LOST, "the peer has gone");
+	int64_t timeout = http_timeout_ns(x->conn), moved = clock_monotonic_ns(), begin, now;
+	int n;
+
+	for (now = moved; data.len > 0;) {
+		begin = now;
+		n = mg_write(x->conn, data.data, data.len);
+		now = clock_monotonic_ns();
+		if (n > 0) {
+			data = bytes_of(data.data + n, data.len - (size_t)n);
+			moved = now;
+		} else if (now - begin < timeout || now - moved >= timeout * HTTP_STALLS_MAX ||
+		    http_is_crowded(x->conn)) {
+			mg_disable_keep_alive(x->conn);
+			return err_set(IM_ERR_CONNECTION_LOST, "the peer has gone");
+		}
+	}
+	return IM_OK;
 }
 
 void
@@ -233,17 +252,30 @@ http_exchange_begin(struct http_exchange *x, const struct http_head *head)
 	buf_free(&out);
 }
 
+/* A chunk as one write: each write is a packet. */
+static enum im_err
+exchange_put_chunk(struct http_exchange *x, struct bytes piece)
+{
+	enum im_err err;
+	struct buf out;
+
+	buf_init(&out, piece.len + EXCHANGE_CHUNK_FRAME);
+	(void)buf_reserve(&out, piece.len + EXCHANGE_CHUNK_FRAME);
+	buf_printf(&out, "%zx\r\n", piece.len);
+	buf_append_bytes(&out, piece);
+	buf_append_str(&out, "\r\n");
+	err = out.err == IM_OK ? exchange_put(x, buf_bytes(&out)) : out.err;
+	buf_free(&out);
+	return err;
+}
+
 enum im_err
 http_exchange_write(struct http_exchange *x, struct bytes piece)
 {
 	x->sent += piece.len;
 	if (piece.len == 0 || x->is_head)
 		return IM_OK;
-	if (x->is_old)
-		return exchange_put(x, piece);
-	if (mg_send_chunk(x->conn, (const char *)piece.data, (unsigned int)piece.len) > 0)
-		return IM_OK;
-	return err_set(IM_ERR_CONNECTION_LOST, "the peer has gone");
+	return x->is_old ? exchange_put(x, piece) : exchange_put_chunk(x, piece);
 }
 
 void
@@ -251,7 +283,7 @@ http_exchange_end(struct http_exchange *x)
 {
 	x->streams = false;
 	if (!x->is_head && !x->is_old)
-		(void)mg_send_chunk(x->conn, "", 0);
+		(void)exchange_put_chunk(x, bytes_of(NULL, 0));
 }
 
 int

@@ -59,7 +59,8 @@ void http_exchange_send(struct http_exchange *x, const struct http_head *head, s
 /*
  * Sends an answer in pieces as they are made: begin, any number of writes, end. What cannot be
  * ended well is broken off: without http_exchange_end() the peer sees that something is missing. A
- * write waits for the peer; IM_ERR_CONNECTION_LOST when it has gone or does not read.
+ * write waits for the peer; IM_ERR_CONNECTION_LOST when it has gone, or has taken nothing for a
+ * minute, or for less when most connections are in use.
  */
 void http_exchange_begin(struct http_exchange *x, const struct http_head *head);
 enum im_err http_exchange_write(struct http_exchange *x, struct bytes piece);

@@ -5,8 +5,8 @@
 
 #include "http/http_exchange.h"
 
-/* How long a peer may keep silent within a request. */
-#define HTTP_REQUEST_TIMEOUT_MS 5000
+/* So many times as long as it may keep silent within a request, a peer may take nothing. */
+#define HTTP_STALLS_MAX 12
 
 /* Private to http/: how http_server.c makes an exchange of civetweb's connection. */
 struct http_exchange {
@@ -20,6 +20,12 @@ struct http_exchange {
 	int status;
 	uint64_t sent;
 };
+
+/* Of the server whose connection it is: how long a peer may keep silent within a request. */
+int64_t http_timeout_ns(const struct mg_connection *conn);
+
+/* Whether so many connections are open that none is kept which has nothing to say. */
+bool http_is_crowded(const struct mg_connection *conn);
 
 /* Runs the handler and sees to it that there is an answer. */
 void http_exchange_run(struct mg_connection *conn, bool must_close,

@@ -30,6 +30,7 @@
 #include "http/http_front.h"
 #include "http/http_get.h"
 #include "http/http_health.h"
+#include "util/clock.h"
 #include "util/hex.h"
 #include "util/log.h"
 
@@ -69,11 +70,30 @@ struct http_server {
 	char secret[HTTP_FRONT_SECRET_SIZE]; /* that the front knows; "" without one */
 };
 
-/* Whether so many connections are open that none is kept which has nothing to say. */
-static bool
-http_is_crowded(const struct http_server *s)
+static const struct http_server *
+http_server_of(const struct mg_connection *conn)
 {
+	return mg_get_user_data(mg_get_context(conn));
+}
+
+bool
+http_is_crowded(const struct mg_connection *conn)
+{
+	const struct http_server *s = http_server_of(conn);
+
 	return atomic_load(&s->open) > s->threads / 4 * 3;
+}
+
+static unsigned int
+http_timeout_ms(const struct http_server *s)
+{
+	return s->options.timeout_ms ? s->options.timeout_ms : HTTP_REQUEST_TIMEOUT_MS;
+}
+
+int64_t
+http_timeout_ns(const struct mg_connection *conn)
+{
+	return http_timeout_ms(http_server_of(conn)) * CLOCK_NS_PER_MS;
 }
 
 /*
@@ -83,12 +103,11 @@ http_is_crowded(const struct http_server *s)
 static bool
 http_keep_alive(struct mg_connection *conn, int status)
 {
-	const struct http_server *s = mg_get_user_data(mg_get_context(conn));
 	const struct mg_request_info *info = mg_get_request_info(conn);
 
 	if (status < 400 && info->content_length <= 0 &&
 	    !mg_get_header(conn, "Transfer-Encoding") && !http_framing_is_old(info) &&
-	    !http_is_crowded(s))
+	    !http_is_crowded(conn))
 		return true;
 	mg_disable_keep_alive(conn);
 	return false;
@@ -298,7 +317,7 @@ http_begin_request(struct mg_connection *conn)
 		http_run(conn, route, &request, head_only);
 	else if (s->options.handle)
 		http_exchange_run(
-		    conn, http_is_crowded(s), s->options.handle, s->options.handle_arg);
+		    conn, http_is_crowded(conn), s->options.handle, s->options.handle_arg);
 	else
 		http_send_error(conn, allow[0] ? 405 : 404, allow[0] ? allow : NULL, head_only);
 	return 1;
@@ -396,7 +415,7 @@ http_listen(struct http_server *s)
 
 	s->threads = s->options.threads ? s->options.threads : HTTP_THREADS;
 	snprintf(threads, sizeof threads, "%zu", s->threads);
-	snprintf(timeout, sizeof timeout, "%d", HTTP_REQUEST_TIMEOUT_MS);
+	snprintf(timeout, sizeof timeout, "%u", http_timeout_ms(s));
 	snprintf(keep_alive, sizeof keep_alive, "%u",
 	    s->options.keep_alive_ms ? s->options.keep_alive_ms : HTTP_KEEP_ALIVE_MS);
 	snprintf(listen_on, sizeof listen_on, "%s:%u", s->address,

@@ -9,6 +9,7 @@ struct tls_context;
 
 #define HTTP_THREADS 64
 #define HTTP_KEEP_ALIVE_MS 500
+#define HTTP_REQUEST_TIMEOUT_MS 5000
 
 /*
  * The small HTTP side of a daemon: HTTP/1.1, a table of routes, nothing from the file system. Plain
@@ -87,6 +88,12 @@ struct http_options {
 	 * How long an idle connection is kept; 0: HTTP_KEEP_ALIVE_MS. None is when most are in use.
 	 */
 	unsigned int keep_alive_ms;
+	/*
+	 * How long a peer may keep silent within a request; 0: HTTP_REQUEST_TIMEOUT_MS. An answer
+	 * waits twelve times as long for one that takes nothing, and while most connections are in
+	 * use no longer.
+	 */
+	unsigned int timeout_ms;
 };
 
 /*

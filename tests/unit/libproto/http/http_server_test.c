@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -16,6 +17,8 @@
 
 #include <cmocka.h>
 
+#include "http/http_exchange.h"
+#include "util/clock.h"
 #include "util/metrics.h"
 
 #define IDLE_CONNECTIONS 40
@@ -436,6 +439,110 @@ http_options_edges(void **state)
 	assert_starts(ask(f, GET("/readyz")), "HTTP/1.1 200 ");
 }
 
+/* An answer that takes more room than there is on its way, and how far it has come. */
+#define SLOW_PIECE 65536u
+#define SLOW_PIECES 512u
+/* Civetweb looks at its time-outs every two seconds. */
+#define SLOW_TIMEOUT_MS 400
+#define SLOW_STALL_NS (2200 * CLOCK_NS_PER_MS)
+#define SLOW_THREADS 8
+#define SLOW_END "0\r\n\r\n"
+#define SLOW_END_LEN (sizeof SLOW_END - 1)
+#define SLOW_DEADLINE_NS (60 * CLOCK_NS_PER_S)
+
+struct slow {
+	_Atomic int64_t since_ns; /* when the piece that is being written was begun; 0: none yet */
+	_Atomic bool is_over;
+	_Atomic enum im_err err;
+};
+
+static void
+handle_slow(void *arg, struct http_exchange *x)
+{
+	static const uint8_t piece[SLOW_PIECE];
+	struct slow *s = arg;
+	enum im_err err = IM_OK;
+
+	http_exchange_begin(x, &(struct http_head){200, "text/plain", NULL});
+	for (unsigned i = 0; i < SLOW_PIECES && err == IM_OK; i++) {
+		atomic_store(&s->since_ns, clock_monotonic_ns());
+		err = http_exchange_write(x, bytes_of(piece, sizeof piece));
+	}
+	if (err == IM_OK)
+		http_exchange_end(x);
+	atomic_store(&s->err, err);
+	atomic_store(&s->is_over, true);
+}
+
+/* Asks for the answer and takes nothing of it yet. */
+static int
+slow_ask(struct fixture *f, struct slow *s)
+{
+	int fd = client_connect(f), small = SLOW_PIECE;
+
+	*s = (struct slow){0};
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+	assert_true(send(fd, GET("/slow"), sizeof GET("/slow") - 1, MSG_NOSIGNAL) > 0);
+	return fd;
+}
+
+/* Until a piece has waited for so long, or the answer is over. */
+static void
+slow_wait(struct slow *s, int64_t stall_ns)
+{
+	int64_t by = clock_monotonic_ns() + SLOW_DEADLINE_NS, since;
+
+	do {
+		assert_true(clock_monotonic_ns() < by);
+		usleep(1000);
+		since = atomic_load(&s->since_ns);
+	} while (!atomic_load(&s->is_over) && (!since || clock_monotonic_ns() - since < stall_ns));
+}
+
+/* Reads to the end; how much that was. The last bytes are the answer's first ones afterwards. */
+static size_t
+slow_read(struct fixture *f, int fd)
+{
+	size_t got = 0, keep;
+	ssize_t n;
+
+	while ((n = recv(fd, f->answer, sizeof f->answer, 0)) > 0) {
+		keep = (size_t)n < SLOW_END_LEN ? (size_t)n : SLOW_END_LEN;
+		memmove(f->answer, f->answer + n - keep, keep);
+		got += (size_t)n;
+	}
+	return got;
+}
+
+/* One that pauses gets all; one that takes nothing is given up when others need its thread. */
+static void
+http_slow_readers(void **state)
+{
+	struct fixture *f = *state;
+	struct http_options options = options_of(f);
+	int fd, crowd[SLOW_THREADS];
+	struct slow s;
+
+	options.handle = handle_slow;
+	options.handle_arg = &s;
+	options.timeout_ms = SLOW_TIMEOUT_MS;
+	options.threads = SLOW_THREADS;
+	http_server_stop(f->server);
+	assert_int_equal(http_server_start(&options, &f->server), IM_OK);
+	fd = slow_ask(f, &s);
+	slow_wait(&s, SLOW_STALL_NS);
+	assert_false(atomic_load(&s.is_over));
+	assert_true(slow_read(f, fd) > (size_t)SLOW_PIECE * SLOW_PIECES);
+	assert_memory_equal(f->answer, SLOW_END, SLOW_END_LEN);
+	close(fd);
+	for (size_t i = 0; i < SLOW_THREADS; i++)
+		crowd[i] = slow_ask(f, &s);
+	slow_wait(&s, INT64_MAX);
+	assert_int_equal(atomic_load(&s.err), IM_ERR_CONNECTION_LOST);
+	for (size_t i = 0; i < SLOW_THREADS; i++)
+		close(crowd[i]);
+}
+
 #define HTTP_TEST(f) cmocka_unit_test_setup_teardown(f, fixture_make, fixture_remove)
 
 int
@@ -459,8 +566,10 @@ main(void)
 	    HTTP_TEST(http_options_edges),
 	};
 
+	const struct CMUnitTest slow_tests[] = {HTTP_TEST(http_slow_readers)};
 	int failed = cmocka_run_group_tests_name("alone", tests, NULL, NULL);
 
+	failed += cmocka_run_group_tests_name("slow", slow_tests, NULL, NULL);
 	address = front_address;
 	return failed + cmocka_run_group_tests_name("behind the front", tests, NULL, NULL);
 }
