@@ -18,6 +18,7 @@
 
 #define GATEWAY_KEEP_ALIVE_MS 15000
 #define GATEWAY_CONNECT_TIMEOUT_MS 5000
+#define GATEWAY_READY_TIMEOUT_MS 3000
 #define GATEWAY_ARENA_MAX 65536
 #define GATEWAY_TEXT_MAX 1024
 
@@ -33,13 +34,13 @@ struct gateway {
 	struct metric *connections, *connected;
 };
 
-/* Ready: the server answers. */
+/* Ready: the server answers, soon enough for who asks. */
 static enum im_err
 gateway_ready(void *arg)
 {
 	struct gateway *g = arg;
 	const struct upstream_call call = {
-	    rpc_method_find(RPC_METHOD_Health), bytes_of(NULL, 0), NULL};
+	    .method = rpc_method_find(RPC_METHOD_Health), .timeout_ms = GATEWAY_READY_TIMEOUT_MS};
 	ProtobufCMessage *answer;
 	enum im_status status;
 	struct arena arena;

@@ -234,8 +234,9 @@ side_of(const struct work *w)
 static enum im_err
 call_plain(struct work *w, const struct session_token *session, const ProtobufCMessage *request)
 {
-	const struct upstream_call call = {
-	    w->match->route->method, bytes_str(session->token), request};
+	const struct upstream_call call = {.method = w->match->route->method,
+	    .token = bytes_str(session->token),
+	    .request = request};
 	ProtobufCMessage *message;
 	enum im_err err =
 	    upstream_call(side_of(w)->upstream, &call, &w->arena, &message, &w->status);

@@ -150,8 +150,9 @@ static enum im_err
 ask_use(struct token_memo *s, const char *token, const char *database, struct session_token *out)
 {
 	Immudb__Schema__Database request = IMMUDB__SCHEMA__DATABASE__INIT;
-	const struct upstream_call call = {
-	    rpc_method_find(RPC_METHOD_UseDatabase), bytes_str(token), &request.base};
+	const struct upstream_call call = {.method = rpc_method_find(RPC_METHOD_UseDatabase),
+	    .token = bytes_str(token),
+	    .request = &request.base};
 	Immudb__Schema__UseDatabaseReply *reply;
 	ProtobufCMessage *answer;
 	enum im_status status;
@@ -178,7 +179,7 @@ static enum im_err
 ask_selected(struct token_memo *s, const char *token, struct session_token *out)
 {
 	const struct upstream_call call = {
-	    rpc_method_find(RPC_METHOD_CurrentState), bytes_str(token), NULL};
+	    .method = rpc_method_find(RPC_METHOD_CurrentState), .token = bytes_str(token)};
 	ProtobufCMessage *answer;
 	enum im_status status;
 	struct arena arena;
@@ -205,7 +206,8 @@ ask_selected(struct token_memo *s, const char *token, struct session_token *out)
 static enum im_err
 keep_alive(struct token_memo *s, struct bytes token)
 {
-	const struct upstream_call call = {rpc_method_find(RPC_METHOD_KeepAlive), token, NULL};
+	const struct upstream_call call = {
+	    .method = rpc_method_find(RPC_METHOD_KeepAlive), .token = token};
 	ProtobufCMessage *answer;
 	enum im_status status;
 	struct arena arena;

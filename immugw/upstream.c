@@ -134,8 +134,10 @@ enum im_err
 upstream_call(struct upstream *u, const struct upstream_call *call, struct arena *arena,
     ProtobufCMessage **answer, enum im_status *status)
 {
-	const struct rpc_call rpc = {
-	    .method = call->method->id, .session = call->token, .request = call->request};
+	const struct rpc_call rpc = {.method = call->method->id,
+	    .session = call->token,
+	    .request = call->request,
+	    .timeout_ms = call->timeout_ms};
 	bool again = !(call->method->flags & RPC_WRITES);
 	struct link_up *l;
 	enum im_err err;

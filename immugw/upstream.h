@@ -26,6 +26,7 @@ struct upstream_call {
 	const struct rpc_method *method;
 	struct bytes token; /* empty: none */
 	const ProtobufCMessage *request;
+	uint32_t timeout_ms; /* for the answer; 0: the connection's */
 };
 
 /*

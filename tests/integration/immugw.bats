@@ -241,6 +241,12 @@ start_server_again() {
 	[[ $(get_key k) == v ]]
 	verified_get 200 k
 	api 200 GET /readyz
+	# One that hangs is not ready, which is said while whoever asks still waits.
+	kill -STOP "$SERVER_PID"
+	run -0 curl -sS -m 30 -o answer.body -w '%{http_code}' "$REST/readyz"
+	kill -CONT "$SERVER_PID"
+	[[ $output == 503 ]]
+	api 200 GET /readyz
 }
 
 @test "the gateway is told to end while proofs are under way: it ends at once and cleanly, and trusts on" {
